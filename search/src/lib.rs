@@ -1,0 +1,32 @@
+//! The decision core of nas-operator: what to try, how far to train it, when to stop.
+//!
+//! Everything here is pure: no clock, no I/O, no async, no Kubernetes. The set of [`Trial`] records *is* the state of a search;
+//! [`Index`] is a fold over them, in any order, and [`decide`] says what to do next and why. Who carries decisions out (pods,
+//! local processes, a simulation) is somebody else's concern.
+
+mod constraint;
+mod decide;
+mod index;
+mod metric;
+mod plan;
+mod random;
+mod reason;
+mod rungs;
+mod sample;
+mod scalar;
+mod simulate;
+mod space;
+mod trial;
+
+pub use constraint::{Checker, Constraints, Describe, Feature, MAX_RULE_DEPTH, MAX_RULE_LENGTH, RuleError, Verdict};
+pub use decide::{Decision, decide};
+pub use index::{Incumbent, Index, RungSummary, View};
+pub use metric::{Direction, Metric};
+pub use plan::{Budget, Plan, Usage};
+pub use reason::{Cutoff, End, Retirement};
+pub use rungs::{MAX_RUNGS, Rungs, RungsError};
+pub use sample::{MAX_DRAWS, NoSample, Sample, rejections, sample};
+pub use scalar::{Assignment, Scalar};
+pub use simulate::{Simulation, simulate};
+pub use space::{Condition, Domain, Parameter, Scale, Space, SpaceProblem};
+pub use trial::{Outcome, Recorded, Trial};

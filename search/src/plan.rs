@@ -1,0 +1,54 @@
+//! The plan of a search: everything that decisions depend on and that does not change by itself.
+
+use std::time::Duration;
+
+use crate::{Constraints, Direction, Rungs, Space};
+
+/// A checked experiment, as decisions need it.
+#[derive(Debug)]
+pub struct Plan {
+    /// Seed of the search: the same seed gives the same configurations.
+    pub seed: u64,
+    /// Which way the objective's metric is better.
+    pub direction: Direction,
+    /// What is searched.
+    pub space: Space,
+    /// Which configurations count.
+    pub constraints: Constraints,
+    /// After how much training trials are compared; one rung is full-length training of all.
+    pub rungs: Rungs,
+    /// Trials to create, infeasible ones not counted.
+    pub max_trials: u64,
+    /// Trials that train at the same time.
+    pub parallel_trials: usize,
+    /// More failed trials than this end the search; `None`: any number is borne.
+    pub max_failed_trials: Option<u64>,
+    /// More infeasible trials than this end the search.
+    pub max_infeasible_trials: u64,
+    /// A trial that reaches this value at full length ends the search.
+    pub target: Option<f64>,
+    /// What may be spent.
+    pub budget: Budget,
+}
+
+/// What a search may spend; `None`: no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// Since the experiment began.
+    pub wall_clock: Option<Duration>,
+    /// Summed over all accelerators.
+    pub accelerator: Option<Duration>,
+}
+
+/// What has been spent, and what a person did: read from the world, handed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Since the experiment began.
+    pub wall_clock: Duration,
+    /// Summed over all accelerators.
+    pub accelerator: Duration,
+    /// Outcomes up to this `decisionSeq` no longer count as a stall: a person has looked.
+    pub stall_cleared: u64,
+    /// A person has asked that nothing new starts.
+    pub suspended: bool,
+}

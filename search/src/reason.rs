@@ -1,0 +1,104 @@
+//! Why something was decided: data that reads as a sentence.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a trial was promoted: where it stood, and where the line was.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cutoff {
+    /// The rung in which it stood.
+    pub rung: usize,
+    /// Its rank there, from 1.
+    pub rank: usize,
+    /// Trials in the rung.
+    pub entries: usize,
+    /// How many of them go on.
+    pub quota: usize,
+    /// Its value.
+    pub value: Option<f64>,
+    /// The value of the last that goes on.
+    pub cutoff: Option<f64>,
+}
+
+/// Why a trial can never be promoted again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retirement {
+    /// The rung in which it stands.
+    pub rung: usize,
+    /// Trials that rank better there.
+    pub better: usize,
+    /// How many can ever go on from there.
+    pub quota: usize,
+}
+
+/// Why an experiment ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum End {
+    /// All trials were created and went as far as they could.
+    Completed,
+    /// A trial reached the target at full length.
+    TargetReached {
+        /// The trial.
+        trial: u64,
+    },
+    /// `budget.wallClock` is spent.
+    WallClockSpent,
+    /// `budget.gpuHours` is spent.
+    AcceleratorTimeSpent,
+    /// More than `maxFailedTrials` failed.
+    TooManyFailed {
+        /// How many.
+        failed: u64,
+    },
+    /// More than `maxInfeasibleTrials` were infeasible.
+    TooManyInfeasible {
+        /// How many.
+        infeasible: u64,
+    },
+    /// No further configuration satisfies the constraints.
+    SpaceExhausted,
+}
+
+impl End {
+    /// Whether the search did what it was asked to (a spent budget counts: it was asked for).
+    pub fn is_success(self) -> bool {
+        match self {
+            Self::Completed | Self::TargetReached { .. } | Self::WallClockSpent | Self::AcceleratorTimeSpent => true,
+            Self::TooManyFailed { .. } | Self::TooManyInfeasible { .. } | Self::SpaceExhausted => false,
+        }
+    }
+}
+
+impl fmt::Display for Cutoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rung, rank, entries, quota, .. } = self;
+        write!(f, "rank {rank} of {entries} at rung {rung}, the best {quota} go on")?;
+        if let (Some(value), Some(cutoff)) = (self.value, self.cutoff) {
+            write!(f, " ({value:.4}, cut-off {cutoff:.4})")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Retirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} rank better at rung {}, where at most {} can go on", self.better, self.rung, self.quota)
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Completed => f.write_str("all trials went as far as they could"),
+            Self::TargetReached { trial } => write!(f, "trial {trial} reached the target at full length"),
+            Self::WallClockSpent => f.write_str("budget.wallClock is spent"),
+            Self::AcceleratorTimeSpent => f.write_str("budget.gpuHours is spent"),
+            Self::TooManyFailed { failed } => write!(f, "{failed} trials failed, more than maxFailedTrials allows"),
+            Self::TooManyInfeasible { infeasible } => {
+                write!(f, "{infeasible} trials were infeasible, more than maxInfeasibleTrials allows")
+            }
+            Self::SpaceExhausted => f.write_str("no further configuration satisfies the constraints"),
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! What holds for every search, whatever the outcomes and whatever their order.
+
+use std::collections::BTreeMap;
+
+use nas_search::{
+    Assignment, Budget, Constraints, Decision, Direction, Domain, End, Index, Outcome, Parameter, Plan, Recorded, Rungs, Scale,
+    Space, Trial, Usage, decide, sample, simulate,
+};
+use proptest::prelude::*;
+
+fn space(domains: Vec<(&str, Domain)>) -> Space {
+    let parameters = domains.into_iter().map(|(name, domain)| Parameter { name: name.into(), domain, when: None });
+    Space::new(parameters.collect()).unwrap()
+}
+
+fn plan(max_trials: u64, parallel_trials: usize, eta: u64) -> Plan {
+    Plan {
+        seed: 42,
+        direction: Direction::Maximize,
+        space: space(vec![
+            ("lr", Domain::Double { min: 1e-4, max: 1.0, scale: Scale::Log }),
+            ("width", Domain::Int { min: 1, max: 64, scale: Scale::Linear }),
+        ]),
+        constraints: Constraints::new(None),
+        rungs: Rungs::geometric(81, eta, 4, max_trials),
+        max_trials,
+        parallel_trials,
+        max_failed_trials: None,
+        max_infeasible_trials: 1000,
+        target: None,
+        budget: Budget::default(),
+    }
+}
+
+/// What a test lets happen next: which of the running trials ends, and how.
+#[derive(Clone, Debug)]
+struct Step {
+    pick: usize,
+    outcome: Outcome,
+}
+
+fn outcomes() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        12 => (0_u8..20).prop_map(|value| Outcome::Value(f64::from(value) / 20.0)),
+        1 => Just(Outcome::Diverged),
+        1 => Just(Outcome::Failed),
+        1 => Just(Outcome::OutOfMemory),
+        1 => Just(Outcome::Infeasible),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    proptest::collection::vec((any::<usize>(), outcomes()).prop_map(|(pick, outcome)| Step { pick, outcome }), 400)
+}
+
+/// Drives a search to its end; `watch` sees the index before each round of decisions, and these.
+fn drive(plan: &Plan, steps: &[Step], mut watch: impl FnMut(&Index, &[Decision])) -> (Index, Option<End>) {
+    let mut index = Index::new(plan.direction, &plan.rungs);
+    let mut seq = 0;
+    for step in steps.iter().cycle().take(10_000) {
+        let decisions = decide(plan, &index, &Usage::default());
+        watch(&index, &decisions);
+        for decision in &decisions {
+            if let Decision::Finish { reason, .. } = decision {
+                return (index, Some(*reason));
+            }
+            let trial = index.record(decision).unwrap();
+            index.apply(trial);
+        }
+        let running: Vec<Trial> = index.trials().filter(|trial| trial.running().is_some()).cloned().collect();
+        let Some(trial) = running.get(step.pick % running.len().max(1)) else { return (index, None) };
+        let mut trial = trial.clone();
+        seq += 1;
+        trial.recorded.push(Recorded { rung: trial.running().unwrap(), outcome: step.outcome, seq });
+        index.apply(trial);
+    }
+    (index, None)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_search_ends_with_every_trial_created_and_nothing_left_to_do(
+        steps in steps(), max_trials in 1_u64..60, parallel in 1_usize..9, eta in 2_u64..5,
+    ) {
+        let plan = plan(max_trials, parallel, eta);
+        let (index, end) = drive(&plan, &steps, |_, _| {});
+        prop_assert_eq!(end, Some(End::Completed));
+        prop_assert_eq!(index.created() - index.infeasible(), max_trials);
+        prop_assert_eq!(index.running(), 0);
+    }
+
+    #[test]
+    fn slots_are_never_exceeded_nor_left_free_while_trials_are_to_be_created(
+        steps in steps(), max_trials in 1_u64..60, parallel in 1_usize..9,
+    ) {
+        let plan = plan(max_trials, parallel, 3);
+        drive(&plan, &steps, |index, decisions| {
+            let starts = decisions.iter().filter(|d| matches!(d, Decision::Create { .. } | Decision::Promote { .. })).count();
+            let creates = decisions.iter().filter(|d| matches!(d, Decision::Create { .. })).count() as u64;
+            assert!(index.running() + starts <= parallel);
+            let all_created = index.created() + creates - index.infeasible() >= max_trials;
+            assert!(index.running() + starts == parallel || all_created);
+        });
+    }
+
+    #[test]
+    fn a_promotion_is_within_the_quota_that_its_view_allows(steps in steps(), eta in 2_u64..5) {
+        let plan = plan(50, 4, eta);
+        drive(&plan, &steps, |index, decisions| {
+            for decision in decisions {
+                let Decision::Promote { trial, rung, view, reason } = decision else { continue };
+                // Counted anew, from the records alone.
+                let standing: Vec<(f64, u64)> = index
+                    .trials()
+                    .filter(|trial| !trial.is_infeasible())
+                    .filter_map(|trial| trial.recorded.get(rung - 1).map(|recorded| (trial, recorded)))
+                    .map(|(trial, recorded)| match recorded.outcome {
+                        Outcome::Value(value) => (value, trial.number),
+                        _ => (f64::NEG_INFINITY, trial.number),
+                    })
+                    .collect();
+                let mine = *standing.iter().find(|(_, number)| number == trial).unwrap();
+                let better = standing.iter().filter(|other| other.0 > mine.0 || (other.0 == mine.0 && other.1 < mine.1)).count();
+                assert!(better < standing.len() / usize::try_from(eta).unwrap());
+                assert_eq!((reason.rank, reason.entries), (better + 1, standing.len()));
+                assert_eq!(reason.value, Some(mine.0));
+                assert_eq!(*view, index.view());
+            }
+        });
+    }
+
+    #[test]
+    fn nothing_that_is_recorded_is_decided_again(steps in steps(), parallel in 1_usize..9) {
+        let plan = plan(40, parallel, 3);
+        drive(&plan, &steps, |index, decisions| {
+            let mut after = index.clone();
+            for decision in decisions {
+                if let Some(trial) = after.record(decision) {
+                    after.apply(trial);
+                }
+            }
+            let again = decide(&plan, &after, &Usage::default());
+            let finished = decisions.iter().any(|d| matches!(d, Decision::Finish { .. }));
+            assert!(finished || again.is_empty(), "{again:?}");
+        });
+    }
+
+    #[test]
+    fn the_order_in_which_records_are_listed_never_matters(steps in steps(), shuffle in any::<u64>(), cut in 1_usize..300) {
+        let plan = plan(40, 4, 3);
+        let (index, _) = drive(&plan, &steps[..cut], |_, _| {});
+        let mut trials: Vec<Trial> = index.trials().cloned().collect();
+        trials.sort_by_key(|trial| trial.number.wrapping_mul(shuffle | 1).rotate_left(17));
+        let mut folded = Index::new(plan.direction, &plan.rungs);
+        // An older record of each trial first: what a watch may deliver.
+        for trial in &trials {
+            let mut older = trial.clone();
+            older.recorded.pop();
+            older.target_rung = older.recorded.len();
+            folded.apply(older);
+        }
+        trials.iter().rev().for_each(|trial| folded.apply(trial.clone()));
+        prop_assert_eq!(&folded, &index);
+        prop_assert_eq!(decide(&plan, &folded, &Usage::default()), decide(&plan, &index, &Usage::default()));
+    }
+
+    #[test]
+    fn a_trial_has_the_same_configuration_whatever_comes_out(steps in steps()) {
+        let plan = plan(30, 4, 3);
+        let (index, _) = drive(&plan, &steps, |_, _| {});
+        let simulated = simulate(&plan, |trial, _| Outcome::Value(f64::from(u32::try_from(trial.number).unwrap())));
+        for trial in simulated.index.trials() {
+            prop_assert_eq!(&trial.assignment, &index.trial(trial.number).unwrap().assignment);
+        }
+    }
+
+    #[test]
+    fn a_retired_trial_could_never_have_been_promoted(steps in steps()) {
+        let plan = plan(30, 4, 3);
+        let mut retired = Vec::new();
+        let (index, _) = drive(&plan, &steps, |_, decisions| {
+            for decision in decisions {
+                match decision {
+                    Decision::Retire { trial, .. } => retired.push(*trial),
+                    Decision::Promote { trial, .. } => assert!(!retired.contains(trial)),
+                    _ => {}
+                }
+            }
+        });
+        // Without infeasible trials (which leave their rungs) the rule is exact: nobody retired is ever among the best third.
+        if index.infeasible() == 0 {
+            for number in retired {
+                let trial = index.trial(number).unwrap();
+                let value = trial.value_at(trial.target_rung).unwrap();
+                let better = index.trials().filter(|other| other.value_at(trial.target_rung).is_some_and(|v| v > value)).count();
+                prop_assert!(better + 1 > 30 / 3 || index.trials().any(|other| other.number < number && other.value_at(trial.target_rung) == Some(value)));
+            }
+        }
+    }
+
+    #[test]
+    fn configurations_are_not_repeated_while_others_are_left(seed in any::<u64>(), values in 2_i64..8) {
+        let mut plan = plan(12, 1, 3);
+        plan.seed = seed;
+        plan.space = space(vec![("x", Domain::Int { min: 1, max: values, scale: Scale::Linear })]);
+        let simulated = simulate(&plan, |_, _| Outcome::Value(0.5));
+        let first: BTreeMap<String, &Assignment> = simulated
+            .index
+            .trials()
+            .take(usize::try_from(values).unwrap())
+            .map(|trial| (format!("{:?}", trial.assignment), &trial.assignment))
+            .collect();
+        prop_assert_eq!(first.len(), usize::try_from(values).unwrap());
+    }
+}
+
+#[test]
+fn a_synchronous_search_promotes_exactly_a_third_at_each_rung() {
+    let mut plan = plan(27, 1, 3);
+    plan.rungs = Rungs::explicit(vec![20, 60, 180], 3, 180, 27).unwrap();
+    // The later the better: the worst case for promotions on the way.
+    let simulated = simulate(&plan, |trial, _| Outcome::Value(-f64::from(u32::try_from(trial.number).unwrap())));
+    let entries: Vec<usize> = simulated.index.summaries(&plan.rungs).map(|rung| rung.entries).collect();
+    assert_eq!(entries, [27, 9, 3]);
+    assert_eq!(simulated.end, End::Completed);
+    assert_eq!(simulated.index.incumbent().unwrap().trial, 0);
+    assert_eq!(simulated.index.steps_trained(&plan.rungs), 27 * 20 + 9 * 40 + 3 * 120);
+}
+
+fn recorded(number: u64, outcomes: &[Outcome], target_rung: usize) -> Trial {
+    let recorded = outcomes
+        .iter()
+        .enumerate()
+        .map(|(rung, outcome)| Recorded { rung, outcome: *outcome, seq: number * 10 + rung as u64 + 1 })
+        .collect();
+    Trial {
+        target_rung,
+        recorded,
+        ..Trial::new(number, Assignment::from([("n".to_owned(), i64::try_from(number).unwrap().into())]))
+    }
+}
+
+fn index_of(plan: &Plan, trials: Vec<Trial>) -> Index {
+    let mut index = Index::new(plan.direction, &plan.rungs);
+    trials.into_iter().for_each(|trial| index.apply(trial));
+    index
+}
+
+#[test]
+fn ties_go_to_the_smaller_number_and_the_higher_rung_goes_first() {
+    let plan = plan(81, 2, 3);
+    let value = |v| Outcome::Value(v);
+    let mut trials: Vec<Trial> = (0..9).map(|number| recorded(number, &[value(0.5)], 0)).collect();
+    for number in [0, 1, 2] {
+        trials[usize::try_from(number).unwrap()] = recorded(number, &[value(0.5), value(0.6)], 1);
+    }
+    trials.push(recorded(9, &[value(0.4)], 0));
+    trials.extend((10..15).map(|number| recorded(number, &[value(0.1)], 0)));
+    let grants: Vec<(u64, usize)> = decide(&plan, &index_of(&plan, trials), &Usage::default())
+        .iter()
+        .filter_map(|d| if let Decision::Promote { trial, rung, .. } = d { Some((*trial, *rung)) } else { None })
+        .collect();
+    assert_eq!(grants, [(0, 2), (3, 1)]);
+}
+
+#[test]
+fn an_infeasible_trial_leaves_every_rung_and_is_replaced() {
+    let plan = plan(3, 1, 3);
+    let index = index_of(
+        &plan,
+        vec![
+            recorded(0, &[Outcome::Value(0.9), Outcome::Infeasible], 1),
+            recorded(1, &[Outcome::Value(0.5)], 0),
+            recorded(2, &[Outcome::Value(0.4)], 0),
+        ],
+    );
+    assert_eq!(index.incumbent().unwrap().trial, 1);
+    let decisions = decide(&plan, &index, &Usage::default());
+    assert!(matches!(decisions[0], Decision::Create { number: 3, .. }), "{decisions:?}");
+}
+
+#[test]
+fn three_misconfigured_in_a_row_stop_all_starts_until_a_person_has_looked() {
+    let plan = plan(9, 2, 3);
+    let trials: Vec<_> = (0..3).map(|number| recorded(number, &[Outcome::Misconfigured], 0)).collect();
+    let index = index_of(&plan, trials);
+    assert!(index.is_stalled(0));
+    assert_eq!(decide(&plan, &index, &Usage::default()), []);
+    let cleared = Usage { stall_cleared: index.view().seq, ..Usage::default() };
+    assert_eq!(decide(&plan, &index, &cleared).len(), 2);
+}
+
+#[test]
+fn limits_end_the_search_with_their_reason() {
+    use std::time::Duration;
+    let base = plan(9, 2, 3);
+    let failed = index_of(&base, (0..3).map(|number| recorded(number, &[Outcome::Failed], 0)).collect());
+    let infeasible = index_of(&base, (0..3).map(|number| recorded(number, &[Outcome::Infeasible], 0)).collect());
+    let full = index_of(&base, vec![recorded(4, &[Outcome::Value(0.1), Outcome::Value(0.2), Outcome::Value(0.95)], 2)]);
+    let ends = |plan: &Plan, index: &Index, usage: Usage| match decide(plan, index, &usage).as_slice() {
+        [Decision::Finish { reason, .. }] => Some(*reason),
+        _ => None,
+    };
+    let hour = Duration::from_secs(3600);
+    let usage = Usage { wall_clock: hour, accelerator: hour, ..Usage::default() };
+
+    assert_eq!(ends(&base, &failed, usage), None);
+    let limited = Plan { max_failed_trials: Some(2), ..plan(9, 2, 3) };
+    assert_eq!(ends(&limited, &failed, usage), Some(End::TooManyFailed { failed: 3 }));
+    let limited = Plan { max_infeasible_trials: 2, ..plan(9, 2, 3) };
+    assert_eq!(ends(&limited, &infeasible, usage), Some(End::TooManyInfeasible { infeasible: 3 }));
+    let limited = Plan { target: Some(0.95), ..plan(9, 2, 3) };
+    assert_eq!(ends(&limited, &full, usage), Some(End::TargetReached { trial: 4 }));
+    let limited = Plan { target: Some(0.96), ..plan(9, 2, 3) };
+    assert_eq!(ends(&limited, &full, usage), None);
+    let budget = Budget { wall_clock: Some(hour), accelerator: None };
+    assert_eq!(ends(&Plan { budget, ..plan(9, 2, 3) }, &full, usage), Some(End::WallClockSpent));
+    let budget = Budget { wall_clock: None, accelerator: Some(hour) };
+    assert_eq!(ends(&Plan { budget, ..plan(9, 2, 3) }, &full, usage), Some(End::AcceleratorTimeSpent));
+}
+
+#[test]
+fn an_empty_space_names_the_rule_that_rejects_most() {
+    let mut plan = plan(3, 1, 3);
+    plan.space = space(vec![("x", Domain::Int { min: 1, max: 10, scale: Scale::Linear })]);
+    plan.constraints.add("hp.x > 1", "").unwrap();
+    plan.constraints.add("hp.x < 2", "").unwrap();
+    let nothing = sample(&plan, 0, 0, |_| false).unwrap_err();
+    assert_eq!(nothing.worst_rule(), Some(1));
+    assert_eq!(nothing.rejected.values().sum::<u32>(), nothing.draws);
+    let simulated = simulate(&plan, |_, _| Outcome::Value(0.5));
+    assert_eq!(simulated.end, End::SpaceExhausted);
+}
