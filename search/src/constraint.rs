@@ -240,7 +240,9 @@ struct Nested<'a> {
 impl<'a> Nested<'a> {
     fn of(assignment: &'a Assignment) -> Self {
         let mut nested = Self::default();
-        assignment.iter().for_each(|(name, scalar)| nested.insert(name, scalar));
+        for (name, scalar) in assignment {
+            nested.insert(name, scalar);
+        }
         nested
     }
 

@@ -305,7 +305,7 @@ fn hash_of(trial: u64, recorded: &Recorded) -> u64 {
     [trial, recorded.rung as u64, tag, bits, recorded.seq].into_iter().fold(0, |state, word| mix(state ^ word))
 }
 
-/// SplitMix64's finaliser (Steele et al. 2014).
+/// The finaliser of `SplitMix64` (Steele et al. 2014).
 fn mix(word: u64) -> u64 {
     let z = word.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

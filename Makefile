@@ -1,0 +1,90 @@
+# Two commands are enough: `make quickstart` and `make test`. They fetch what they need into NAS_CACHE, outside the checkout.
+# Set NAS_CACHE, CARGO_TARGET_DIR or LIBTORCH in the environment to use another place (or a libtorch 2.13.0 of your own).
+SHELL := bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+ifndef NAS_CACHE
+NAS_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/nas-operator
+endif
+ifndef CARGO_TARGET_DIR
+CARGO_TARGET_DIR := $(NAS_CACHE)/target
+endif
+ifeq ($(shell uname -sm),Linux x86_64)
+prepared := $(shell NAS_CACHE='$(NAS_CACHE)' scripts/libtorch.sh --path)
+endif
+ifndef LIBTORCH
+LIBTORCH := $(prepared)
+endif
+LD_LIBRARY_PATH := $(LIBTORCH)/lib$(addprefix :,$(LD_LIBRARY_PATH))
+# Threads of GNU's OpenMP spin while they wait: beside one busy neighbour that makes training many times slower.
+GOMP_SPINCOUNT ?= 0
+environment := NAS_CACHE CARGO_TARGET_DIR LIBTORCH LD_LIBRARY_PATH GOMP_SPINCOUNT
+export $(environment)
+
+# One set of flags for all of cargo's work, so that everything is compiled once. CI must not change Cargo.lock.
+flags := --release --workspace $(if $(CI),--locked)
+stage := @scripts/stage.sh
+
+TEST := check-fmt check-arrows check-lints check-tests check-generated
+VERIFY := verify-winner audit
+
+.PHONY: help setup build quickstart test $(TEST) generate fmt verify $(VERIFY) env clean-cache
+
+help: ## what can be made
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## fetch libtorch into the cache (about 540 MB, once) and say what tools are missing
+	@scripts/preflight.sh
+	@if [ '$(LIBTORCH)' = '$(prepared)' ]; then scripts/libtorch.sh >/dev/null; fi
+	@scripts/claim-target.sh
+
+build: setup ## build everything; bin/nasctl and bin/nas-trainer are the programs
+	cargo build $(flags) --bins
+	@mkdir -p bin && ln -sfn '$(LIBTORCH)/lib' bin/lib
+	@for program in nasctl nas-trainer; do \
+	  cp "$$CARGO_TARGET_DIR/release/$$program" bin/$$program.tmp && mv -f bin/$$program.tmp bin/$$program || exit; done
+
+quickstart: build ## set up, build, and search an architecture on this machine (results in runs/)
+	bin/nasctl run configs/quickstart.yaml
+
+test: setup ## what CI runs: all the check-* stages, with the time of each
+	@+scripts/stages.sh $(TEST)
+
+check-fmt: ## stage: the code is formatted
+	$(stage) check-fmt cargo fmt --all -- --check
+
+check-arrows: ## stage: the crates depend on each other downwards only
+	$(stage) check-arrows scripts/check-arrows.sh
+
+check-lints: setup ## stage: clippy finds nothing
+	$(stage) check-lints cargo clippy $(flags) --all-targets -- -D warnings
+
+check-tests: setup ## stage: the tests of all crates
+	$(stage) check-tests cargo test $(flags) --no-fail-fast
+
+check-generated: setup ## stage: the generated files are what their programs make
+	$(stage) check-generated scripts/check-generated.sh
+
+# With the targets of `cargo test`: their dependencies have other features than the programs alone, and would be compiled twice.
+generate: setup ## make the generated files anew (crds/)
+	cargo build $(flags) --all-targets
+	"$$CARGO_TARGET_DIR/release/crdgen"
+
+fmt: ## format the code
+	cargo fmt --all
+
+verify: setup ## what takes long: all stages below
+	@+scripts/stages.sh $(VERIFY)
+
+verify-winner: build ## stage: the search's winner is trained in full and checked
+	$(stage) verify-winner scripts/verify-winner.sh
+
+audit: setup ## stage: licences, duplicates and sources of all dependencies (cargo-deny, offline)
+	$(stage) audit scripts/audit.sh
+
+env: ## print this environment for a shell: eval "$(make env)"
+	@$(foreach name,$(environment),printf 'export %s=%q\n' $(name) "$$$(name)";)
+
+clean-cache: ## remove what was fetched and built from the cache
+	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,wheels,target,tools}

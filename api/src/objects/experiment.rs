@@ -1,0 +1,480 @@
+//! `NasExperiment`: what a user writes.
+
+use kube::{CustomResource, KubeSchema, core::Duration};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{NasExperimentStatus, ScalarValue};
+
+/// A search for the best neural architecture or hyperparameters within a budget.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "nas-operator.dev",
+    version = "v1alpha1",
+    kind = "NasExperiment",
+    namespaced,
+    status = "NasExperimentStatus",
+    derive = "PartialEq",
+    shortname = "nasexp",
+    category = "nas",
+    doc = "A search for the best neural architecture or hyperparameters within a budget.",
+    scale(
+        spec_replicas_path = ".spec.parallelTrials",
+        status_replicas_path = ".status.trials.running",
+    ),
+    printcolumn(name = "Finished", type_ = "string", json_path = r#".status.conditions[?(@.type=="Finished")].status"#),
+    printcolumn(name = "Trials", type_ = "integer", json_path = ".status.trials.created"),
+    printcolumn(name = "Running", type_ = "integer", json_path = ".status.trials.running"),
+    printcolumn(name = "Best", type_ = "number", json_path = ".status.best[0].value"),
+    printcolumn(name = "Best Trial", type_ = "string", json_path = ".status.best[0].trial"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
+        .message("metadata.name must be at most 40 characters: lower-case letters, digits and -, starting with a letter (trials and Jobs are named after it)"),
+    validation = Rule::new("self.spec.maxTrials == oldSelf.spec.maxTrials || !has(self.status) || !has(self.status.trials) || self.spec.maxTrials >= self.status.trials.created - self.status.trials.infeasible")
+        .message("spec.maxTrials must not go below the number of trials created (infeasible ones not counted)"),
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.scheduler.asha) || !has(self.scheduler.asha.rungs) || self.scheduler.asha.rungs.all(r, r <= self.resource.max)")
+        .message("scheduler.asha.rungs must not go beyond resource.max"),
+    validation = Rule::new("self.objective == oldSelf.objective && self.space == oldSelf.space && has(self.constraints) == has(oldSelf.constraints) && (!has(self.constraints) || self.constraints == oldSelf.constraints) && self.sampler == oldSelf.sampler && self.scheduler == oldSelf.scheduler && self.resource == oldSelf.resource && self.seed == oldSelf.seed && self.trial == oldSelf.trial && self.maxInfeasibleTrials == oldSelf.maxInfeasibleTrials")
+        .message("only parallelTrials, budget, target, suspend, maxFailedTrials and maxTrials may change: create a new experiment for anything else"),
+)]
+pub struct NasExperimentSpec {
+    /// What is optimised. Default: accuracy, as high as possible.
+    #[serde(default)]
+    pub objective: Objective,
+    /// What is searched: architectures, hyperparameters, or both. Immutable.
+    #[serde(default)]
+    pub space: SpaceSpec,
+    /// Rules that every configuration must satisfy; checked before a trial exists. Immutable.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub constraints: Vec<ConstraintSpec>,
+    /// How configurations are chosen. Default: at random. Immutable.
+    #[serde(default)]
+    pub sampler: SamplerSpec,
+    /// How training time is divided among trials. Immutable.
+    pub scheduler: SchedulerSpec,
+    /// How long a full training is. Immutable.
+    pub resource: ResourceSpec,
+    /// Number of trials. May change, but not below the number of trials created (without infeasible ones).
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_trials: i64,
+    /// Trials that train at the same time. May change; 0 pauses.
+    #[serde(default = "default_parallel_trials")]
+    #[schemars(range(min = 0, max = 10_000))]
+    pub parallel_trials: i64,
+    /// What the search may spend. May change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetSpec>,
+    /// End as soon as a trial reaches this value of the objective at full length. May change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<f64>,
+    /// End when more trials than this failed (crashed for good). Default: no limit. May change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100_000))]
+    pub max_failed_trials: Option<i64>,
+    /// End when the trainer called more trials than this infeasible. Immutable.
+    #[serde(default = "default_max_infeasible_trials")]
+    #[schemars(range(min = 0, max = 100_000))]
+    pub max_infeasible_trials: i64,
+    /// Seed of the search: the same seed gives the same configurations and the same training. Immutable.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
+    pub seed: i64,
+    /// Start nothing new and stop what runs, after a checkpoint, until this is false again. May change.
+    #[serde(default)]
+    pub suspend: bool,
+    /// How one trial is trained. Immutable.
+    pub trial: TrialTemplate,
+}
+
+/// What is optimised.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct Objective {
+    /// A metric that the trainer reports: accuracy (a fraction of 1), top5_accuracy, loss.
+    #[serde(default = "default_metric")]
+    #[schemars(length(min = 1, max = 63))]
+    pub metric: String,
+    /// Which way is better.
+    #[serde(default)]
+    pub direction: DirectionSpec,
+}
+
+/// Which way a metric is better.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DirectionSpec {
+    /// More is better.
+    #[default]
+    Maximize,
+    /// Less is better.
+    Minimize,
+}
+
+/// The search space. With nothing to choose in it, every trial is the same configuration with another seed.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+pub struct SpaceSpec {
+    /// The DARTS space of image networks (Liu et al. 2019): two cells of 4 nodes with 2 edges each, 32 choices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub darts: Option<DartsSpace>,
+    /// Further parameters, for the trainer to read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
+    pub parameters: Vec<ParameterSpec>,
+}
+
+/// The DARTS space. Its choices are `<cell>_node<1-4>_edge<1|2>` (an input: 0, 1 are the two cells before, 2 and more the nodes
+/// before) and `<cell>_node<1-4>_edge<1|2>_op`, where `<cell>` is `normal` or `reduce`.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+pub struct DartsSpace {
+    /// Operations to choose from. Default: max_pool_3x3, avg_pool_3x3, skip_connect, sep_conv_3x3, sep_conv_5x5, dil_conv_3x3, dil_conv_5x5.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(max = 20)))]
+    pub operations: Vec<String>,
+    /// Choices that are made already: their names and values.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 32))]
+    pub fixed: std::collections::BTreeMap<String, ScalarValue>,
+}
+
+/// One parameter: its name, and exactly one of `constant`, `int`, `double`, `categorical`.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+pub struct ParameterSpec {
+    /// Letters, digits and _, nested by dots: `optimizer.beta2`.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// What the parameter can be.
+    #[serde(flatten)]
+    pub domain: DomainSpec,
+    /// The parameter exists only where another one has one of some values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<WhenSpec>,
+}
+
+/// What a parameter can be.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub enum DomainSpec {
+    /// Always this value.
+    Constant(ScalarValue),
+    /// A whole number.
+    Int(IntDomain),
+    /// A number.
+    Double(DoubleDomain),
+    /// One of several values.
+    Categorical(CategoricalDomain),
+}
+
+/// A whole number, both ends included.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(
+    validation = Rule::new("self.min < self.max").message("min must be less than max"),
+    validation = Rule::new("self.scale != 'Log' || self.min >= 1").message("min must be at least 1 on a Log scale"),
+)]
+pub struct IntDomain {
+    /// Smallest value.
+    pub min: i64,
+    /// Largest value.
+    pub max: i64,
+    /// How values are spread over the range.
+    #[serde(default)]
+    pub scale: ScaleSpec,
+}
+
+/// A number from `min` up to, but without, `max`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(
+    validation = Rule::new("self.min < self.max").message("min must be less than max"),
+    validation = Rule::new("self.scale != 'Log' || self.min > 0.0").message("min must be above 0 on a Log scale"),
+)]
+pub struct DoubleDomain {
+    /// Smallest value.
+    pub min: f64,
+    /// Upper end.
+    pub max: f64,
+    /// How values are spread over the range.
+    #[serde(default)]
+    pub scale: ScaleSpec,
+}
+
+/// One of several values, each as likely.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+pub struct CategoricalDomain {
+    /// The values: numbers, texts, true or false.
+    #[schemars(length(min = 1, max = 64))]
+    pub values: Vec<ScalarValue>,
+}
+
+/// How values are spread over a range.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ScaleSpec {
+    /// Evenly.
+    #[default]
+    Linear,
+    /// Evenly in the logarithm.
+    Log,
+}
+
+/// The condition of a conditional parameter.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+pub struct WhenSpec {
+    /// Name of the other parameter.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// The values of the other parameter for which this one exists.
+    #[serde(rename = "in")]
+    #[schemars(length(min = 1, max = 64))]
+    pub values: Vec<ScalarValue>,
+}
+
+/// A rule that every configuration must satisfy.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct ConstraintSpec {
+    /// A CEL expression over `hp` (the parameters by name) and `arch` (`params`, `flops`, and for `normal` and `reduce`: the count
+    /// of each operation, `depth`, `inputs`) that is true or false.
+    #[schemars(length(min = 1, max = 2000))]
+    pub rule: String,
+    /// What the rule means, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 256))]
+    pub message: String,
+}
+
+/// How configurations are chosen.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum SamplerSpec {
+    /// At random, without repeats while others are left.
+    Random(Empty),
+}
+
+/// No settings.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Empty {}
+
+/// How training time is divided among trials.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum SchedulerSpec {
+    /// Every trial trains to full length.
+    FullLength(Empty),
+    /// Asynchronous successive halving (Li et al. 2020): the best 1 / eta of each rung go on to the next.
+    Asha(Asha),
+}
+
+/// Asynchronous successive halving. The rungs are either listed (`rungs`) or computed (`maxRungs`).
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!(has(self.rungs) && has(self.maxRungs))").message("give rungs or maxRungs, not both"),
+)]
+pub struct Asha {
+    /// Promotion: trials pause at each rung, and any of the best may go on, then or later.
+    #[serde(rename = "type", default)]
+    pub kind: AshaType,
+    /// How early trials are stopped.
+    #[serde(default)]
+    pub bracket: Bracket,
+    /// One in `eta` trials goes on from a rung to the next.
+    #[serde(default = "default_eta")]
+    #[schemars(range(min = 2, max = 64))]
+    pub eta: i64,
+    /// Number of rungs, each `eta` times longer than the one before and the last of full length; lowered where `maxTrials` or the
+    /// full length is too small for as many. Default: 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 16))]
+    pub max_rungs: Option<i64>,
+    /// Training length at each rung, ascending; the last is `resource.max`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16), inner(range(min = 1)), extend("x-kubernetes-list-type" = "set"))]
+    pub rungs: Option<Vec<i64>>,
+}
+
+/// The kind of successive halving.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AshaType {
+    /// Trials pause at each rung until they are promoted.
+    #[default]
+    Promotion,
+}
+
+/// How early trials are stopped.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bracket {
+    /// All trials start at the lowest rung: one bracket.
+    #[default]
+    Aggressive,
+}
+
+/// How long a full training is.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct ResourceSpec {
+    /// What a length counts.
+    pub unit: UnitSpec,
+    /// Full length: the top rung, and the length of the learning-rate schedule.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub max: i64,
+}
+
+/// What a training length counts.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum UnitSpec {
+    /// Passes over the images that are trained on.
+    Epochs,
+    /// Optimiser steps.
+    Batches,
+}
+
+/// What a search may spend.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct BudgetSpec {
+    /// Accelerator time, summed over all accelerators, in hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0))]
+    pub gpu_hours: Option<f64>,
+    /// Time since the experiment began, such as `48h` or `90m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub wall_clock: Option<Duration>,
+}
+
+/// How one trial is trained.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct TrialTemplate {
+    /// Container image of the trainer. Default: the trainer image of the operator's installation. `nasctl run` uses its own trainer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub image: Option<String>,
+    /// What each trial computes on. Default: CPU only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accelerator: Option<Accelerator>,
+    /// What is trained on.
+    pub data: DataSet,
+    /// Epochs between evaluations; 0: only where a rung ends.
+    #[serde(default = "default_evaluate_every")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub evaluate_every: i64,
+    /// Time between checkpoints inside a rung, such as `300s`; a rung's end always has one.
+    #[serde(default = "default_checkpoint_every")]
+    #[schemars(length(max = 32))]
+    pub checkpoint_every: Duration,
+    /// Where checkpoints lie. `nasctl run` keeps them in its own folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoints: Option<Claim>,
+}
+
+/// A device that pods request.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct Accelerator {
+    /// Name of the extended resource.
+    #[serde(default = "default_accelerator")]
+    #[schemars(length(min = 1, max = 128))]
+    pub resource: String,
+    /// How many each trial gets.
+    #[serde(default = "default_accelerator_count")]
+    #[schemars(range(min = 1, max = 64))]
+    pub count: i64,
+}
+
+/// A data set.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct DataSet {
+    /// Name of the set, and of its folder: cifar10, cifar100, mnist, fashion-mnist, or your own.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// PersistentVolumeClaim that holds data sets, each in a folder of its name; mounted read-only. `nasctl run` looks in `--data-dir`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub claim: Option<String>,
+    /// Size of the images and number of classes; needed where the name is not known and a constraint speaks of `arch.params` or `arch.flops`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<ImageShape>,
+    /// Which images are trained on and which decide.
+    #[serde(default)]
+    pub validation: ValidationSpec,
+}
+
+/// Size of images.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageShape {
+    /// Colours: 1 for grey, 3 for RGB.
+    #[schemars(range(min = 1, max = 4))]
+    pub channels: i64,
+    /// Rows of pixels.
+    #[schemars(range(min = 8, max = 256))]
+    pub height: i64,
+    /// Columns of pixels.
+    #[schemars(range(min = 8, max = 256))]
+    pub width: i64,
+    /// Number of classes.
+    #[schemars(range(min = 2, max = 100_000))]
+    pub classes: i64,
+}
+
+/// Which images are trained on and which decide.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ValidationSpec {
+    /// Train on 90 % of the training images; the other 10 % decide. The test images stay unseen.
+    #[default]
+    Heldout,
+    /// Train on all training images; the test images decide. Reported numbers are then optimistic.
+    TestSet,
+    /// Train on all training images and measure on the test images: for the final number of one configuration.
+    Final,
+}
+
+/// A PersistentVolumeClaim.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Its name.
+    #[schemars(length(min = 1, max = 253))]
+    pub claim: String,
+}
+
+impl Default for Objective {
+    fn default() -> Self {
+        Self { metric: default_metric(), direction: DirectionSpec::default() }
+    }
+}
+
+impl Default for SamplerSpec {
+    fn default() -> Self {
+        Self::Random(Empty {})
+    }
+}
+
+fn default_metric() -> String {
+    "accuracy".to_owned()
+}
+
+fn default_parallel_trials() -> i64 {
+    1
+}
+
+fn default_max_infeasible_trials() -> i64 {
+    100
+}
+
+fn default_eta() -> i64 {
+    4
+}
+
+fn default_evaluate_every() -> i64 {
+    1
+}
+
+fn default_checkpoint_every() -> Duration {
+    Duration::from(std::time::Duration::from_secs(300))
+}
+
+fn default_accelerator() -> String {
+    "nvidia.com/gpu".to_owned()
+}
+
+fn default_accelerator_count() -> i64 {
+    1
+}

@@ -1,0 +1,120 @@
+//! `NasExperiment.status`: bounded aggregates, never a list of trials.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ScalarValue, ViewStatus};
+
+/// Where an experiment stands.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct NasExperimentStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Accepted, Progressing, Finished, Succeeded, Stalled; each reason says what to do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 16))]
+    pub conditions: Vec<Condition>,
+    /// Number of trials by state and outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trials: Option<TrialCounts>,
+    /// The table of rungs, from rung 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub rungs: Vec<RungStatus>,
+    /// The best trials: by rung, then by value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5))]
+    pub best: Vec<BestTrial>,
+    /// What was spent and what was saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetStatus>,
+    /// The decision to end the experiment; written before anything is stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<EndStatus>,
+}
+
+/// Number of trials by state and outcome.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct TrialCounts {
+    /// Created, ever.
+    pub created: i64,
+    /// Training, or about to.
+    pub running: i64,
+    /// At the top rung.
+    pub completed: i64,
+    /// Never to be promoted.
+    pub retired: i64,
+    /// Refused by the trainer as infeasible, and replaced.
+    pub infeasible: i64,
+    /// Ended by a loss or metric that was not finite.
+    pub diverged: i64,
+    /// Ended for lack of memory.
+    pub out_of_memory: i64,
+    /// Ended by a bug, or with all attempts used up.
+    pub failed: i64,
+    /// Refused by the trainer for its configuration or data.
+    pub misconfigured: i64,
+    /// Ended with the experiment or by a person.
+    pub cancelled: i64,
+}
+
+/// One row of the table of rungs.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RungStatus {
+    /// Training length, in units of the resource.
+    pub step: i64,
+    /// Trials that train towards it.
+    pub running: i64,
+    /// Trials that have a result at it.
+    pub entries: i64,
+    /// Trials that went on from it.
+    pub promoted: i64,
+    /// The best value at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<f64>,
+}
+
+/// A trial among the best.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct BestTrial {
+    /// Name of the trial.
+    #[schemars(length(max = 63))]
+    pub trial: String,
+    /// The rung at which it was measured.
+    pub rung: i64,
+    /// The value of the objective there.
+    pub value: f64,
+    /// Its configuration.
+    #[schemars(extend("maxProperties" = 256))]
+    pub assignment: BTreeMap<String, ScalarValue>,
+}
+
+/// What was spent and what was saved.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct BudgetStatus {
+    /// Accelerator hours spent.
+    pub gpu_hours: f64,
+    /// Accelerator hours that training every trial to full length would have cost on top, at the same speed.
+    pub gpu_hours_saved: f64,
+}
+
+/// Why and on what view an experiment ended.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct EndStatus {
+    /// A word for the reason, such as Completed or TargetReached.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// What had been seen.
+    pub view: ViewStatus,
+}

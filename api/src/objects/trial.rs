@@ -1,0 +1,292 @@
+//! `NasTrial`: one configuration, how far it was decided to train it, and what came out.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use nas_search::{Outcome, Recorded, Trial, View};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ScalarValue;
+
+/// One configuration of an experiment. Written by the operator; the set of these objects is the whole state of a search.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "nas-operator.dev",
+    version = "v1alpha1",
+    kind = "NasTrial",
+    namespaced,
+    status = "NasTrialStatus",
+    derive = "PartialEq",
+    shortname = "nast",
+    category = "nas",
+    doc = "One configuration of an experiment. Written by the operator; the set of these objects is the whole state of a search.",
+    selectable = ".spec.experiment",
+    printcolumn(name = "Experiment", type_ = "string", json_path = ".spec.experiment"),
+    printcolumn(name = "Rung", type_ = "integer", json_path = ".spec.targetRung"),
+    printcolumn(name = "Outcome", type_ = "string", json_path = ".status.rungs[-1:].outcome"),
+    printcolumn(name = "Value", type_ = "number", json_path = ".status.rungs[-1:].value"),
+    printcolumn(name = "Attempt", type_ = "integer", json_path = ".spec.attempt", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("!has(self.status) || !has(self.status.reported) || self.status.reported.attempt <= self.spec.attempt")
+        .message("status.reported is of an attempt that was never started"),
+    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.rungs) || (has(self.status) && has(self.status.rungs))")
+        .message("status.rungs is append-only: it cannot be removed"),
+)]
+#[serde(rename_all = "camelCase")]
+pub struct NasTrialSpec {
+    /// Name of the experiment.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable"))]
+    #[schemars(length(min = 1, max = 40))]
+    pub experiment: String,
+    /// Position in the experiment's order of creation, from 0.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable"))]
+    #[schemars(range(min = 0, max = 999_999))]
+    pub number: i64,
+    /// The configuration: the value of each parameter by name.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable"))]
+    #[schemars(extend("maxProperties" = 256))]
+    pub assignment: BTreeMap<String, ScalarValue>,
+    /// The seed that the trial trains with.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable"))]
+    #[schemars(range(min = 0))]
+    pub seed: i64,
+    /// The bracket that it belongs to, from 0.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable"))]
+    #[schemars(range(min = 0, max = 15))]
+    pub bracket: i64,
+    /// Fencing token: raised when a process of a lower attempt may still run but must be ignored.
+    #[x_kube(validation = Rule::new("self >= oldSelf").message("attempt only grows"))]
+    #[schemars(range(min = 0, max = 100_000))]
+    pub attempt: i64,
+    /// Highest rung that the trial may train to. Only raised: this is the promotion.
+    #[x_kube(validation = Rule::new("self >= oldSelf").message("a promotion cannot be taken back"))]
+    #[schemars(range(min = 0, max = 15))]
+    pub target_rung: i64,
+    /// When each rung was granted: what the decision had seen, and why.
+    #[x_kube(validation = Rule::new("oldSelf.all(o, self.exists(n, n == o))").message("grants are append-only"))]
+    #[schemars(length(max = 16))]
+    pub grants: Vec<Grant>,
+    /// The trial was stopped at its rung on this view; empty: it was not.
+    #[x_kube(validation = Rule::new("oldSelf.all(o, self.exists(n, n == o))").message("a stop cannot be taken back"))]
+    #[schemars(length(max = 1))]
+    pub stopped: Vec<ViewStatus>,
+    /// The trial was retired (never promoted again, its checkpoints may go) on this view; empty: it was not.
+    #[x_kube(validation = Rule::new("oldSelf.all(o, self.exists(n, n == o))").message("a retirement cannot be taken back"))]
+    #[schemars(length(max = 1))]
+    pub retired: Vec<ViewStatus>,
+}
+
+/// The decision to train a trial to a rung.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The rung.
+    #[schemars(range(min = 0, max = 15))]
+    pub rung: i64,
+    /// What had been seen.
+    pub view: ViewStatus,
+    /// Why, in words.
+    #[schemars(length(max = 256))]
+    pub reason: String,
+}
+
+/// What a decision had seen: enough to tell whether a replay looks at the same records.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ViewStatus {
+    /// The highest decisionSeq seen; 0: none.
+    pub decision_seq: i64,
+    /// Number of recorded outcomes seen.
+    pub count: i64,
+    /// Digest of them that does not depend on their order: 16 hexadecimal digits.
+    #[schemars(length(min = 16, max = 16))]
+    pub digest: String,
+}
+
+/// What came out of a trial.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct NasTrialStatus {
+    /// What the trainer says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self.attempt > oldSelf.attempt || (self.attempt == oldSelf.attempt && self.seq >= oldSelf.seq)")
+        .message("reports must not go back in (attempt, seq)"))]
+    pub reported: Option<ReportedStatus>,
+    /// What was recorded, in the order in which it counts. Append-only: these are the facts that decisions rest on.
+    #[serde(default)]
+    #[x_kube(
+        merge_strategy = ListMerge::Map(vec!["rung".into()]),
+        validation = Rule::new("oldSelf.all(o, self.exists(n, n == o))").message("recorded rungs are append-only"),
+    )]
+    #[schemars(length(max = 16))]
+    pub rungs: Vec<RecordedRung>,
+    /// Processes that trained it, and what became of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub segments: Vec<RunSegment>,
+    /// The trial's conditions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 16))]
+    pub conditions: Vec<Condition>,
+}
+
+/// A trainer's report.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+pub struct ReportedStatus {
+    /// The attempt that wrote it.
+    #[schemars(range(min = 0))]
+    pub attempt: i64,
+    /// Grows with each report of the trial.
+    #[schemars(range(min = 0))]
+    pub seq: i64,
+    /// Steps trained.
+    #[schemars(range(min = 0))]
+    pub step: i64,
+    /// One entry for each rung reached, from rung 0.
+    #[schemars(length(max = 16))]
+    pub results: Vec<ReportedResult>,
+}
+
+/// A trainer's result at one rung.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+pub struct ReportedResult {
+    /// The rung.
+    #[schemars(range(min = 0, max = 15))]
+    pub rung: i64,
+    /// Value, Diverged or Infeasible.
+    pub outcome: OutcomeName,
+    /// The objective's metric, present where the outcome is Value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// Further metrics.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 32))]
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// The recorded end of one rung.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.value) == (self.outcome == 'Value')").message("exactly the outcome Value has a value"))]
+pub struct RecordedRung {
+    /// The rung.
+    #[schemars(range(min = 0, max = 15))]
+    pub rung: i64,
+    /// What came out.
+    pub outcome: OutcomeName,
+    /// The objective's metric, present where the outcome is Value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// Position in the order in which the experiment's results count.
+    #[schemars(range(min = 1))]
+    pub decision_seq: i64,
+}
+
+/// What came out of a rung.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutcomeName {
+    /// A finite metric.
+    Value,
+    /// The loss or metric was not finite: worst at this rung.
+    Diverged,
+    /// The trainer says that the configuration makes no sense: out of the search, and replaced.
+    Infeasible,
+    /// Out of memory: worst at this rung.
+    OutOfMemory,
+    /// A bug, or all attempts used up: worst at this rung.
+    Failed,
+    /// The trainer refused its configuration or data.
+    Misconfigured,
+    /// Ended with the experiment or by a person.
+    Cancelled,
+}
+
+/// One process that trained a segment of a trial.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RunSegment {
+    /// The rung it was to reach.
+    #[schemars(range(min = 0, max = 15))]
+    pub rung: i64,
+    /// Its attempt.
+    #[schemars(range(min = 0))]
+    pub attempt: i64,
+    /// UID of its Job; empty in a local run.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub job_uid: String,
+    /// How it ended: Reported, Suspended, Lost, or the outcome that was concluded from its exit.
+    #[schemars(length(max = 32))]
+    pub outcome: String,
+    /// Why, in the trainer's first words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 512))]
+    pub message: String,
+    /// Time that it held its accelerators (or its slot, in a local run), summed over them.
+    pub accelerator_seconds: f64,
+}
+
+impl From<View> for ViewStatus {
+    fn from(view: View) -> Self {
+        Self {
+            decision_seq: i64::try_from(view.seq).unwrap_or(i64::MAX),
+            count: i64::try_from(view.count).unwrap_or(i64::MAX),
+            digest: format!("{:016x}", view.digest),
+        }
+    }
+}
+
+impl RecordedRung {
+    /// The record of an outcome.
+    pub fn new(rung: usize, outcome: Outcome, seq: u64) -> Self {
+        let (outcome, value) = match outcome {
+            Outcome::Value(value) => (OutcomeName::Value, Some(value)),
+            Outcome::Diverged => (OutcomeName::Diverged, None),
+            Outcome::Infeasible => (OutcomeName::Infeasible, None),
+            Outcome::OutOfMemory => (OutcomeName::OutOfMemory, None),
+            Outcome::Failed => (OutcomeName::Failed, None),
+            Outcome::Misconfigured => (OutcomeName::Misconfigured, None),
+            Outcome::Cancelled => (OutcomeName::Cancelled, None),
+        };
+        Self {
+            rung: i64::try_from(rung).unwrap_or(i64::MAX),
+            outcome,
+            value,
+            decision_seq: i64::try_from(seq).unwrap_or(i64::MAX),
+        }
+    }
+
+    fn to_recorded(&self) -> Recorded {
+        let outcome = match (self.outcome, self.value) {
+            (OutcomeName::Value, Some(value)) => Outcome::Value(value),
+            // The schema refuses a Value without a value; read it as the worst rather than lose the trial.
+            (OutcomeName::Value, None) | (OutcomeName::Diverged, _) => Outcome::Diverged,
+            (OutcomeName::Infeasible, _) => Outcome::Infeasible,
+            (OutcomeName::OutOfMemory, _) => Outcome::OutOfMemory,
+            (OutcomeName::Failed, _) => Outcome::Failed,
+            (OutcomeName::Misconfigured, _) => Outcome::Misconfigured,
+            (OutcomeName::Cancelled, _) => Outcome::Cancelled,
+        };
+        Recorded {
+            rung: usize::try_from(self.rung).unwrap_or_default(),
+            outcome,
+            seq: u64::try_from(self.decision_seq).unwrap_or_default(),
+        }
+    }
+}
+
+impl NasTrial {
+    /// The trial as the search sees it.
+    pub fn to_record(&self) -> Trial {
+        let rungs = self.status.as_ref().map_or(&[] as &[_], |status| &status.rungs);
+        Trial {
+            number: u64::try_from(self.spec.number).unwrap_or_default(),
+            assignment: self.spec.assignment.iter().map(|(name, ScalarValue(value))| (name.clone(), value.clone())).collect(),
+            target_rung: usize::try_from(self.spec.target_rung).unwrap_or_default(),
+            retired: !self.spec.retired.is_empty(),
+            recorded: rungs.iter().map(RecordedRung::to_recorded).collect(),
+        }
+    }
+}

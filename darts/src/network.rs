@@ -1,0 +1,80 @@
+//! A whole network: its cost, and what each of its layers costs and puts out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CellKind, Cost, CostModel, Genotype, Image, NetworkError, Skeleton, cost::Tally};
+
+/// A network, complete. To price many genotypes of one [`Skeleton`], build a [`CostModel`] once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// Its cells.
+    pub genotype: Genotype,
+    /// `init_channels` of the seed: channels of a node in the first cells.
+    pub channels: u32,
+    /// Cells.
+    pub layers: u32,
+    /// Whether training adds a second classifier.
+    pub auxiliary: bool,
+    /// What the network sees.
+    pub image: Image,
+    /// What it tells apart.
+    pub classes: u32,
+}
+
+/// A part of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The first convolution.
+    Stem,
+    /// A cell.
+    Cell(CellKind),
+    /// The second classifier, in training only.
+    AuxiliaryHead,
+    /// The classifier.
+    Classifier,
+}
+
+/// What a part of a network costs and puts out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Layer {
+    /// The part.
+    pub part: Part,
+    /// What it puts out: a feature map, or classes as channels of one pixel.
+    pub output: Image,
+    /// Trained numbers.
+    pub params: u64,
+    /// Multiply-accumulates for one image, counted as in [`Cost::flops`].
+    pub flops: u64,
+}
+
+impl Network {
+    /// All but the genotype.
+    pub const fn skeleton(&self) -> Skeleton {
+        let Self { channels, layers, auxiliary, image, classes, .. } = *self;
+        Skeleton { channels, layers, auxiliary, image, classes }
+    }
+
+    /// What the network costs, or why it cannot be built.
+    pub fn cost(&self) -> Result<Cost, NetworkError> {
+        Ok(CostModel::new(&self.skeleton())?.price(&self.genotype))
+    }
+
+    /// Its parts from the image to the classes, the auxiliary head after the cell that it sits on; or why it cannot be built.
+    pub fn breakdown(&self) -> Result<Vec<Layer>, NetworkError> {
+        let skeleton = self.skeleton();
+        let cells = skeleton.cells()?;
+        let layer = |part, output, Tally { params, flops, .. }: Tally| Layer { part, output, params, flops };
+        let classes = Image { channels: self.classes, height: 1, width: 1 };
+        let mut layers = vec![layer(Part::Stem, Image { channels: 3 * self.channels, ..self.image }, Tally::stem(&skeleton))];
+        for shape in &cells {
+            layers.push(layer(Part::Cell(shape.kind), shape.output, Tally::cell(shape, &self.genotype)));
+            if shape.auxiliary {
+                layers.push(layer(Part::AuxiliaryHead, classes, Tally::auxiliary(shape, self.classes)));
+            }
+        }
+        layers.push(layer(Part::Classifier, classes, Tally::classifier(&cells, self.classes)));
+        Ok(layers)
+    }
+}
