@@ -1,0 +1,52 @@
+//! The tensors of a training as bytes (safetensors), and back.
+
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use tch::{Kind, Tensor, no_grad};
+
+use crate::{model::Variables, optimizer::Sgd};
+
+/// Prefix of momentum buffers among the names.
+const MOMENTUM: &str = "momentum/";
+
+fn tensors<'a>(variables: &'a Variables, sgd: &'a Sgd) -> impl Iterator<Item = (String, &'a Tensor)> {
+    let values = variables.iter().map(|variable| (variable.name.clone(), &variable.tensor));
+    values.chain(sgd.parameters().iter().map(|parameter| (format!("{MOMENTUM}{}", parameter.name), &parameter.momentum)))
+}
+
+/// All variables and momentum buffers, exact to the bit.
+pub fn capture(variables: &Variables, sgd: &Sgd) -> Result<Vec<u8>, String> {
+    let values: Vec<(String, Vec<usize>, Vec<u8>)> = tensors(variables, sgd)
+        .map(|(name, tensor)| {
+            let shape = tensor.size().iter().map(|size| *size as usize).collect();
+            let flat = tensor.detach().to_kind(Kind::Float).contiguous().reshape([-1]);
+            let numbers = Vec::<f32>::try_from(flat).map_err(|error| format!("{name}: {error}"))?;
+            Ok((name, shape, numbers.into_iter().flat_map(f32::to_le_bytes).collect()))
+        })
+        .collect::<Result<_, String>>()?;
+    let views = values
+        .iter()
+        .map(|(name, shape, bytes)| {
+            Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|e| e.to_string())?))
+        })
+        .collect::<Result<Vec<_>, String>>()?;
+    safetensors::serialize(views, None).map_err(|error| error.to_string())
+}
+
+/// Puts captured tensors back.
+///
+/// # Errors
+///
+/// Where one is missing or of another shape; nothing else is promised about the variables then.
+pub fn restore(bytes: &[u8], variables: &Variables, sgd: &Sgd) -> Result<(), String> {
+    let saved = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
+    for (name, tensor) in tensors(variables, sgd) {
+        let view = saved.tensor(&name).map_err(|error| format!("{name}: {error}"))?;
+        let shape: Vec<i64> = view.shape().iter().map(|size| *size as i64).collect();
+        if shape != tensor.size() || view.dtype() != Dtype::F32 {
+            return Err(format!("{name} has shape {shape:?}, not {:?}", tensor.size()));
+        }
+        let numbers: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        no_grad(|| tensor.shallow_clone().copy_(&Tensor::from_slice(&numbers).reshape(shape)));
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! Why a segment ended without a report, and with which exit code.
+
+use std::{
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+};
+
+use nas_api::contract::{Exit, SegmentError};
+use thiserror::Error;
+
+use crate::{checkpoint::Foreign, data::DataError, model::Unfit};
+
+/// Any end but a report.
+#[derive(Debug, Error)]
+pub enum TrainerError {
+    /// The environment does not describe a segment.
+    #[error("{0}")]
+    Usage(#[from] SegmentError),
+    /// Hyperparameters that this trainer cannot use, all of them.
+    #[error("{}", .0.join("; "))]
+    Configuration(Vec<String>),
+    /// The network does not fit the data set.
+    #[error("{0}")]
+    Unfit(#[from] Unfit),
+    /// The data set is missing or malformed.
+    #[error("{0}")]
+    Data(#[from] DataError),
+    /// The newest checkpoint was written by another configuration.
+    #[error("{0}")]
+    Foreign(#[from] Foreign),
+    /// A newer attempt has begun.
+    #[error("attempt {own} is void: {path} shows that a newer attempt has begun")]
+    Fenced {
+        /// This process's attempt.
+        own: u32,
+        /// The newer attempt's folder.
+        path: PathBuf,
+    },
+    /// The checkpoint folder cannot be written.
+    #[error("cannot write {path} ({bytes} bytes): {source}; {cure}", cure = cure(.source))]
+    Storage {
+        /// The file or folder.
+        path: PathBuf,
+        /// How much was to be written.
+        bytes: usize,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+fn cure(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            "free some space or give the checkpoints a larger volume; what was committed before is kept"
+        }
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => "make the checkpoint folder writable for the trainer",
+        _ => "what was committed before is kept, and the segment can be started again",
+    }
+}
+
+impl TrainerError {
+    /// A failed write.
+    pub fn storage(path: &Path, bytes: usize) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Storage { path, bytes, source }
+    }
+
+    /// The exit code of the contract.
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            Self::Configuration(_) | Self::Unfit(_) => Exit::Configuration,
+            Self::Data(_) | Self::Foreign(_) => Exit::Data,
+            Self::Fenced { .. } => Exit::Fenced,
+            Self::Storage { .. } => Exit::Temporary,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The program `nas-trainer`.
+
+use std::{
+    env,
+    os::unix::process::CommandExt,
+    panic,
+    process::{self, Command},
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use clap::{Parser, Subcommand};
+use nas_api::contract::Exit;
+use nas_trainer::session;
+use signal_hook::{consts::TERM_SIGNALS, flag};
+
+/// Trains one segment of one trial of a neural architecture search.
+///
+/// Everything about the segment comes from environment variables (NAS_TRIAL_NAME, NAS_PARAMETERS, NAS_TARGET_STEP, ...) that the
+/// operator or `nasctl run` sets. The report is written to NAS_TERMINATION_LOG.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Exit codes: 0 reported, 64 environment, 65 data, 70 a newer attempt runs, 71 out of memory,\n75 temporary (full disk), 78 configuration, 143 stopped after a checkpoint."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Check the environment, hyperparameters, data set and checkpoint folder; train nothing.
+    Check,
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    calm_openmp();
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in TERM_SIGNALS {
+        if let Err(error) = flag::register(*signal, Arc::clone(&stop)) {
+            eprintln!("warning: signal {signal} will not be heard: {error}");
+        }
+    }
+    let exit = panic::catch_unwind(|| match arguments.action {
+        None => session::run(&stop),
+        Some(Action::Check) => match session::check() {
+            Ok(summary) => {
+                println!("{summary}");
+                Exit::Reported
+            }
+            Err(error) => {
+                eprintln!("nas-trainer: {error}");
+                error.exit()
+            }
+        },
+    });
+    process::exit(exit.unwrap_or_else(|panic| exit_of_panic(panic.downcast_ref::<String>())).code());
+}
+
+/// libtorch reports what it cannot do, memory included, by an exception, which `tch` turns into a panic.
+fn exit_of_panic(message: Option<&String>) -> Exit {
+    let message = message.map_or("", String::as_str).to_lowercase();
+    let exit = if ["out of memory", "not enough memory", "can't allocate memory"].iter().any(|words| message.contains(words)) {
+        Exit::OutOfMemory
+    } else {
+        Exit::Other(1)
+    };
+    if let Some(log) = env::var_os("NAS_TERMINATION_LOG") {
+        let _ = std::fs::write(log, message.chars().take(1000).collect::<String>());
+    }
+    exit
+}
+
+/// Threads of GNU's OpenMP spin while they wait, which beside a busy neighbour makes training many times slower. The library reads
+/// this when it is loaded, so the program starts itself anew with it.
+fn calm_openmp() {
+    if env::var_os("GOMP_SPINCOUNT").is_none() {
+        if let Ok(program) = env::current_exe() {
+            let error = Command::new(program).args(env::args_os().skip(1)).env("GOMP_SPINCOUNT", "0").exec();
+            eprintln!("warning: cannot restart with GOMP_SPINCOUNT=0: {error}");
+        }
+    }
+}

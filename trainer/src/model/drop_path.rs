@@ -1,0 +1,51 @@
+//! Drop-path: in training, each edge of a cell is left out for some images, and the rest is scaled up to make good for it.
+
+use tch::{Device, Kind, Tensor};
+
+use crate::random::{Purpose, Stream};
+
+/// For each droppable edge and each image of a batch: 0 where the edge is dropped, else 1 / (1 - p). Shape [edges, N, 1, 1, 1].
+pub struct DropPath(Tensor);
+
+impl DropPath {
+    /// Draws which of `edges` are dropped with `probability` for each of `images` images in batch `step`; `None` where none can be.
+    pub fn draw(seed: u64, step: u64, edges: usize, images: usize, probability: f64, kind: Kind, device: Device) -> Option<Self> {
+        if probability <= 0.0 || edges == 0 {
+            return None;
+        }
+        let kept = 1.0 - probability;
+        let mut stream = Stream::new(seed, Purpose::DropPath, step);
+        let scales: Vec<f64> = (0..edges * images).map(|_| if stream.chance(kept) { 1.0 / kept } else { 0.0 }).collect();
+        let scales = Tensor::from_slice(&scales).reshape([edges as i64, images as i64, 1, 1, 1]);
+        Some(Self(scales.to_kind(kind).to_device(device)))
+    }
+
+    /// The output [N, C, H, W] of droppable edge number `edge`, dropped or scaled.
+    pub(crate) fn apply(&self, edge: i64, output: &Tensor) -> Tensor {
+        output * self.0.get(edge)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_image_loses_an_edge_with_the_probability_and_the_mean_is_kept() {
+        let drop_path = DropPath::draw(1, 5, 20, 500, 0.2, Kind::Double, Device::Cpu).unwrap();
+        let kept = Vec::<f64>::try_from(drop_path.0.reshape([-1])).unwrap();
+        assert!(kept.iter().all(|scale| *scale == 0.0 || *scale == 1.25));
+        let mean = kept.iter().sum::<f64>() / kept.len() as f64;
+        // Standard deviation of the mean: 0.005.
+        assert!((mean - 1.0).abs() < 0.02, "{mean}");
+        let ones = Tensor::ones([500, 3, 2, 2], (Kind::Double, Device::Cpu));
+        let dropped = drop_path.apply(7, &ones);
+        assert_eq!(dropped.size(), [500, 3, 2, 2]);
+        assert_eq!(dropped.get(0).double_value(&[2, 1, 1]), kept[7 * 500]);
+    }
+
+    #[test]
+    fn nothing_is_dropped_at_probability_zero() {
+        assert!(DropPath::draw(1, 5, 20, 4, 0.0, Kind::Float, Device::Cpu).is_none());
+    }
+}

@@ -1,0 +1,90 @@
+//! The layers that operations are made of, with `PyTorch`'s defaults: convolutions without bias, batch norm with eps 1e-5 and momentum 0.1.
+
+use tch::Tensor;
+
+use super::{Pass, variables::Variables};
+
+/// A convolution without bias.
+pub(crate) struct Conv {
+    weight: Tensor,
+    stride: i64,
+    padding: i64,
+    dilation: i64,
+    groups: i64,
+}
+
+impl Conv {
+    /// A dense convolution `inputs` → `outputs` with a square kernel.
+    pub(crate) fn new(
+        vars: &mut Variables,
+        name: &str,
+        [inputs, outputs]: [i64; 2],
+        kernel: i64,
+        stride: i64,
+        padding: i64,
+    ) -> Self {
+        let weight = vars.uniform(format!("{name}.weight"), &[outputs, inputs, kernel, kernel], inputs * kernel * kernel);
+        Self { weight, stride, padding, dilation: 1, groups: 1 }
+    }
+
+    /// A depthwise convolution whose padding keeps the size (at stride 1).
+    pub(crate) fn depthwise(vars: &mut Variables, name: &str, channels: i64, kernel: i64, stride: i64, dilation: i64) -> Self {
+        let weight = vars.uniform(format!("{name}.weight"), &[channels, 1, kernel, kernel], kernel * kernel);
+        Self { weight, stride, padding: dilation * (kernel / 2), dilation, groups: channels }
+    }
+
+    pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
+        x.conv2d(
+            &self.weight,
+            None::<&Tensor>,
+            [self.stride, self.stride],
+            [self.padding, self.padding],
+            [self.dilation, self.dilation],
+            self.groups,
+        )
+    }
+}
+
+/// Batch normalisation over (N, H, W): of the batch's own statistics in training, of running ones in evaluation.
+pub(crate) struct BatchNorm {
+    weight: Tensor,
+    bias: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+}
+
+impl BatchNorm {
+    pub(crate) fn new(vars: &mut Variables, name: &str, channels: i64) -> Self {
+        Self {
+            weight: vars.constant(format!("{name}.weight"), channels, 1.0, true),
+            bias: vars.constant(format!("{name}.bias"), channels, 0.0, true),
+            running_mean: vars.constant(format!("{name}.running_mean"), channels, 0.0, false),
+            running_var: vars.constant(format!("{name}.running_var"), channels, 1.0, false),
+        }
+    }
+
+    pub(crate) fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
+        let training = matches!(pass, Pass::Train { .. });
+        let (mean, var) = (Some(&self.running_mean), Some(&self.running_var));
+        x.batch_norm(Some(&self.weight), Some(&self.bias), mean, var, training, 0.1, 1e-5, true)
+    }
+}
+
+/// A linear layer with bias.
+pub(crate) struct Linear {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Linear {
+    pub(crate) fn new(vars: &mut Variables, name: &str, inputs: i64, outputs: i64) -> Self {
+        Self {
+            weight: vars.uniform(format!("{name}.weight"), &[outputs, inputs], inputs),
+            bias: vars.uniform(format!("{name}.bias"), &[outputs], inputs),
+        }
+    }
+
+    pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
+        x.linear(&self.weight, Some(&self.bias))
+    }
+}

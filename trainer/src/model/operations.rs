@@ -1,0 +1,136 @@
+//! The candidate operations of an edge, and the preprocessing of a cell's inputs. All activations come first (ReLU, convolution, batch norm).
+
+use nas_darts::Op;
+use tch::Tensor;
+
+use super::{
+    Pass,
+    layers::{BatchNorm, Conv},
+    variables::Variables,
+};
+
+/// An operation with its weights: [N, C, H, W] → [N, C, H / stride, W / stride].
+pub enum Operator {
+    /// Zeros.
+    None {
+        /// Every `stride`-th row and column stays.
+        stride: i64,
+    },
+    /// Mean over 3x3, of the pixels that are inside of the image.
+    AvgPool {
+        /// 1 or 2.
+        stride: i64,
+    },
+    /// Maximum over 3x3.
+    MaxPool {
+        /// 1 or 2.
+        stride: i64,
+    },
+    /// The input itself.
+    Identity,
+    /// A skip connection at stride 2.
+    Reduce(FactorizedReduce),
+    /// A chain of separable convolutions: two of them (`sep_conv`), or one that is dilated (`dil_conv`).
+    Separable(Vec<Separable>),
+}
+
+impl Operator {
+    /// Makes `operation` for `channels` channels at `stride`; its variables are named `<name>.…`.
+    pub fn new(vars: &mut Variables, name: &str, operation: Op, channels: i64, stride: i64) -> Self {
+        let mut separable =
+            |first: usize, kernel, stride, dilation| Separable::new(vars, name, first, channels, kernel, stride, dilation);
+        match operation {
+            Op::None => Self::None { stride },
+            Op::AvgPool3x3 => Self::AvgPool { stride },
+            Op::MaxPool3x3 => Self::MaxPool { stride },
+            Op::SkipConnect if stride == 1 => Self::Identity,
+            Op::SkipConnect => Self::Reduce(FactorizedReduce::new(vars, name, channels, channels)),
+            Op::SepConv3x3 => Self::Separable(vec![separable(0, 3, stride, 1), separable(4, 3, 1, 1)]),
+            Op::SepConv5x5 => Self::Separable(vec![separable(0, 5, stride, 1), separable(4, 5, 1, 1)]),
+            Op::DilConv3x3 => Self::Separable(vec![separable(0, 3, stride, 2)]),
+            Op::DilConv5x5 => Self::Separable(vec![separable(0, 5, stride, 2)]),
+        }
+    }
+
+    /// Applies it.
+    pub fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
+        match self {
+            Self::None { stride: 1 } => x * 0.0,
+            Self::None { stride } => x.slice(2, None, None, *stride).slice(3, None, None, *stride) * 0.0,
+            Self::AvgPool { stride } => x.avg_pool2d([3, 3], [*stride, *stride], [1, 1], false, false, None),
+            Self::MaxPool { stride } => x.max_pool2d([3, 3], [*stride, *stride], [1, 1], [1, 1], false),
+            Self::Identity => x.shallow_clone(),
+            Self::Reduce(reduce) => reduce.forward(x, pass),
+            Self::Separable(chain) => chain.iter().fold(x.shallow_clone(), |x, step| step.forward(&x, pass)),
+        }
+    }
+}
+
+/// `ReLU`, depthwise k×k, pointwise 1×1, batch norm.
+pub struct Separable {
+    depthwise: Conv,
+    pointwise: Conv,
+    norm: BatchNorm,
+}
+
+impl Separable {
+    /// `first` is the place of the `ReLU` in the original's sequence, which the names count from.
+    fn new(vars: &mut Variables, name: &str, first: usize, channels: i64, kernel: i64, stride: i64, dilation: i64) -> Self {
+        Self {
+            depthwise: Conv::depthwise(vars, &format!("{name}.op.{}", first + 1), channels, kernel, stride, dilation),
+            pointwise: Conv::new(vars, &format!("{name}.op.{}", first + 2), [channels, channels], 1, 1, 0),
+            norm: BatchNorm::new(vars, &format!("{name}.op.{}", first + 3), channels),
+        }
+    }
+
+    fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
+        self.norm.forward(&self.pointwise.forward(&self.depthwise.forward(&x.relu())), pass)
+    }
+}
+
+/// `ReLU`, pointwise convolution, batch norm: brings an input to the cell's width.
+pub struct ReluConvBn {
+    conv: Conv,
+    norm: BatchNorm,
+}
+
+impl ReluConvBn {
+    /// [N, `inputs`, H, W] → [N, `outputs`, H, W].
+    pub fn new(vars: &mut Variables, name: &str, inputs: i64, outputs: i64) -> Self {
+        Self {
+            conv: Conv::new(vars, &format!("{name}.op.1"), [inputs, outputs], 1, 1, 0),
+            norm: BatchNorm::new(vars, &format!("{name}.op.2"), outputs),
+        }
+    }
+
+    /// Applies it.
+    pub fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
+        self.norm.forward(&self.conv.forward(&x.relu()), pass)
+    }
+}
+
+/// Halves height and width and uses every pixel: one half of the channels sees the even pixels, the other the odd ones.
+pub struct FactorizedReduce {
+    even: Conv,
+    odd: Conv,
+    norm: BatchNorm,
+}
+
+impl FactorizedReduce {
+    /// [N, `inputs`, H, W] → [N, `outputs`, H / 2, W / 2]; `outputs`, H and W are even.
+    pub fn new(vars: &mut Variables, name: &str, inputs: i64, outputs: i64) -> Self {
+        let half = [inputs, outputs / 2];
+        Self {
+            even: Conv::new(vars, &format!("{name}.conv_1"), half, 1, 2, 0),
+            odd: Conv::new(vars, &format!("{name}.conv_2"), half, 1, 2, 0),
+            norm: BatchNorm::new(vars, &format!("{name}.bn"), outputs),
+        }
+    }
+
+    /// Applies it.
+    pub fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
+        let x = x.relu();
+        let odd = x.slice(2, 1, None, 1).slice(3, 1, None, 1);
+        self.norm.forward(&Tensor::cat(&[self.even.forward(&x), self.odd.forward(&odd)], 1), pass)
+    }
+}

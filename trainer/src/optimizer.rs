@@ -1,0 +1,107 @@
+//! Stochastic gradient descent with momentum, weight decay and clipping, as `PyTorch` has it.
+
+use tch::{Device, Kind, Tensor};
+
+use crate::model::Variables;
+
+/// SGD over all parameters of a network (weight decay on all of them, batch norm and biases too).
+pub struct Sgd {
+    parameters: Vec<Parameter>,
+    momentum: f64,
+    weight_decay: Tensor,
+    max_norm: f64,
+}
+
+/// One parameter under optimisation.
+pub struct Parameter {
+    /// The variable's name.
+    pub name: String,
+    value: Tensor,
+    /// The running sum of gradients; zeros before the first step, which makes that step the plain gradient.
+    pub momentum: Tensor,
+}
+
+/// Settings that stay the same over a training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SgdConfig {
+    /// Share of the last update that goes on, in [0, 1).
+    pub momentum: f64,
+    /// Factor of the parameter that is added to its gradient.
+    pub weight_decay: f64,
+    /// Largest L2 norm of all gradients together.
+    pub max_norm: f64,
+}
+
+impl Sgd {
+    /// Takes the trainable variables of `vars`.
+    pub fn new(vars: &Variables, config: SgdConfig) -> Self {
+        let parameters: Vec<Parameter> = vars
+            .parameters()
+            .map(|variable| Parameter {
+                name: variable.name.clone(),
+                momentum: variable.tensor.detach().zeros_like(),
+                value: variable.tensor.shallow_clone(),
+            })
+            .collect();
+        let (kind, device) = parameters.first().map_or((Kind::Float, Device::Cpu), |p| (p.value.kind(), p.value.device()));
+        let weight_decay = Tensor::full([], config.weight_decay, (kind, device));
+        Self { parameters, momentum: config.momentum, weight_decay, max_norm: config.max_norm }
+    }
+
+    /// The parameters with their momentum, in the order of the variables.
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// The gradients of `loss`, one for each parameter.
+    pub fn gradients(&self, loss: &Tensor) -> Vec<Tensor> {
+        let values: Vec<&Tensor> = self.parameters.iter().map(|parameter| &parameter.value).collect();
+        Tensor::run_backward(&[loss], &values, false, false)
+    }
+
+    /// The L2 norm of all gradients together, and the factor min(1, `max_norm` / (norm + 1e-6)) that clips them. Both stay on the device.
+    pub fn clip(&self, gradients: &[Tensor]) -> (Tensor, Tensor) {
+        let norms: Vec<Tensor> = gradients.iter().map(Tensor::norm).collect();
+        let norm = Tensor::stack(&norms, 0).norm();
+        let factor = ((&norm + 1e-6).reciprocal() * self.max_norm).clamp_max(1.0);
+        (norm, factor)
+    }
+
+    /// One step down `gradients`: buffer ← momentum · buffer + clipped gradient + decay · parameter; parameter ← parameter − rate · buffer.
+    pub fn step(&mut self, gradients: &[Tensor], learning_rate: f64) {
+        let _guard = tch::no_grad_guard();
+        let (_, clip) = self.clip(gradients);
+        let descent = self.weight_decay.full_like(-learning_rate);
+        for (parameter, gradient) in self.parameters.iter_mut().zip(gradients) {
+            let Parameter { value, momentum, .. } = parameter;
+            let _ = momentum.g_mul_scalar_(self.momentum);
+            let _ = momentum.addcmul_(gradient, &clip);
+            let _ = momentum.addcmul_(value, &self.weight_decay);
+            let _ = value.addcmul_(momentum, &descent);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::MemoryFormat;
+
+    #[test]
+    fn two_steps_follow_the_rule_by_hand() {
+        let mut vars = Variables::new(Kind::Double, Device::Cpu, MemoryFormat::ChannelsFirst, 0);
+        let weight = vars.constant("w".to_owned(), 1, 2.0, true);
+        let mut sgd = Sgd::new(&vars, SgdConfig { momentum: 0.9, weight_decay: 0.1, max_norm: 4.0 });
+        // Loss 3 w: gradient 3, below the norm of 4.
+        let gradients = sgd.gradients(&(&weight * 3.0).sum(Kind::Double));
+        sgd.step(&gradients, 0.5);
+        let buffer = 3.0 + 0.1 * 2.0;
+        let first = 2.0 - 0.5 * buffer;
+        assert!((weight.double_value(&[0]) - first).abs() < 1e-12);
+        // Loss 8 w: gradient 8, clipped to 4 (less the 1e-6 of the rule).
+        let gradients = sgd.gradients(&(&weight * 8.0).sum(Kind::Double));
+        sgd.step(&gradients, 0.5);
+        let second = first - 0.5 * (0.9 * buffer + 8.0 * (4.0 / (8.0 + 1e-6)) + 0.1 * first);
+        assert!((weight.double_value(&[0]) - second).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,290 @@
+//! The training loop of one segment.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
+
+use nas_api::contract::{CurvePoint, Report, Reported, RungResult, Segment};
+use tch::{Device, Kind, Tensor};
+
+use crate::{
+    batch::{Augmentation, Batches, shuffled},
+    checkpoint::{Progress, Store, capture, digest, restore},
+    config::Hyperparameters,
+    data::{self, DataSet, Normalization, Split},
+    error::TrainerError,
+    evaluate::{ACCURACY, BEST_ACCURACY, Metrics, evaluate, metric_names},
+    loss::cross_entropy,
+    model::{Dimensions, DropPath, MemoryFormat, Network, Pass, Variables},
+    optimizer::Sgd,
+    schedule::{Schedule, Steps},
+};
+
+/// Batches between two looks at the loss: each look waits for the device.
+const LOSS_EVERY: u64 = 20;
+/// Points of the learning curve that go into a report.
+const CURVE_POINTS: usize = 32;
+
+/// How a segment ended.
+#[derive(Debug, PartialEq)]
+pub enum Ended {
+    /// With a report.
+    Reported(Report),
+    /// Stopped from outside, after a checkpoint.
+    Stopped,
+}
+
+/// What happens in a training, for whoever watches.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TrainEvent {
+    /// Training goes on from a checkpoint.
+    Resumed {
+        /// Batches trained before.
+        batches: u64,
+    },
+    /// The mean training loss over the last batches.
+    Trained {
+        /// Batches trained in all.
+        batches: u64,
+        /// Images in the last batches.
+        images: u64,
+        /// Mean loss.
+        loss: f64,
+        /// Learning rate.
+        learning_rate: f64,
+    },
+    /// The network was measured.
+    Evaluated {
+        /// Steps of the contract.
+        step: f64,
+        /// All metrics.
+        metrics: Metrics,
+    },
+    /// A checkpoint is on the disk.
+    Committed {
+        /// Batches trained in all.
+        batches: u64,
+    },
+}
+
+/// A trial that is ready to be trained: checked, built, loaded.
+pub struct Trainer {
+    segment: Segment,
+    hyperparameters: Hyperparameters,
+    data: DataSet,
+    split: Split,
+    steps: Steps,
+    schedule: Schedule,
+    network: Network,
+    variables: Variables,
+    sgd: Sgd,
+}
+
+impl Trainer {
+    /// Checks everything that can be wrong before training: hyperparameters, metric, data set, network.
+    pub fn prepare(segment: Segment) -> Result<Self, TrainerError> {
+        let hyperparameters = Hyperparameters::from_segment(&segment)?;
+        let data = data::load(&segment.data_dir, &segment.data_name)?;
+        let names = metric_names(data.classes);
+        if !names.contains(&segment.metric.as_str()) {
+            let problem = format!("objective.metric is {}: it must be one of {}", segment.metric, names.join(", "));
+            return Err(TrainerError::Configuration(vec![problem]));
+        }
+        let split = data::split(&data, segment.validation);
+        let steps = Steps::new(segment.step_unit, split.train.len(), hyperparameters.batch_size);
+        let Hyperparameters { learning_rate, drop_path_prob, .. } = hyperparameters;
+        let schedule = Schedule::new(learning_rate, drop_path_prob, steps.to_batches(segment.max_step), steps);
+        let [image_channels, height, width] = data.train.shape;
+        let dimensions = Dimensions {
+            image_channels,
+            image_size: [height, width],
+            classes: data.classes,
+            channels: hyperparameters.channels,
+            layers: hyperparameters.layers,
+            auxiliary: hyperparameters.auxiliary,
+        };
+        let mut variables = Variables::new(Kind::Float, Device::cuda_if_available(), MemoryFormat::ChannelsLast, segment.seed);
+        let network = Network::new(&mut variables, &hyperparameters.genotype, &dimensions)?;
+        let sgd = Sgd::new(&variables, hyperparameters.sgd);
+        Ok(Self { segment, hyperparameters, data, split, steps, schedule, network, variables, sgd })
+    }
+
+    /// One line about what would be trained.
+    pub fn summary(&self) -> String {
+        let [channels, height, width] = self.data.train.shape;
+        format!(
+            "{}: {} images of {channels}x{height}x{width} in {} classes to train on, {} to evaluate on; {} parameters, {} batches an epoch",
+            self.segment.data_name,
+            self.split.train.len(),
+            self.data.classes,
+            self.split.evaluate.len(),
+            self.variables.parameter_count(),
+            self.steps.batches_per_epoch(),
+        )
+    }
+
+    /// What a checkpoint belongs to: configuration, seed, data and schedule.
+    pub fn fingerprint(&self) -> String {
+        let Segment { parameters, seed, data_name, validation, max_step, step_unit, .. } = &self.segment;
+        let text = format!("{parameters:?} {seed} {data_name} {} {max_step} {}", validation.as_str(), step_unit.as_str());
+        digest(text.as_bytes())[..16].to_owned()
+    }
+
+    /// Trains to the segment's target. `stop` is looked at between batches; `watch` sees what happens.
+    pub fn run(
+        &mut self,
+        store: &mut Store,
+        stop: &AtomicBool,
+        mut watch: impl FnMut(&TrainEvent),
+    ) -> Result<Ended, TrainerError> {
+        let mut progress = self.resume(store, &mut watch)?;
+        let target = self.segment.target_rung;
+        if progress.results.len() > target {
+            return Ok(Ended::Reported(self.report(&mut progress)));
+        }
+        let (train, judge) = self.batches();
+        let mut order = (u64::MAX, Vec::new());
+        let mut losses: Option<Tensor> = None;
+        let (mut since, mut images) = (0_u64, 0_u64);
+        let mut committed = Instant::now();
+        let last = self.steps.to_batches(self.segment.target_step);
+        while progress.batches < last {
+            if stop.load(Ordering::Relaxed) {
+                self.commit(store, &progress, &mut watch)?;
+                return Ok(Ended::Stopped);
+            }
+            let (epoch, place) = self.steps.place(progress.batches);
+            if order.0 != epoch {
+                order = (epoch, shuffled(self.segment.seed, epoch, &self.split.train));
+            }
+            let size = self.hyperparameters.batch_size;
+            let places = order.1.chunks(size).nth(place as usize).unwrap_or_default();
+            let loss = self.step(&train, places, epoch, progress.batches);
+            losses = Some(losses.map_or_else(|| loss.shallow_clone(), |sum| sum + &loss));
+            progress.batches += 1;
+            since += 1;
+            images += places.len() as u64;
+
+            let rung_ends = self.steps.to_batches(self.segment.rung_steps[progress.results.len()]) == progress.batches;
+            let evaluates = rung_ends || self.evaluates_after(progress.batches);
+            if since == LOSS_EVERY || evaluates {
+                let mean = losses.take().map_or(0.0, |sum| sum.double_value(&[])) / since as f64;
+                if !mean.is_finite() {
+                    let message = format!("the loss is {mean} within the {since} batches before batch {}", progress.batches);
+                    return Ok(Ended::Reported(self.diverged(&mut progress, message)));
+                }
+                let learning_rate = self.schedule.learning_rate(epoch);
+                watch(&TrainEvent::Trained { batches: progress.batches, images, loss: mean, learning_rate });
+                (since, images) = (0, 0);
+            }
+            if evaluates {
+                let metrics = self.measure(&judge, &mut progress, &mut watch);
+                if let Some(name) = metrics.iter().find(|(_, value)| !value.is_finite()).map(|(name, _)| name) {
+                    let message = format!("{name} is not finite after batch {}", progress.batches);
+                    return Ok(Ended::Reported(self.diverged(&mut progress, message)));
+                }
+                if rung_ends {
+                    let rung = progress.results.len();
+                    let value = metrics.get(&self.segment.metric).copied();
+                    progress.results.push(RungResult { rung, outcome: Reported::Value, value, metrics, message: None });
+                    progress.seq += 1;
+                }
+            }
+            let timed = !self.segment.checkpoint_every.is_zero() && committed.elapsed() >= self.segment.checkpoint_every;
+            if rung_ends || timed {
+                self.commit(store, &progress, &mut watch)?;
+                committed = Instant::now();
+            }
+        }
+        Ok(Ended::Reported(self.report(&mut progress)))
+    }
+
+    fn resume(&mut self, store: &Store, watch: &mut impl FnMut(&TrainEvent)) -> Result<Progress, TrainerError> {
+        let Some(loaded) = store.newest()? else { return Ok(Progress::default()) };
+        restore(&loaded.state, &self.variables, &self.sgd).map_err(|problem| TrainerError::Configuration(vec![problem]))?;
+        watch(&TrainEvent::Resumed { batches: loaded.progress.batches });
+        Ok(loaded.progress)
+    }
+
+    /// The images to train on and those to evaluate on.
+    fn batches(&self) -> (Batches, Batches) {
+        let normalization = Normalization::of(&self.segment.data_name, &self.data.train);
+        let on_device =
+            |images| Batches::new(images, &normalization, Kind::Float, Device::cuda_if_available(), MemoryFormat::ChannelsLast);
+        (on_device(&self.data.train), on_device(if self.split.held_out { &self.data.train } else { &self.data.test }))
+    }
+
+    /// One step of the optimiser; the loss stays on the device.
+    fn step(&mut self, train: &Batches, places: &[i64], epoch: u64, batch: u64) -> Tensor {
+        let Hyperparameters { cutout, auxiliary_weight, .. } = self.hyperparameters;
+        let [_, height, width] = self.data.train.shape;
+        let augmentation = Augmentation::draw(self.segment.seed, batch, places.len(), [height, width], cutout);
+        let (images, labels) = train.augmented(places, &augmentation);
+        let probability = self.schedule.drop_path_prob(epoch);
+        let edges = self.network.droppable_edges();
+        let drop_path = DropPath::draw(self.segment.seed, batch, edges, places.len(), probability, Kind::Float, images.device());
+        let output = self.network.forward(&images, Pass::Train { drop_path: drop_path.as_ref() });
+        let mut loss = cross_entropy(&output.logits, &labels);
+        if let Some(logits) = output.auxiliary {
+            loss += cross_entropy(&logits, &labels) * auxiliary_weight;
+        }
+        let gradients = self.sgd.gradients(&loss);
+        self.sgd.step(&gradients, self.schedule.learning_rate(epoch));
+        loss.detach()
+    }
+
+    fn evaluates_after(&self, batches: u64) -> bool {
+        let (epoch, place) = self.steps.place(batches);
+        place == 0 && self.segment.evaluate_every > 0 && epoch % self.segment.evaluate_every == 0
+    }
+
+    fn measure(&self, judge: &Batches, progress: &mut Progress, watch: &mut impl FnMut(&TrainEvent)) -> Metrics {
+        let size = self.hyperparameters.batch_size.max(100);
+        let mut metrics = evaluate(&self.network, judge, &self.split.evaluate, size, self.data.classes);
+        let accuracy = metrics.get(ACCURACY).copied().unwrap_or_default();
+        let best = progress.best_accuracy.map_or(accuracy, |best| best.max(accuracy));
+        progress.best_accuracy = Some(best);
+        metrics.insert(BEST_ACCURACY.to_owned(), best);
+        let step = self.steps.fraction(progress.batches);
+        if let Some(&value) = metrics.get(&self.segment.metric).filter(|value| value.is_finite()) {
+            progress.curve.push(CurvePoint { step, value });
+        }
+        watch(&TrainEvent::Evaluated { step, metrics: metrics.clone() });
+        metrics
+    }
+
+    fn commit(&self, store: &mut Store, progress: &Progress, watch: &mut impl FnMut(&TrainEvent)) -> Result<(), TrainerError> {
+        let state = capture(&self.variables, &self.sgd).map_err(|problem| TrainerError::Configuration(vec![problem]))?;
+        store.commit(progress, &state)?;
+        watch(&TrainEvent::Committed { batches: progress.batches });
+        Ok(())
+    }
+
+    fn diverged(&self, progress: &mut Progress, message: String) -> Report {
+        let rung = progress.results.len();
+        let metrics = BTreeMap::new();
+        progress.results.push(RungResult { rung, outcome: Reported::Diverged, value: None, metrics, message: Some(message) });
+        progress.seq += 1;
+        self.report(progress)
+    }
+
+    fn report(&self, progress: &mut Progress) -> Report {
+        Report {
+            attempt: self.segment.attempt,
+            seq: progress.seq,
+            step: self.steps.whole(progress.batches),
+            results: progress.results.clone(),
+            curve: thinned(&progress.curve),
+        }
+    }
+}
+
+/// At most 32 points, evenly taken, the last among them.
+fn thinned(curve: &[CurvePoint]) -> Vec<CurvePoint> {
+    let stride = curve.len().div_ceil(CURVE_POINTS).max(1);
+    let mut points: Vec<CurvePoint> = curve.iter().rev().step_by(stride).copied().collect();
+    points.reverse();
+    points
+}

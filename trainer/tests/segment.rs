@@ -1,0 +1,245 @@
+//! Whole trainer processes on real images: resume to the bit, stop, diverge, refuse.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use nas_api::contract::{Report, Reported};
+use nas_darts::Slot;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const RUNGS: [u64; 3] = [4, 9, 14];
+
+struct Trial {
+    folder: TempDir,
+    env: BTreeMap<&'static str, String>,
+    parameters: serde_json::Map<String, Value>,
+}
+
+impl Trial {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut parameters = serde_json::Map::new();
+        for slot in Slot::all() {
+            parameters.insert(slot.input_name().into(), json!(slot.edge() - 1));
+            parameters.insert(slot.op_name().into(), json!(if slot.node() % 2 == 0 { "sep_conv_3x3" } else { "skip_connect" }));
+        }
+        for (name, value) in [
+            ("init_channels", json!(4)),
+            ("layers", json!(3)),
+            ("auxiliary", json!(false)),
+            ("global_batch_size", json!(32)),
+            ("drop_path_prob", json!(0.3)),
+        ] {
+            parameters.insert(name.into(), value);
+        }
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let env = BTreeMap::from([
+            ("NAS_CONTRACT", "1".to_owned()),
+            ("NAS_EXPERIMENT", "e".to_owned()),
+            ("NAS_TRIAL_NAME", "e-0".to_owned()),
+            ("NAS_TRIAL_UID", "uid-0".to_owned()),
+            ("NAS_ATTEMPT", "0".to_owned()),
+            ("NAS_MAX_STEP", "14".to_owned()),
+            ("NAS_STEP_UNIT", "batches".to_owned()),
+            ("NAS_RUNG_STEPS", "4,9,14".to_owned()),
+            ("NAS_METRIC", "accuracy".to_owned()),
+            ("NAS_SEED", "7".to_owned()),
+            ("NAS_CHECKPOINT_DIR", path("checkpoints")),
+            ("NAS_TERMINATION_LOG", path("log")),
+            ("NAS_DATA_DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/../data").to_owned()),
+            ("NAS_DATA_NAME", "fashion-mnist".to_owned()),
+            ("NAS_THREADS", "1".to_owned()),
+            ("NAS_METRICS_LISTEN", String::new()),
+            ("GOMP_SPINCOUNT", "0".to_owned()),
+        ]);
+        Self { folder, env, parameters }
+    }
+
+    fn command(&self, rung: usize, attempt: u32) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nas-trainer"));
+        command.envs(&self.env).env("NAS_PARAMETERS", Value::Object(self.parameters.clone()).to_string());
+        command.env("NAS_TARGET_RUNG", rung.to_string()).env("NAS_ATTEMPT", attempt.to_string());
+        if !self.env.contains_key("NAS_TARGET_STEP") {
+            command.env("NAS_TARGET_STEP", RUNGS[rung].to_string());
+        }
+        command
+    }
+
+    fn run(&self, rung: usize, attempt: u32) -> Output {
+        self.command(rung, attempt).output().unwrap()
+    }
+
+    fn message(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    fn report(&self, rung: usize, attempt: u32) -> Report {
+        let output = self.run(rung, attempt);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Report::from_message(&self.message(), attempt, rung).unwrap()
+    }
+
+    /// Starts a segment and returns once it has said something that contains `words`.
+    fn until(&self, rung: usize, attempt: u32, words: &str) -> Child {
+        let mut child = self.command(rung, attempt).stderr(Stdio::piped()).spawn().unwrap();
+        let mut heard = String::new();
+        let mut byte = [0];
+        while !heard.contains(words) {
+            assert_eq!(child.stderr.as_mut().unwrap().read(&mut byte).unwrap(), 1, "ended early: {heard}");
+            heard.push(char::from(byte[0]));
+        }
+        child
+    }
+
+    fn states(&self, batches: u64) -> Vec<Vec<u8>> {
+        let folders = fs::read_dir(self.folder.path().join("checkpoints")).unwrap();
+        let name = format!("step-{batches:010}.safetensors");
+        folders.filter_map(|folder| fs::read(folder.unwrap().path().join(&name)).ok()).collect()
+    }
+}
+
+fn refused(output: &Output, code: i32, words: &[&str]) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    for word in words {
+        assert!(stderr.contains(word), "{word} is not in {stderr}");
+    }
+}
+
+#[test]
+fn training_in_pieces_with_a_kill_gives_the_bits_of_training_at_once() {
+    let whole = Trial::new();
+    let at_once = whole.report(2, 0);
+    assert_eq!(at_once.results.len(), 3);
+
+    let mut pieces = Trial::new();
+    pieces.report(0, 0);
+    pieces.env.insert("NAS_CHECKPOINT_EVERY", "0.000001".to_owned());
+    let mut child = pieces.until(1, 1, "checkpoint after batch 7");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    pieces.report(1, 2);
+    let last = pieces.report(2, 3);
+
+    assert_eq!(last.results, at_once.results);
+    assert_eq!(last.curve, at_once.curve);
+    assert_eq!(whole.states(14).len(), 1);
+    assert_eq!(pieces.states(14), whole.states(14));
+}
+
+#[test]
+fn a_segment_that_is_done_reports_again_without_training() {
+    let trial = Trial::new();
+    let first = trial.report(1, 0);
+    let again = trial.report(1, 1);
+    assert_eq!(again.results, first.results);
+    assert!(again.seq >= first.seq);
+    assert!(trial.states(9).len() == 1, "the second process wrote a checkpoint");
+}
+
+#[test]
+fn sigterm_leaves_a_checkpoint_and_143() {
+    let mut trial = Trial::new();
+    trial.env.insert("NAS_RUNG_STEPS", "100000".to_owned());
+    trial.env.insert("NAS_MAX_STEP", "100000".to_owned());
+    trial.env.insert("NAS_TARGET_STEP", "100000".to_owned());
+    let mut child = trial.until(0, 0, "batch 20:");
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let mut rest = String::new();
+    child.stderr.as_mut().unwrap().read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143), "{rest}");
+    assert!(rest.contains("checkpoint after batch"), "{rest}");
+    assert!(trial.message().contains("stopped"));
+    let mut child = trial.until(0, 1, "resumed after batch");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_loss_that_is_not_finite_is_reported_as_diverged() {
+    let mut trial = Trial::new();
+    trial.parameters.insert("learning_rate".into(), json!(1e6));
+    trial.parameters.insert("clip_gradients_l2_norm".into(), json!(1e12));
+    let report = trial.report(2, 0);
+    let last = report.results.last().unwrap();
+    assert_eq!((last.outcome, last.value), (Reported::Diverged, None));
+    assert!(last.message.as_ref().unwrap().contains("batch"));
+}
+
+#[test]
+fn metrics_are_served_on_a_free_port_while_it_trains() {
+    let mut trial = Trial::new();
+    trial.env.insert("NAS_METRICS_LISTEN", "127.0.0.1:0".to_owned());
+    trial.env.insert("NAS_RUNG_STEPS", "100000".to_owned());
+    trial.env.insert("NAS_MAX_STEP", "100000".to_owned());
+    trial.env.insert("NAS_TARGET_STEP", "100000".to_owned());
+    let mut child = trial.until(0, 0, "batch 20:");
+    let address = find(&trial.folder.path().join("checkpoints"), "metrics.address");
+    let mut stream = TcpStream::connect(fs::read_to_string(address).unwrap()).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    let images = text.lines().find_map(|line| line.strip_prefix("nas_trainer_images_total ")).unwrap();
+    assert!(images.parse::<u64>().unwrap() >= 20 * 32);
+}
+
+fn find(folder: &Path, name: &str) -> PathBuf {
+    let mut found = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path().join(name)).filter(|path| path.exists());
+    found.next().unwrap()
+}
+
+#[test]
+fn what_a_user_can_get_wrong_is_named_and_starts_nothing() {
+    let with = |change: &dyn Fn(&mut Trial)| {
+        let mut trial = Trial::new();
+        change(&mut trial);
+        let output = trial.run(0, 0);
+        assert!(!trial.folder.path().join("checkpoints").exists());
+        output
+    };
+    let parameter =
+        |name: &'static str, value: Value| with(&move |trial| drop(trial.parameters.insert(name.into(), value.clone())));
+    let variable = |name: &'static str, value: &'static str| with(&move |trial| drop(trial.env.insert(name, value.to_owned())));
+    refused(&parameter("layrs", json!(3)), 78, &["layrs", "known are", "layers"]);
+    refused(&parameter("layers", json!("many")), 78, &["layers", "whole number"]);
+    refused(&parameter("init_channels", json!(5)), 78, &["init_channels", "even"]);
+    refused(&parameter("normal_node1_edge1_op", json!("conv_9x9")), 78, &["normal_node1_edge1_op", "sep_conv_3x3"]);
+    refused(&parameter("auxiliary", json!(true)), 78, &["auxiliary", "false"]);
+    refused(&variable("NAS_METRIC", "f1"), 78, &["f1", "accuracy"]);
+    refused(&variable("NAS_DATA_NAME", "imagenet"), 65, &["imagenet", "--data-dir"]);
+    refused(&variable("NAS_STEP_UNIT", "hours"), 64, &["NAS_STEP_UNIT", "epochs"]);
+}
+
+#[test]
+fn a_checkpoint_of_another_architecture_is_refused() {
+    let mut trial = Trial::new();
+    trial.report(0, 0);
+    trial.parameters.insert("normal_node1_edge1_op".into(), json!("max_pool_3x3"));
+    refused(&trial.run(1, 1), 65, &["another configuration"]);
+}
+
+#[test]
+fn a_full_disk_ends_with_75_and_loses_nothing() {
+    let trial = Trial::new();
+    let first = trial.report(0, 0);
+    // No file may grow beyond 8 kB: the state does not fit.
+    let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\"";
+    let mut limited = Command::new("bash");
+    limited.args(["-c", script, env!("CARGO_BIN_EXE_nas-trainer")]);
+    let plain = trial.command(1, 1);
+    limited.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    refused(&limited.output().unwrap(), 75, &["step-0000000009", "space", "what was committed before is kept"]);
+    let after = trial.report(1, 2);
+    assert_eq!(after.results[0], first.results[0]);
+}
