@@ -1,9 +1,17 @@
 //! The objects of nas-operator, their validation, and the contract between whoever starts a trial and the trainer.
 
+mod conclude;
 pub mod contract;
+mod darts_space;
 pub mod objects;
 mod problem;
 mod schema;
+mod segment;
+mod validate;
 mod yaml;
 
+pub use conclude::{Conclusion, MAX_ATTEMPTS, conclude};
+pub use darts_space::{genotype, to_object};
 pub use problem::Problem;
+pub use segment::Surroundings;
+pub use validate::{SourceFile, read_experiment};

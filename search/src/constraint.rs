@@ -264,6 +264,7 @@ impl<'a> Nested<'a> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "the shape of a `Describe`")]
     fn described(_: &Assignment) -> Option<Feature> {
         Some(Feature::Group(vec![
             ("params", Feature::Count(3_000_000)),

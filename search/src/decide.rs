@@ -70,7 +70,7 @@ pub fn decide(plan: &Plan, index: &Index, usage: &Usage) -> Vec<Decision> {
         })
         .collect();
     decisions.extend(retirements(plan, index, &granted, view));
-    if usage.suspended || index.is_stalled(usage.stall_cleared) {
+    if paused(plan, index, usage) {
         decisions.retain(|decision| matches!(decision, Decision::Retire { .. }));
         return decisions;
     }
@@ -86,6 +86,11 @@ pub fn decide(plan: &Plan, index: &Index, usage: &Usage) -> Vec<Decision> {
 /// Trials that count towards `maxTrials`, with `new` ones that were just decided on.
 fn counted(index: &Index, new: u64) -> u64 {
     index.created() + new - index.infeasible()
+}
+
+/// Whether nothing new may start, though the search has not ended.
+fn paused(plan: &Plan, index: &Index, usage: &Usage) -> bool {
+    usage.suspended || plan.parallel_trials == 0 || index.is_stalled(usage.stall_cleared)
 }
 
 fn end_by_limit(plan: &Plan, index: &Index, usage: &Usage) -> Option<End> {
@@ -108,7 +113,7 @@ fn end_by_limit(plan: &Plan, index: &Index, usage: &Usage) -> Option<End> {
 /// One grant for each free slot: promotions from the top rung downwards, then new trials.
 fn grants(plan: &Plan, index: &Index, usage: &Usage, view: View) -> Vec<Decision> {
     let free = plan.parallel_trials.saturating_sub(index.running());
-    if free == 0 || usage.suspended || index.is_stalled(usage.stall_cleared) {
+    if free == 0 || paused(plan, index, usage) {
         return Vec::new();
     }
     let mut grants: Vec<_> =

@@ -293,6 +293,15 @@ fn three_misconfigured_in_a_row_stop_all_starts_until_a_person_has_looked() {
 }
 
 #[test]
+fn no_slots_or_a_suspension_pause_the_search_and_do_not_end_it() {
+    let none = plan(9, 0, 3);
+    assert_eq!(decide(&none, &index_of(&none, vec![]), &Usage::default()), []);
+    let some = plan(9, 2, 3);
+    let suspended = Usage { suspended: true, ..Usage::default() };
+    assert_eq!(decide(&some, &index_of(&some, vec![]), &suspended), []);
+}
+
+#[test]
 fn limits_end_the_search_with_their_reason() {
     use std::time::Duration;
     let base = plan(9, 2, 3);

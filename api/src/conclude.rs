@@ -1,0 +1,104 @@
+//! What the end of a trainer process means for its trial: the same on a cluster and on a laptop.
+
+use nas_search::Outcome;
+
+use crate::contract::{Exit, Report, Reported};
+
+/// Ends of processes that count against a trial, after which it has failed.
+pub const MAX_ATTEMPTS: usize = 5;
+
+/// What to do after a process ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Conclusion {
+    /// Record these outcomes, by rung, from the first that is not recorded yet.
+    Record {
+        /// Rung and outcome, ascending; the last is the segment's end.
+        outcomes: Vec<(usize, Outcome)>,
+        /// For people: why, where the outcome is not a value.
+        message: String,
+    },
+    /// Start the segment again as the next attempt.
+    Again {
+        /// Whether this end counts towards [`MAX_ATTEMPTS`].
+        counted: bool,
+        /// For people: what happened.
+        message: String,
+    },
+}
+
+/// Concludes from how a process ended.
+///
+/// `message` is its termination message, `attempt` and `target_rung` what it was started with, `recorded` the number of rungs
+/// recorded before, `counted` how many ends of this segment counted against it before.
+pub fn conclude(exit: Exit, message: &str, attempt: u32, target_rung: usize, recorded: usize, counted: usize) -> Conclusion {
+    let first_words: String = message.trim().chars().take(400).collect();
+    let ended = |outcome| Conclusion::Record { outcomes: vec![(recorded, outcome)], message: first_words.clone() };
+    let crashed = |message: String| {
+        if counted + 1 >= MAX_ATTEMPTS {
+            let message = format!("{MAX_ATTEMPTS} attempts ended like this: {message}");
+            Conclusion::Record { outcomes: vec![(recorded, Outcome::Failed)], message }
+        } else {
+            Conclusion::Again { counted: true, message }
+        }
+    };
+    match exit {
+        Exit::Reported => match Report::from_message(message, attempt, target_rung) {
+            Ok(report) => of_report(&report, recorded),
+            Err(problem) => crashed(problem.to_string()),
+        },
+        Exit::Usage | Exit::Data | Exit::Configuration => ended(Outcome::Misconfigured),
+        Exit::OutOfMemory => ended(Outcome::OutOfMemory),
+        Exit::Stopped | Exit::Fenced | Exit::Temporary => Conclusion::Again { counted: false, message: first_words },
+        Exit::Other(code) => crashed(format!("the trainer ended with exit code {code}: {first_words}")),
+    }
+}
+
+fn of_report(report: &Report, recorded: usize) -> Conclusion {
+    let outcomes = report.results.iter().skip(recorded).map(|result| {
+        let outcome = match (result.outcome, result.value) {
+            (Reported::Value, Some(value)) => Outcome::Value(value),
+            (Reported::Infeasible, _) => Outcome::Infeasible,
+            (Reported::Value | Reported::Diverged, _) => Outcome::Diverged,
+        };
+        (result.rung, outcome)
+    });
+    let message = report.results.last().and_then(|result| result.message.clone()).unwrap_or_default();
+    Conclusion::Record { outcomes: outcomes.collect(), message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPORT: &str = r#"{"attempt":2,"seq":3,"step":60,"results":[
+        {"rung":0,"outcome":"Value","value":0.5},{"rung":1,"outcome":"Value","value":0.75}]}"#;
+
+    fn concluded(exit: i32, message: &str, counted: usize) -> Conclusion {
+        conclude(Exit::from_code(exit), message, 2, 1, 1, counted)
+    }
+
+    #[test]
+    fn a_report_gives_the_rungs_that_are_not_recorded_yet() {
+        let expected = Conclusion::Record { outcomes: vec![(1, Outcome::Value(0.75))], message: String::new() };
+        assert_eq!(concluded(0, REPORT, 0), expected);
+    }
+
+    #[test]
+    fn ends_are_told_apart_by_exit_code() {
+        for (code, outcome) in
+            [(64, Outcome::Misconfigured), (65, Outcome::Misconfigured), (78, Outcome::Misconfigured), (71, Outcome::OutOfMemory)]
+        {
+            assert_eq!(concluded(code, "why", 0), Conclusion::Record { outcomes: vec![(1, outcome)], message: "why".into() });
+        }
+        for code in [143, 70, 75] {
+            assert_eq!(concluded(code, "why", 4), Conclusion::Again { counted: false, message: "why".into() });
+        }
+        for (code, message) in
+            [(1, "panic"), (137, ""), (0, ""), (0, "{"), (0, &REPORT.replace("\"attempt\":2", "\"attempt\":1"))]
+        {
+            assert!(matches!(concluded(code, message, 3), Conclusion::Again { counted: true, .. }), "{code} {message}");
+            let last = concluded(code, message, 4);
+            assert!(matches!(last, Conclusion::Record { ref outcomes, .. } if outcomes[0] == (1, Outcome::Failed)), "{last:?}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The preset `space.darts`: its 32 choices as parameters, and what constraints know of an architecture.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use nas_darts::{CellKind, Choice, CostModel, Genotype, GenotypeError, Image, NetworkError, Op, Skeleton, Slot, choice_names};
+use nas_search::{Assignment, Describe, Domain, Feature, Parameter, Scalar, Scale};
+
+use crate::{
+    Problem,
+    objects::{DartsSpace, DataSet, ImageShape, ScalarValue},
+    schema::did_you_mean,
+};
+
+/// Hyperparameters of the reference trainer that shape the network, with its defaults.
+const CHANNELS: (&str, i64) = ("init_channels", 36);
+const LAYERS: (&str, i64) = ("layers", 20);
+const AUXILIARY: (&str, bool) = ("auxiliary", true);
+
+/// The choices of the space as parameters, and every problem of its description.
+pub(crate) fn parameters(space: &DartsSpace) -> (Vec<Parameter>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let mut operations: Vec<Scalar> = Vec::new();
+    for (index, name) in space.operations.iter().enumerate() {
+        match name.parse::<Op>() {
+            Ok(op) if operations.contains(&op.as_str().into()) => {
+                problems.push(Problem::new(
+                    format!("spec.space.darts.operations[{index}]"),
+                    format!("{name} is there twice: remove one"),
+                ));
+            }
+            Ok(op) => operations.push(op.as_str().into()),
+            Err(error) => {
+                let hint = did_you_mean(name, Op::ALL.iter().map(|op| op.as_str()));
+                problems.push(Problem::new(format!("spec.space.darts.operations[{index}]"), format!("{error}{hint}")));
+            }
+        }
+    }
+    if operations.is_empty() {
+        operations = Op::SEARCHED.iter().map(|op| op.as_str().into()).collect();
+    }
+    for name in space.fixed.keys().filter(|name| !choice_names().any(|choice| choice == name.as_str())) {
+        let hint = did_you_mean(name, choice_names());
+        let message = format!("is no choice of this space (normal_node1_edge1, reduce_node4_edge2_op, ...){hint}");
+        problems.push(Problem::new(format!("spec.space.darts.fixed.{name}"), message));
+    }
+    let parameters = Slot::all().flat_map(|slot| {
+        let inputs = Domain::Int { min: 0, max: i64::try_from(*slot.inputs().end()).unwrap_or(i64::MAX), scale: Scale::Linear };
+        [(slot.input_name(), inputs), (slot.op_name(), Domain::Categorical(operations.clone()))]
+    });
+    let mut chosen = Vec::new();
+    for (name, domain) in parameters {
+        let domain = match space.fixed.get(name) {
+            None => domain,
+            Some(ScalarValue(value)) => {
+                if let Some(wanted) = refusal(value, &domain) {
+                    problems.push(Problem::new(
+                        format!("spec.space.darts.fixed.{name}"),
+                        format!("is {value}, but must be {wanted}"),
+                    ));
+                }
+                Domain::Constant(value.clone())
+            }
+        };
+        chosen.push(Parameter { name: name.to_owned(), domain, when: None });
+    }
+    (chosen, problems)
+}
+
+/// What a fixed choice should be, where it is something else. Any operation may be fixed, searched or not.
+fn refusal(value: &Scalar, domain: &Domain) -> Option<String> {
+    match (domain, value) {
+        (Domain::Int { min, max, .. }, Scalar::Int(input)) if (min..=max).contains(&input) => None,
+        (Domain::Int { min, max, .. }, _) => Some(format!("a whole number from {min} to {max}")),
+        (_, Scalar::Text(op)) if op.parse::<Op>().is_ok() => None,
+        _ => Some(format!("one of {}", Op::ALL.map(Op::as_str).join(", "))),
+    }
+}
+
+/// The two cells that an assignment describes.
+///
+/// # Errors
+///
+/// Where a choice is missing or impossible; an assignment that `space.darts` drew never is.
+pub fn genotype(assignment: &Assignment) -> Result<Genotype, GenotypeError> {
+    Genotype::from_choices(|name| match assignment.get(name)? {
+        Scalar::Int(input) => Some(Choice::Input(*input)),
+        Scalar::Text(op) => Some(Choice::Op(op)),
+        Scalar::Bool(_) | Scalar::Float(_) => None,
+    })
+}
+
+/// Size of the images of a data set: as stated, or as known for its name.
+pub(crate) fn shape(data: &DataSet) -> Option<ImageShape> {
+    data.shape.or(match data.name.as_str() {
+        "cifar10" => Some(ImageShape { channels: 3, height: 32, width: 32, classes: 10 }),
+        "cifar100" => Some(ImageShape { channels: 3, height: 32, width: 32, classes: 100 }),
+        "mnist" | "fashion-mnist" => Some(ImageShape { channels: 1, height: 28, width: 28, classes: 10 }),
+        _ => None,
+    })
+}
+
+/// The network around the cells that an assignment describes; `None` where a value is not one that the trainer takes.
+pub(crate) fn skeleton(assignment: &Assignment, shape: ImageShape) -> Option<Skeleton> {
+    let number = |(name, default)| u32::try_from(assignment.get(name).map_or(Some(default), Scalar::as_i64)?).ok();
+    let of_shape = |value: i64| u32::try_from(value).ok();
+    Some(Skeleton {
+        channels: number(CHANNELS)?,
+        layers: number(LAYERS)?,
+        auxiliary: assignment.get(AUXILIARY.0).map_or(Some(AUXILIARY.1), Scalar::as_bool)?,
+        image: Image { channels: of_shape(shape.channels)?, height: of_shape(shape.height)?, width: of_shape(shape.width)? },
+        classes: of_shape(shape.classes)?,
+    })
+}
+
+/// What constraints know as `arch`: `normal` and `reduce` with the count of each operation, `depth` and `inputs`, and `params` and
+/// `flops` where the size of the images is known.
+pub(crate) fn describe(shape: Option<ImageShape>) -> Describe {
+    // Pricing is a sum of terms that depend on the network's size alone; a search has few sizes.
+    type Models = HashMap<(u32, u32, bool), Arc<Result<CostModel, NetworkError>>>;
+    let models: Mutex<Models> = Mutex::new(HashMap::new());
+    Arc::new(move |assignment| {
+        let genotype = genotype(assignment).ok()?;
+        let cost = shape.and_then(|shape| skeleton(assignment, shape)).and_then(|skeleton| {
+            let key = (skeleton.channels, skeleton.layers, skeleton.auxiliary);
+            let mut models = models.lock().unwrap_or_else(PoisonError::into_inner);
+            let model = Arc::clone(models.entry(key).or_insert_with(|| Arc::new(CostModel::new(&skeleton))));
+            (*model).as_ref().ok().map(|model| model.price(&genotype))
+        });
+        let count = |value: u64| Feature::Count(i64::try_from(value).unwrap_or(i64::MAX));
+        let mut features: Vec<(&'static str, Feature)> =
+            cost.into_iter().flat_map(|cost| [("params", count(cost.params)), ("flops", count(cost.flops))]).collect();
+        for (kind, cell) in genotype.cells() {
+            let mut facts: Vec<(&'static str, Feature)> = Op::ALL.map(|op| (op.as_str(), count(cell.count(op) as u64))).into();
+            facts.push(("depth", count(cell.depth() as u64)));
+            facts.push(("inputs", count(cell.inputs_used() as u64)));
+            let name = match kind {
+                CellKind::Normal => "normal",
+                CellKind::Reduce => "reduce",
+            };
+            features.push((name, Feature::Group(facts)));
+        }
+        Some(Feature::Group(features))
+    })
+}
+
+/// An assignment as an object holds it.
+pub fn to_object(assignment: &Assignment) -> BTreeMap<String, ScalarValue> {
+    assignment.iter().map(|(name, value)| (name.clone(), ScalarValue(value.clone()))).collect()
+}

@@ -1,0 +1,63 @@
+//! The segment that a trial's next process runs, out of its objects.
+
+use std::path::PathBuf;
+
+use nas_search::Rungs;
+
+use crate::{
+    contract::{Reporting, Segment, StepUnit, Validation},
+    objects::{NasExperiment, NasTrial, ScalarValue, UnitSpec, ValidationSpec},
+};
+
+/// Where a process finds and leaves things: the part of a segment that depends on who starts it.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The trial's own folder.
+    pub checkpoint_dir: PathBuf,
+    /// The folder above the data set's.
+    pub data_dir: PathBuf,
+    /// Where the report goes.
+    pub termination_log: PathBuf,
+    /// CPU threads; `None`: the trainer's choice.
+    pub threads: Option<u16>,
+}
+
+impl NasTrial {
+    /// The segment from where the trial stands to its target rung.
+    pub fn segment(&self, experiment: &NasExperiment, rungs: &Rungs, surroundings: Surroundings) -> Segment {
+        let spec = &experiment.spec;
+        let target_rung = usize::try_from(self.spec.target_rung).unwrap_or_default().min(rungs.top());
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        Segment {
+            experiment: text(&experiment.metadata.name),
+            trial_name: text(&self.metadata.name),
+            trial_uid: text(&self.metadata.uid),
+            attempt: u32::try_from(self.spec.attempt).unwrap_or_default(),
+            target_rung,
+            target_step: rungs.steps()[target_rung],
+            max_step: u64::try_from(spec.resource.max).unwrap_or(1),
+            step_unit: match spec.resource.unit {
+                UnitSpec::Epochs => StepUnit::Epochs,
+                UnitSpec::Batches => StepUnit::Batches,
+            },
+            rung_steps: rungs.steps().to_vec(),
+            metric: spec.objective.metric.clone(),
+            seed: u64::try_from(self.spec.seed).unwrap_or_default(),
+            parameters: self.spec.assignment.iter().map(|(name, ScalarValue(value))| (name.clone(), value.clone())).collect(),
+            checkpoint_dir: surroundings.checkpoint_dir,
+            checkpoint_every: experiment.checkpoint_every(),
+            evaluate_every: u64::try_from(spec.trial.evaluate_every).unwrap_or_default(),
+            data_dir: surroundings.data_dir,
+            data_name: spec.trial.data.name.clone(),
+            validation: match spec.trial.data.validation {
+                ValidationSpec::Heldout => Validation::Heldout,
+                ValidationSpec::TestSet => Validation::TestSet,
+                ValidationSpec::Final => Validation::Final,
+            },
+            reporting: Reporting::TerminationMessage,
+            threads: surroundings.threads,
+            termination_log: surroundings.termination_log,
+            traceparent: None,
+        }
+    }
+}

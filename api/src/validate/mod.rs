@@ -1,0 +1,179 @@
+//! From an experiment that somebody wrote to a plan that can be carried out: every problem, with its field.
+
+mod document;
+mod space;
+
+use std::time::Duration;
+
+use kube::core::Duration as ObjectDuration;
+use nas_search::{Budget, Constraints, Direction, Plan, Rungs, RungsError, rejections, sample};
+
+pub use document::{SourceFile, read_experiment};
+
+use crate::{
+    Problem, darts_space,
+    objects::{Asha, DirectionSpec, NasExperiment, SchedulerSpec},
+};
+
+/// Rungs where an experiment names no number of them.
+const DEFAULT_RUNGS: i64 = 5;
+/// Draws on which rules are tried at acceptance, so that what cannot be evaluated is found before a trial exists.
+const TRIED_DRAWS: u32 = 500;
+/// Longest name: trials and Jobs append to it within Kubernetes' 63 characters.
+const MAX_NAME: usize = 40;
+
+impl NasExperiment {
+    /// Checks the whole experiment and makes its plan.
+    ///
+    /// Rules are compiled and tried, and one configuration is drawn: for a space that nothing satisfies this takes seconds.
+    ///
+    /// # Errors
+    ///
+    /// Every problem, with the path of its field.
+    pub fn validate(&self) -> Result<Plan, Vec<Problem>> {
+        let spec = &self.spec;
+        let mut problems = Vec::new();
+        if let Some(message) = self.metadata.name.as_deref().map_or(Some("is required, but missing".to_owned()), name_problem) {
+            problems.push(Problem::new("metadata.name", message));
+        }
+        if spec.objective.metric.is_empty() {
+            problems.push(Problem::new("spec.objective.metric", "must not be empty"));
+        }
+        let space = space::build(&spec.space).map_err(|found| problems.extend(found)).ok();
+        let shape = darts_space::shape(&spec.trial.data);
+        let describe = spec.space.darts.is_some().then(|| darts_space::describe(shape));
+        let mut constraints = Constraints::new(describe);
+        for (index, constraint) in spec.constraints.iter().enumerate() {
+            if let Err(error) = constraints.add(&constraint.rule, &constraint.message) {
+                problems.push(Problem::new(rule_path(index), error.to_string()));
+            }
+        }
+        let max_trials = at_least_one(spec.max_trials, "spec.maxTrials", &mut problems);
+        let max = at_least_one(spec.resource.max, "spec.resource.max", &mut problems);
+        let rungs = rungs(&spec.scheduler, max, max_trials).map_err(|problem| problems.push(problem)).ok();
+        let budget = self.budget(&mut problems);
+        if spec.target.is_some_and(|target| !target.is_finite()) {
+            problems.push(Problem::new("spec.target", "must be finite"));
+        }
+        let (Some(space), Some(rungs), true) = (space, rungs, problems.is_empty()) else { return Err(problems) };
+        let plan = Plan {
+            seed: u64::try_from(spec.seed).unwrap_or_default(),
+            direction: match spec.objective.direction {
+                DirectionSpec::Maximize => Direction::Maximize,
+                DirectionSpec::Minimize => Direction::Minimize,
+            },
+            space,
+            constraints,
+            rungs,
+            max_trials,
+            parallel_trials: usize::try_from(spec.parallel_trials).unwrap_or_default(),
+            max_failed_trials: spec.max_failed_trials.and_then(|max| u64::try_from(max).ok()),
+            max_infeasible_trials: u64::try_from(spec.max_infeasible_trials).unwrap_or_default(),
+            target: spec.target,
+            budget,
+        };
+        self.try_plan(&plan)?;
+        Ok(plan)
+    }
+
+    /// Draws from the space: rules that cannot be evaluated, spaces that nothing satisfies, networks that do not fit the images.
+    fn try_plan(&self, plan: &Plan) -> Result<(), Vec<Problem>> {
+        let one = |path: String, message: String| Err(vec![Problem::new(path, message)]);
+        let shape = darts_space::shape(&self.spec.trial.data);
+        if let Err((rule, reason)) = rejections(plan, TRIED_DRAWS) {
+            let text = plan.constraints.text(rule);
+            if shape.is_none() && (text.contains("params") || text.contains("flops")) {
+                let name = &self.spec.trial.data.name;
+                let message = format!(
+                    "is needed, since a constraint speaks of parameters or FLOPs and the size of the images of {name:?} is not known: state {{channels, height, width, classes}}"
+                );
+                return one("spec.trial.data.shape".to_owned(), message);
+            }
+            return one(rule_path(rule), reason);
+        }
+        let drawn = match sample(plan, 0, 0, |_| false) {
+            Ok(drawn) => drawn,
+            Err(nothing) => {
+                let worst = nothing.worst_rule().unwrap_or_default();
+                let rejected = nothing.rejected.get(&worst).copied().unwrap_or_default();
+                let message = format!(
+                    "no configuration satisfies the constraints: of {} drawn, this rule ({}) rejected {rejected}, more than any other; loosen it or widen the space",
+                    nothing.draws,
+                    plan.constraints.message(worst),
+                );
+                return one(rule_path(worst), message);
+            }
+        };
+        if let (Some(_), Some(shape)) = (&self.spec.space.darts, shape) {
+            let fits = darts_space::skeleton(&drawn.assignment, shape).map(|skeleton| skeleton.cells());
+            if let Some(Err(error)) = fits {
+                return one("spec.space.parameters".to_owned(), error.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    fn budget(&self, problems: &mut Vec<Problem>) -> Budget {
+        let Some(budget) = &self.spec.budget else { return Budget::default() };
+        let hours = |hours: f64| Duration::try_from_secs_f64(hours * 3600.0);
+        let accelerator = budget.gpu_hours.and_then(|given| {
+            hours(given).map_err(|error| problems.push(Problem::new("spec.budget.gpuHours", format!("is {given}: {error}")))).ok()
+        });
+        if budget.wall_clock.is_some_and(|duration| duration.is_negative()) {
+            problems.push(Problem::new("spec.budget.wallClock", "must not be negative"));
+        }
+        Budget { wall_clock: budget.wall_clock.map(Duration::from), accelerator }
+    }
+
+    /// Time between checkpoints inside a rung.
+    pub fn checkpoint_every(&self) -> Duration {
+        let every: ObjectDuration = self.spec.trial.checkpoint_every;
+        if every.is_negative() { Duration::ZERO } else { every.into() }
+    }
+}
+
+fn name_problem(name: &str) -> Option<String> {
+    let word = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if name.len() > MAX_NAME {
+        Some(format!("is {} characters long: shorten it to {MAX_NAME}, since trials and Jobs are named after it", name.len()))
+    } else if word {
+        None
+    } else {
+        Some(format!("is {name:?}, but must be lower-case letters, digits and -, starting with a letter and not ending in -"))
+    }
+}
+
+fn rule_path(index: usize) -> String {
+    format!("spec.constraints[{index}].rule")
+}
+
+fn at_least_one(value: i64, path: &str, problems: &mut Vec<Problem>) -> u64 {
+    u64::try_from(value).ok().filter(|value| *value >= 1).unwrap_or_else(|| {
+        problems.push(Problem::new(path, format!("is {value}, but must be at least 1")));
+        1
+    })
+}
+
+fn rungs(scheduler: &SchedulerSpec, max: u64, max_trials: u64) -> Result<Rungs, Problem> {
+    let Asha { eta, max_rungs, rungs, .. } = match scheduler {
+        SchedulerSpec::FullLength(_) => return Ok(Rungs::full_length(max)),
+        SchedulerSpec::Asha(asha) => asha,
+    };
+    let Some(eta) = u64::try_from(*eta).ok().filter(|eta| *eta >= 2) else {
+        return Err(Problem::new("spec.scheduler.asha.eta", format!("is {eta}, but must be at least 2")));
+    };
+    match (rungs, max_rungs) {
+        (Some(_), Some(_)) => Err(Problem::new("spec.scheduler.asha", "has rungs and maxRungs: give only one of them")),
+        (Some(steps), None) => {
+            let steps = steps.iter().map(|step| u64::try_from(*step).unwrap_or_default()).collect();
+            Rungs::explicit(steps, eta, max, max_trials)
+                .map_err(|error: RungsError| Problem::new("spec.scheduler.asha.rungs", error.to_string()))
+        }
+        (None, count) => {
+            let count = usize::try_from(count.unwrap_or(DEFAULT_RUNGS)).unwrap_or(1);
+            Ok(Rungs::geometric(max, eta, count, max_trials))
+        }
+    }
+}
