@@ -1,2 +1,58 @@
-//! TBD
-fn main() {}
+//! The program `nasctl`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod describe;
+mod failure;
+mod file;
+mod preview;
+mod run;
+mod table;
+mod validate;
+
+/// Searches neural architectures: the same experiment file runs here and, with nas-operator, on a Kubernetes cluster.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Examples:\n  nasctl validate configs/quickstart.yaml\n  nasctl preview configs/constrained-adaptive-experiment.yaml\n  \
+    nasctl run configs/quickstart.yaml\n  nasctl describe runs/quickstart\n\nExit codes: 0 done, 1 the search ended without \
+    success, 64 usage, 65 the file or the data is wrong, 75 temporary (full disk), 78 configuration, 130 stopped (the same command goes on)."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a search on this machine; the same command goes on after a stop or crash.
+    Run(run::Arguments),
+    /// Check an experiment file: every problem with its field, line and way out.
+    Validate(validate::Arguments),
+    /// Say how many trials would reach which length, before anything is spent.
+    Preview(preview::Arguments),
+    /// Show where the search of a folder stands.
+    Describe(describe::Arguments),
+    /// Start a program that is told to stop when its starter dies (what `run` starts trainers with).
+    #[command(hide = true)]
+    Supervise(run::supervise::Arguments),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Validate(arguments) => validate::run(&arguments),
+        Command::Preview(arguments) => preview::run(&arguments),
+        Command::Describe(arguments) => describe::run(&arguments),
+        Command::Supervise(arguments) => Err(run::supervise::run(&arguments)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print();
+            ExitCode::from(failure.code())
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Why a command ended without success.
+
+use std::path::PathBuf;
+
+use nas_api::Problem;
+use thiserror::Error;
+
+/// Any end but success, with its exit code.
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    /// A file that cannot be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// An experiment file with problems.
+    #[error("{path} has {} problem(s)", problems.len())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// All of them.
+        problems: Vec<Problem>,
+    },
+    /// The folder belongs to another experiment, or is in use.
+    #[error("{0}")]
+    Folder(String),
+    /// The trainer refused to start or gave up in a way that concerns every trial.
+    #[error("{message}")]
+    Trainer {
+        /// What it said.
+        message: String,
+        /// Its exit code.
+        code: u8,
+    },
+    /// The search ended without success.
+    #[error("the search ended without success: {0}")]
+    Unsuccessful(String),
+    /// Ctrl-C or SIGTERM.
+    #[error("stopped; the same command goes on from here")]
+    Interrupted,
+}
+
+impl Failure {
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+
+    pub(crate) fn print(&self) {
+        eprintln!("nasctl: {self}");
+        if let Self::Invalid { problems, .. } = self {
+            for problem in problems {
+                eprintln!("  {problem}");
+            }
+        }
+    }
+
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Io { source, .. } => match source.kind() {
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::FileTooLarge => 75,
+                _ => 65,
+            },
+            Self::Invalid { .. } => 65,
+            Self::Folder(_) => 64,
+            Self::Trainer { code, .. } => *code,
+            Self::Unsuccessful(_) => 1,
+            Self::Interrupted => 130,
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The journal: every trial as it stood after each change, as JSON lines, synced before anything follows from it.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use nas_api::objects::{NasExperiment, NasTrial};
+use nas_search::End;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+
+/// Name of the journal in a run's folder.
+pub(crate) const FILE: &str = "journal.jsonl";
+
+/// One line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Entry {
+    /// The experiment as it is run from here on.
+    Experiment(Box<NasExperiment>),
+    /// When the search began, in seconds since 1970.
+    Began(u64),
+    /// A trial, whole.
+    Trial(Box<NasTrial>),
+    /// Why the search ended.
+    End(End),
+}
+
+/// What a journal says.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) experiment: Option<NasExperiment>,
+    pub(crate) began: Option<u64>,
+    pub(crate) trials: BTreeMap<i64, NasTrial>,
+    pub(crate) end: Option<End>,
+}
+
+/// An open journal. No other process can have it open for writing.
+pub(crate) struct Journal {
+    folder: PathBuf,
+    path: PathBuf,
+    file: File,
+    pub(crate) state: State,
+}
+
+impl State {
+    /// Reads a journal; a last line that a crash cut off is no line. Returns how many bytes hold.
+    pub(crate) fn read(path: &Path) -> Result<(Self, u64), Failure> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(Failure::io(path)(error)),
+        };
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let mut state = Self::default();
+        for (number, line) in text[..whole].lines().enumerate() {
+            let entry: Entry = serde_json::from_str(line).map_err(|error| {
+                Failure::Folder(format!(
+                    "{} is damaged in line {}: {error}; restore it, or use another --dir",
+                    path.display(),
+                    number + 1
+                ))
+            })?;
+            state.take(entry);
+        }
+        Ok((state, whole as u64))
+    }
+
+    fn take(&mut self, entry: Entry) {
+        match entry {
+            Entry::Experiment(experiment) => self.experiment = Some(*experiment),
+            Entry::Began(seconds) => self.began = Some(seconds),
+            Entry::Trial(trial) => drop(self.trials.insert(trial.spec.number, *trial)),
+            Entry::End(end) => self.end = Some(end),
+        }
+    }
+}
+
+impl Journal {
+    /// Opens the journal of a run's folder, or begins one.
+    ///
+    /// # Errors
+    ///
+    /// If another process has it, if it is damaged, or if it is of another experiment.
+    pub(crate) fn open(folder: &Path, experiment: &NasExperiment) -> Result<Self, Failure> {
+        fs::create_dir_all(folder).map_err(Failure::io(folder))?;
+        let path = folder.join(FILE);
+        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(Failure::io(&path))?;
+        if file.try_lock().is_err() {
+            return Err(Failure::Folder(format!(
+                "{} is in use by another nasctl: wait for it, or use another --dir",
+                folder.display()
+            )));
+        }
+        let (state, whole) = State::read(&path)?;
+        file.set_len(whole).map_err(Failure::io(&path))?;
+        let mut journal = Self { folder: folder.to_owned(), path, file, state };
+        journal.begin(experiment)?;
+        Ok(journal)
+    }
+
+    fn begin(&mut self, experiment: &NasExperiment) -> Result<(), Failure> {
+        match &self.state.experiment {
+            Some(earlier) if earlier == experiment => {}
+            Some(earlier) if !may_become(earlier, experiment) => {
+                return Err(Failure::Folder(format!(
+                    "{} holds the search of another experiment: only parallelTrials, budget, target, suspend, maxFailedTrials and maxTrials may \
+                     change; use another --dir",
+                    self.folder.display()
+                )));
+            }
+            _ => self.write(Entry::Experiment(Box::new(experiment.clone())))?,
+        }
+        if self.state.began.is_none() {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.write(Entry::Began(now.as_secs()))?;
+        }
+        Ok(())
+    }
+
+    /// The run's folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Time since the search began, stops in between included.
+    pub(crate) fn elapsed(&self) -> Duration {
+        let began = UNIX_EPOCH + Duration::from_secs(self.state.began.unwrap_or_default());
+        SystemTime::now().duration_since(began).unwrap_or_default()
+    }
+
+    /// Records a trial as it stands now.
+    pub(crate) fn trial(&mut self, trial: NasTrial) -> Result<(), Failure> {
+        self.write(Entry::Trial(Box::new(trial)))
+    }
+
+    /// Records the end.
+    pub(crate) fn end(&mut self, end: End) -> Result<(), Failure> {
+        self.write(Entry::End(end))
+    }
+
+    fn write(&mut self, entry: Entry) -> Result<(), Failure> {
+        let mut line = serde_json::to_vec(&entry).map_err(|error| Failure::Folder(error.to_string()))?;
+        line.push(b'\n');
+        self.file.write_all(&line).and_then(|()| self.file.sync_data()).map_err(Failure::io(&self.path))?;
+        self.state.take(entry);
+        Ok(())
+    }
+}
+
+/// Whether an experiment may be changed like this: what the CRD calls mutable, nothing else.
+fn may_become(earlier: &NasExperiment, later: &NasExperiment) -> bool {
+    let mut earlier = earlier.clone();
+    let spec = &later.spec;
+    earlier.spec.parallel_trials = spec.parallel_trials;
+    earlier.spec.budget.clone_from(&spec.budget);
+    earlier.spec.target = spec.target;
+    earlier.spec.suspend = spec.suspend;
+    earlier.spec.max_failed_trials = spec.max_failed_trials;
+    earlier.spec.max_trials = spec.max_trials;
+    earlier.spec == *spec && earlier.metadata.name == later.metadata.name
+}

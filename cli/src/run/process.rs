@@ -1,0 +1,112 @@
+//! Trainer processes.
+
+use std::{
+    env,
+    fs::{self, File},
+    os::unix::process::{CommandExt, ExitStatusExt},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc::Sender,
+    thread,
+    time::{Duration, Instant},
+};
+
+use nas_api::contract::{Exit, Segment};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::failure::Failure;
+
+/// Starts trainers.
+pub(crate) struct Launcher {
+    trainer: PathBuf,
+    itself: PathBuf,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) threads: u16,
+}
+
+/// A trainer that runs.
+pub(crate) struct Running {
+    pid: Pid,
+    started: Instant,
+    pub(crate) attempt: i64,
+}
+
+/// A trainer that has ended.
+pub(crate) struct Ended {
+    pub(crate) trial: i64,
+    pub(crate) exit: Exit,
+}
+
+impl Launcher {
+    pub(crate) fn new(trainer: PathBuf, data_dir: PathBuf, threads: u16) -> Result<Self, Failure> {
+        let itself = env::current_exe().map_err(Failure::io("nasctl"))?;
+        Ok(Self { trainer, itself, data_dir, threads })
+    }
+
+    /// Has the trainer check a segment without training it.
+    pub(crate) fn check(&self, segment: &Segment) -> Result<String, Failure> {
+        let output = self.command(segment).arg("check").output().map_err(|source| {
+            let message = format!(
+                "cannot start the trainer {}: {source}; build it with `make build`, or give --trainer",
+                self.trainer.display()
+            );
+            Failure::Trainer { message, code: 78 }
+        })?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        match exit_of(output.status) {
+            Exit::Reported => Ok(text(&output.stdout)),
+            exit => Err(Failure::Trainer { message: text(&output.stderr), code: u8::try_from(exit.code()).unwrap_or(1) }),
+        }
+    }
+
+    /// Starts a trainer; its end goes to `ended`. Must be called from a thread that lives as long as the search.
+    pub(crate) fn start(&self, trial: i64, segment: &Segment, log: &Path, ended: Sender<Ended>) -> Result<Running, Failure> {
+        let _ = fs::remove_file(&segment.termination_log);
+        let output = File::options().create(true).append(true).open(log).map_err(Failure::io(log))?;
+        let both = output.try_clone().map_err(Failure::io(log))?;
+        // A group of its own: Ctrl-C reaches the runner alone, which then stops its trainers in order.
+        let mut command = self.command(segment);
+        command.stdin(Stdio::null()).stdout(output).stderr(both).process_group(0);
+        let child = command.spawn().map_err(Failure::io(&self.itself))?;
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
+        wait_for(trial, child, ended);
+        Ok(Running { pid, started: Instant::now(), attempt: i64::from(segment.attempt) })
+    }
+
+    fn command(&self, segment: &Segment) -> Command {
+        let mut command = Command::new(&self.itself);
+        command.args(["supervise", "--parent", &std::process::id().to_string()]).arg(&self.trainer);
+        command.envs(segment.to_env()).env("NAS_METRICS_LISTEN", "127.0.0.1:0").env("GOMP_SPINCOUNT", "0");
+        command
+    }
+}
+
+impl Running {
+    /// Asks the trainer to stop after a checkpoint, or kills it.
+    pub(crate) fn signal(&self, at_once: bool) {
+        let signal = if at_once { Signal::SIGKILL } else { Signal::SIGTERM };
+        // The process may have ended a moment ago; then there is nothing to do.
+        let _ = kill(self.pid, signal);
+    }
+
+    pub(crate) fn held(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+fn wait_for(trial: i64, mut child: Child, ended: Sender<Ended>) {
+    thread::spawn(move || {
+        let exit = child.wait().map_or(Exit::Other(-1), exit_of);
+        // The runner may be gone: then nobody waits for this.
+        let _ = ended.send(Ended { trial, exit });
+    });
+}
+
+fn exit_of(status: ExitStatus) -> Exit {
+    let code = status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or(-1);
+    // Killed by SIGTERM before the trainer could listen is as good as stopped.
+    Exit::from_code(code)
+}

@@ -1,0 +1,416 @@
+//! The loop: decide, record, start, wait. All that is decided is in the journal before it is done.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{IsTerminal, Write},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::{Duration, Instant},
+};
+
+use kube::core::ObjectMeta;
+use nas_api::{
+    Conclusion, SourceFile, Surroundings, conclude,
+    contract::{Exit, Segment},
+    genotype,
+    objects::{Grant, NasTrial, NasTrialSpec, NasTrialStatus, RecordedRung, RunSegment},
+    to_object,
+};
+use nas_search::{Decision, End, Index, Outcome, Plan, Usage, decide};
+
+use super::{
+    journal::Journal,
+    process::{Ended, Launcher, Running},
+};
+use crate::{failure::Failure, table, validate::unit};
+
+/// How often the table is drawn anew and stop signals are looked for.
+const TICK: Duration = Duration::from_millis(200);
+/// `segments` keeps this many.
+const SEGMENTS: usize = 64;
+
+/// A search that runs here.
+pub(crate) struct Runner {
+    source: SourceFile,
+    journal: Journal,
+    launcher: Launcher,
+    stops: Arc<AtomicUsize>,
+    index: Index,
+    /// Outcomes up to here were there when a person started this command: they cannot stall it.
+    stall_cleared: u64,
+    children: BTreeMap<i64, Running>,
+    ended: (Sender<Ended>, Receiver<Ended>),
+    began: Instant,
+    steps_before: u64,
+    drawn_lines: usize,
+}
+
+impl Runner {
+    pub(crate) fn new(
+        source: SourceFile,
+        journal: Journal,
+        launcher: Launcher,
+        stops: Arc<AtomicUsize>,
+    ) -> Result<Self, Failure> {
+        let mut index = Index::new(source.plan.direction, &source.plan.rungs);
+        for trial in journal.state.trials.values() {
+            index.apply(trial.to_record());
+        }
+        let stall_cleared = index.view().seq;
+        let steps_before = index.steps_trained(&source.plan.rungs);
+        let runner = Self {
+            source,
+            journal,
+            launcher,
+            stops,
+            index,
+            stall_cleared,
+            children: BTreeMap::new(),
+            ended: channel(),
+            began: Instant::now(),
+            steps_before,
+            drawn_lines: 0,
+        };
+        Ok(runner)
+    }
+
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.source.plan
+    }
+
+    pub(crate) fn source(&self) -> &SourceFile {
+        &self.source
+    }
+
+    pub(crate) fn metric(&self) -> &str {
+        &self.source.experiment.spec.objective.metric
+    }
+
+    /// The best cells as SVG, where the search was for cells.
+    pub(crate) fn drawing(&self) -> Option<String> {
+        let best = self.index.trial(self.index.incumbent()?.trial)?;
+        genotype(&best.assignment).ok().map(|genotype| genotype.to_svg())
+    }
+
+    /// Runs the search to its end. On a failure, every trainer is stopped after a checkpoint first.
+    pub(crate) fn search(&mut self) -> Result<End, Failure> {
+        if let Some(end) = self.journal.state.end {
+            return Ok(end);
+        }
+        let ended = self.run_to_end();
+        if ended.is_err() {
+            self.stop_children();
+        }
+        ended
+    }
+
+    fn run_to_end(&mut self) -> Result<End, Failure> {
+        if self.source.experiment.spec.suspend || self.source.plan.parallel_trials == 0 {
+            return Err(Failure::Folder(
+                "spec.suspend is true or spec.parallelTrials is 0: nothing may start; change the file".to_owned(),
+            ));
+        }
+        let mut checked = false;
+        loop {
+            let usage = Usage {
+                wall_clock: self.journal.elapsed(),
+                accelerator: self.accelerator_time(),
+                stall_cleared: self.stall_cleared,
+                suspended: false,
+            };
+            for decision in decide(&self.source.plan, &self.index, &usage) {
+                if let (Decision::Create { .. }, false) = (&decision, checked) {
+                    let summary = self.launcher.check(&self.segment(&self.new_trial(&decision)?, "check"))?;
+                    self.say(&summary);
+                    checked = true;
+                }
+                if let Decision::Finish { reason, .. } = decision {
+                    self.cancel_children()?;
+                    self.journal.end(reason)?;
+                    self.erase();
+                    return Ok(reason);
+                }
+                self.record(&decision)?;
+            }
+            self.start_granted()?;
+            if self.children.is_empty() && self.index.is_stalled(self.stall_cleared) {
+                return Err(self.stall());
+            }
+            self.draw();
+            if self.stops.load(Ordering::SeqCst) > 0 {
+                self.erase();
+                return Err(Failure::Interrupted);
+            }
+            if let Ok(ended) = self.ended.1.recv_timeout(TICK) {
+                self.take_end(&ended)?;
+            }
+        }
+    }
+
+    /// The object of a trial that was just decided on.
+    fn new_trial(&self, decision: &Decision) -> Result<NasTrial, Failure> {
+        let Decision::Create { number, seed, sample } = decision else {
+            return Err(Failure::Folder("only a new trial is created".to_owned()));
+        };
+        let experiment = self.source.experiment.metadata.name.clone().unwrap_or_default();
+        let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let reason = format!("new: {} draws rejected by constraints, {} repeats", sample.rejected, sample.repeats);
+        let name = format!("{experiment}-{number}");
+        let spec = NasTrialSpec {
+            experiment,
+            number: whole(*number),
+            assignment: to_object(&sample.assignment),
+            seed: whole(*seed),
+            bracket: 0,
+            attempt: 0,
+            target_rung: 0,
+            grants: vec![Grant { rung: 0, view: self.index.view().into(), reason }],
+            stopped: Vec::new(),
+            retired: Vec::new(),
+        };
+        let metadata = ObjectMeta { uid: Some(format!("local-{name}")), name: Some(name), ..ObjectMeta::default() };
+        Ok(NasTrial { metadata, spec, status: Some(NasTrialStatus::default()) })
+    }
+
+    /// Puts a decision into the journal.
+    fn record(&mut self, decision: &Decision) -> Result<(), Failure> {
+        let trial = match decision {
+            Decision::Create { .. } => self.new_trial(decision)?,
+            Decision::Promote { trial, rung, view, reason } => {
+                self.say(&format!("trial {trial} goes on to rung {rung}: {reason}"));
+                let mut trial = self.trial(*trial)?;
+                let rung = i64::try_from(*rung).unwrap_or(i64::MAX);
+                trial.spec.target_rung = rung;
+                trial.spec.grants.push(Grant { rung, view: (*view).into(), reason: reason.to_string() });
+                trial
+            }
+            Decision::Retire { trial, view, .. } => {
+                let mut trial = self.trial(*trial)?;
+                trial.spec.retired = vec![(*view).into()];
+                trial
+            }
+            Decision::Finish { .. } => return Ok(()),
+        };
+        let retired = !trial.spec.retired.is_empty();
+        let folder = self.checkpoint_dir(&trial);
+        self.keep(trial)?;
+        if retired {
+            // What is left of it only takes space; it is gone at the latest with the run's folder.
+            let _ = fs::remove_dir_all(folder);
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, trial: NasTrial) -> Result<(), Failure> {
+        self.index.apply(trial.to_record());
+        self.journal.trial(trial)
+    }
+
+    fn trial(&self, number: u64) -> Result<NasTrial, Failure> {
+        let trial = i64::try_from(number).ok().and_then(|number| self.journal.state.trials.get(&number));
+        trial
+            .cloned()
+            .ok_or_else(|| Failure::Folder(format!("the journal lacks trial {number}: restore it, or use another --dir")))
+    }
+
+    fn checkpoint_dir(&self, trial: &NasTrial) -> PathBuf {
+        let name = trial.metadata.name.clone().unwrap_or_default();
+        // Absolute, since it goes to another program.
+        let folder = fs::canonicalize(self.journal.folder()).unwrap_or_else(|_| self.journal.folder().to_owned());
+        folder.join("trials").join(name)
+    }
+
+    fn segment(&self, trial: &NasTrial, log: &str) -> Segment {
+        let folder = self.checkpoint_dir(trial);
+        let surroundings = Surroundings {
+            termination_log: folder.join(format!("termination-{log}")),
+            checkpoint_dir: folder,
+            data_dir: self.launcher.data_dir.clone(),
+            threads: Some(self.launcher.threads),
+        };
+        trial.segment(&self.source.experiment, &self.source.plan.rungs, surroundings)
+    }
+
+    /// Starts a trainer for each trial that was granted a rung and has none. Every start is an attempt of its own, recorded first: a
+    /// trainer of an earlier run that may still be alive is void from then on.
+    fn start_granted(&mut self) -> Result<(), Failure> {
+        let granted: Vec<u64> = self.index.trials().filter(|trial| trial.running().is_some()).map(|trial| trial.number).collect();
+        for number in granted {
+            let mut trial = self.trial(number)?;
+            let number = trial.spec.number;
+            if self.children.contains_key(&number) || self.children.len() >= self.source.plan.parallel_trials {
+                continue;
+            }
+            trial.spec.attempt += 1;
+            let segment = self.segment(&trial, &trial.spec.attempt.to_string());
+            let folder = segment.checkpoint_dir.clone();
+            fs::create_dir_all(&folder).map_err(Failure::io(&folder))?;
+            self.keep(trial)?;
+            let running = self.launcher.start(number, &segment, &folder.join("trainer.log"), self.ended.0.clone())?;
+            self.children.insert(number, running);
+        }
+        Ok(())
+    }
+
+    /// Records what the end of a trainer means.
+    fn take_end(&mut self, ended: &Ended) -> Result<(), Failure> {
+        let Some(running) = self.children.remove(&ended.trial) else { return Ok(()) };
+        let mut trial = self.trial(u64::try_from(ended.trial).unwrap_or_default())?;
+        let log = self.checkpoint_dir(&trial).join(format!("termination-{}", running.attempt));
+        let message = fs::read_to_string(&log).unwrap_or_default();
+        let status = trial.status.get_or_insert_default();
+        let recorded = status.rungs.len();
+        let target = usize::try_from(trial.spec.target_rung).unwrap_or_default();
+        let counted = status.segments.iter().filter(|s| s.rung == trial.spec.target_rung && s.outcome == "Crashed").count();
+        let attempt = u32::try_from(running.attempt).unwrap_or_default();
+        let conclusion = conclude(ended.exit, &message, attempt, target, recorded, counted);
+        let (outcome, words) = match &conclusion {
+            Conclusion::Record { outcomes, message } => {
+                (outcomes.last().map_or("Reported", |(_, outcome)| outcome.name()), message)
+            }
+            Conclusion::Again { counted: true, message } => ("Crashed", message),
+            Conclusion::Again { counted: false, message } => ("Stopped", message),
+        };
+        status.segments.push(RunSegment {
+            rung: trial.spec.target_rung,
+            attempt: running.attempt,
+            job_uid: String::new(),
+            outcome: outcome.to_owned(),
+            message: words.chars().take(500).collect(),
+            accelerator_seconds: running.held().as_secs_f64(),
+        });
+        if status.segments.len() > SEGMENTS {
+            status.segments.remove(0);
+        }
+        let mut told = Vec::new();
+        if let Conclusion::Record { outcomes, message } = &conclusion {
+            let mut seq = self.index.view().seq;
+            for (rung, outcome) in outcomes {
+                seq += 1;
+                status.rungs.push(RecordedRung::new(*rung, *outcome, seq));
+                told.push(match outcome {
+                    Outcome::Value(value) => format!("trial {} at rung {rung}: {} {value:.4}", ended.trial, self.metric()),
+                    other => format!("trial {} at rung {rung}: {}: {message}", ended.trial, other.name()),
+                });
+            }
+        }
+        self.keep(trial)?;
+        told.iter().for_each(|line| self.say(line));
+        if let Conclusion::Again { message, .. } = conclusion {
+            if ended.exit == Exit::Temporary {
+                return Err(Failure::Trainer {
+                    message: format!("trial {}: {message}; then run the same command", ended.trial),
+                    code: 75,
+                });
+            }
+            if ended.exit != Exit::Stopped {
+                self.say(&format!("trial {} starts again: {message}", ended.trial));
+            }
+        }
+        Ok(())
+    }
+
+    fn stall(&self) -> Failure {
+        let newest = self.journal.state.trials.values().filter_map(|trial| trial.status.as_ref()?.segments.last()).last();
+        let words = newest.map(|segment| segment.message.clone()).unwrap_or_default();
+        let message = format!("three trials in a row were refused by the trainer: {words}; mend this, then run the same command");
+        Failure::Trainer { message, code: 78 }
+    }
+
+    /// Stops every trainer after a checkpoint and records how it ended; a second signal kills.
+    fn stop_children(&mut self) {
+        self.children.values().for_each(|child| child.signal(false));
+        let mut killed = false;
+        while !self.children.is_empty() {
+            if self.stops.load(Ordering::SeqCst) > 1 && !killed {
+                self.children.values().for_each(|child| child.signal(true));
+                killed = true;
+            }
+            if let Ok(ended) = self.ended.1.recv_timeout(TICK) {
+                if let Err(failure) = self.take_end(&ended) {
+                    failure.print();
+                }
+            }
+        }
+    }
+
+    /// The search has ended: what still runs is stopped, and what it did not report is cancelled.
+    fn cancel_children(&mut self) -> Result<(), Failure> {
+        self.stop_children();
+        let running: Vec<u64> = self.index.trials().filter(|trial| trial.running().is_some()).map(|trial| trial.number).collect();
+        for number in running {
+            let mut trial = self.trial(number)?;
+            let status = trial.status.get_or_insert_default();
+            let rung = status.rungs.len();
+            status.rungs.push(RecordedRung::new(rung, Outcome::Cancelled, self.index.view().seq + 1));
+            self.keep(trial)?;
+        }
+        Ok(())
+    }
+
+    /// Time that accelerators were held: none, where the experiment asks for none.
+    fn accelerator_time(&self) -> Duration {
+        let Some(accelerator) = &self.source.experiment.spec.trial.accelerator else { return Duration::ZERO };
+        let segments =
+            self.journal.state.trials.values().filter_map(|trial| trial.status.as_ref()).flat_map(|status| &status.segments);
+        let ended: f64 = segments.map(|segment| segment.accelerator_seconds).sum();
+        let running: f64 = self.children.values().map(|child| child.held().as_secs_f64()).sum();
+        let count = u32::try_from(accelerator.count).unwrap_or(1);
+        Duration::try_from_secs_f64(ended + running).unwrap_or(Duration::MAX).saturating_mul(count)
+    }
+
+    /// Time to go, at the speed so far: steps that an ideal search would still train.
+    fn left(&self) -> Option<Duration> {
+        let plan = &self.source.plan;
+        let done = self.index.steps_trained(&plan.rungs);
+        let mut count = usize::try_from(plan.max_trials).ok()?;
+        let mut total = 0;
+        for rung in 0..plan.rungs.steps().len() {
+            total += count as u64 * plan.rungs.increment(rung);
+            count = plan.rungs.quota(count);
+        }
+        let here = done.checked_sub(self.steps_before).filter(|steps| *steps > 0)?;
+        #[expect(clippy::cast_precision_loss, reason = "an estimate for people")]
+        let ratio = total.saturating_sub(done) as f64 / here as f64;
+        Duration::try_from_secs_f64(self.began.elapsed().as_secs_f64() * ratio).ok()
+    }
+
+    /// Draws the table in place of the last one, on a terminal.
+    fn draw(&mut self) {
+        if !std::io::stdout().is_terminal() {
+            return;
+        }
+        self.erase();
+        let plan = &self.source.plan;
+        let text = table::rungs(&self.index, plan, unit(&self.source))
+            + &table::progress(&self.index, plan, self.journal.elapsed(), self.left());
+        self.drawn_lines = text.lines().count();
+        print!("{text}");
+        let _ = std::io::stdout().flush();
+    }
+
+    fn erase(&mut self) {
+        if self.drawn_lines > 0 {
+            // Up so many lines, and clear from there.
+            print!("\x1b[{}A\x1b[J", self.drawn_lines);
+            let _ = std::io::stdout().flush();
+            self.drawn_lines = 0;
+        }
+    }
+
+    /// A line that stays, above the table.
+    fn say(&mut self, line: &str) {
+        self.erase();
+        println!("{line}");
+        let _ = std::io::stdout().flush();
+    }
+}

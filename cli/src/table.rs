@@ -1,0 +1,81 @@
+//! Tables and sentences about a search: text out of data, printed elsewhere.
+
+use std::{fmt::Write, time::Duration};
+
+use nas_api::genotype;
+use nas_search::{End, Index, Plan};
+
+/// The table of rungs.
+pub(crate) fn rungs(index: &Index, plan: &Plan, unit: &str) -> String {
+    let mut text = format!("  rung  {unit:>8}  running  results  promoted  best\n");
+    for (rung, row) in index.summaries(&plan.rungs).enumerate() {
+        let best = row.best.map_or_else(|| "-".to_owned(), |(value, trial)| format!("{value:.4} (trial {trial})"));
+        let _ =
+            writeln!(text, "  {rung:>4}  {:>8}  {:>7}  {:>7}  {:>8}  {best}", row.step, row.running, row.entries, row.promoted);
+    }
+    text
+}
+
+/// One line about where the search stands.
+pub(crate) fn progress(index: &Index, plan: &Plan, elapsed: Duration, left: Option<Duration>) -> String {
+    let best = index.incumbent().map_or_else(
+        || "none yet".to_owned(),
+        |best| format!("{:.4} (trial {}, {} steps)", best.value, best.trial, plan.rungs.steps()[best.rung]),
+    );
+    let left = left.map_or_else(|| "?".to_owned(), minutes);
+    format!(
+        "  {} of {} trials created, best so far {best}; {} gone, about {left} to go\n",
+        index.created(),
+        plan.max_trials,
+        minutes(elapsed)
+    )
+}
+
+pub(crate) fn minutes(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// The result of a search: its end, the best trial with its cells drawn, and what was saved.
+pub(crate) fn result(index: &Index, plan: &Plan, unit: &str, metric: &str, judged_by: &str, end: Option<End>) -> String {
+    let mut text = match end {
+        Some(end) => format!("The search ended: {end}.\n\n"),
+        None => "The search has not ended.\n\n".to_owned(),
+    };
+    text.push_str(&rungs(index, plan, unit));
+    let Some(best) = index.incumbent() else {
+        text.push_str("\nNo trial has a result.\n");
+        return text;
+    };
+    let step = plan.rungs.steps()[best.rung];
+    let _ = writeln!(text, "\nBest: trial {} with {metric} {:.4} on {judged_by}, after {step} {unit}", best.trial, best.value);
+    if let Some(trial) = index.trial(best.trial) {
+        match genotype(&trial.assignment) {
+            Ok(genotype) => {
+                text.push('\n');
+                text.push_str(&genotype.to_text());
+            }
+            Err(_) => {
+                for (name, value) in &trial.assignment {
+                    let _ = writeln!(text, "  {name}: {value}");
+                }
+            }
+        }
+    }
+    let spent = index.steps_trained(&plan.rungs);
+    let full = index.created() * plan.rungs.steps()[plan.rungs.top()];
+    if spent > 0 && full > spent {
+        #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+        let factor = full as f64 / spent as f64;
+        let _ = writeln!(
+            text,
+            "\n{spent} {unit} were trained; all {} trials in full would have taken {full}: {factor:.1} times as much.",
+            index.created()
+        );
+    }
+    text
+}

@@ -1,0 +1,67 @@
+//! `nasctl validate`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use nas_search::{Plan, rejections};
+
+use crate::{failure::Failure, file};
+
+/// Draws that the share of allowed configurations is estimated from.
+const DRAWS: u32 = 4000;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Experiment file.
+    file: PathBuf,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let source = file::read(&arguments.file)?;
+    let plan = &source.plan;
+    println!("{}: a valid experiment", arguments.file.display());
+    println!(
+        "  {} trials, {} at a time, rungs at {:?} {}",
+        plan.max_trials,
+        plan.parallel_trials,
+        plan.rungs.steps(),
+        unit(&source)
+    );
+    println!("  {} parameters{}", plan.space.parameters().len(), size(plan));
+    for line in shares(plan) {
+        println!("  {line}");
+    }
+    Ok(())
+}
+
+pub(crate) fn unit(source: &nas_api::SourceFile) -> &'static str {
+    match source.experiment.spec.resource.unit {
+        nas_api::objects::UnitSpec::Epochs => "epochs",
+        nas_api::objects::UnitSpec::Batches => "batches",
+    }
+}
+
+fn size(plan: &Plan) -> String {
+    plan.space
+        .cardinality()
+        .map_or_else(|| ", more configurations than can be counted".to_owned(), |count| format!(", {count} configurations"))
+}
+
+/// What share of draws the constraints allow, and what each rule rejects.
+pub(crate) fn shares(plan: &Plan) -> Vec<String> {
+    if plan.constraints.is_empty() {
+        return Vec::new();
+    }
+    // Validation has tried the rules; one that breaks only in rare cases rejects those.
+    let Ok(rejected) = rejections(plan, DRAWS) else { return Vec::new() };
+    let percent = |count: u32| 100.0 * f64::from(count) / f64::from(DRAWS);
+    let allowed = DRAWS - rejected.iter().sum::<u32>();
+    let mut lines = vec![format!("about {:.1} % of draws satisfy the constraints", percent(allowed))];
+    lines.extend(
+        rejected
+            .iter()
+            .enumerate()
+            .map(|(rule, &count)| format!("{:5.1} % rejected: {}", percent(count), plan.constraints.message(rule))),
+    );
+    lines
+}
