@@ -53,7 +53,8 @@ impl Sgd {
         &self.parameters
     }
 
-    /// The gradients of `loss`, one for each parameter.
+    /// The gradients of `loss`, one for each parameter; undefined for a parameter that the loss does not depend on (a cell may leave
+    /// one of its inputs unread), which no step then changes, as in `PyTorch`.
     pub fn gradients(&self, loss: &Tensor) -> Vec<Tensor> {
         let values: Vec<&Tensor> = self.parameters.iter().map(|parameter| &parameter.value).collect();
         Tensor::run_backward(&[loss], &values, false, false)
@@ -61,7 +62,7 @@ impl Sgd {
 
     /// The L2 norm of all gradients together, and the factor min(1, `max_norm` / (norm + 1e-6)) that clips them. Both stay on the device.
     pub fn clip(&self, gradients: &[Tensor]) -> (Tensor, Tensor) {
-        let norms: Vec<Tensor> = gradients.iter().map(Tensor::norm).collect();
+        let norms: Vec<Tensor> = gradients.iter().filter(|gradient| gradient.defined()).map(Tensor::norm).collect();
         let norm = Tensor::stack(&norms, 0).norm();
         let factor = ((&norm + 1e-6).reciprocal() * self.max_norm).clamp_max(1.0);
         (norm, factor)
@@ -72,7 +73,7 @@ impl Sgd {
         let _guard = tch::no_grad_guard();
         let (_, clip) = self.clip(gradients);
         let descent = self.weight_decay.full_like(-learning_rate);
-        for (parameter, gradient) in self.parameters.iter_mut().zip(gradients) {
+        for (parameter, gradient) in self.parameters.iter_mut().zip(gradients).filter(|(_, gradient)| gradient.defined()) {
             let Parameter { value, momentum, .. } = parameter;
             let _ = momentum.g_mul_scalar_(self.momentum);
             let _ = momentum.addcmul_(gradient, &clip);
@@ -103,5 +104,17 @@ mod tests {
         sgd.step(&gradients, 0.5);
         let second = first - 0.5 * (0.9 * buffer + 8.0 * (4.0 / (8.0 + 1e-6)) + 0.1 * first);
         assert!((weight.double_value(&[0]) - second).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_parameter_that_the_loss_does_not_depend_on_stays_as_it_is() {
+        let mut vars = Variables::new(Kind::Double, Device::Cpu, MemoryFormat::ChannelsFirst, 0);
+        let used = vars.constant("used".to_owned(), 1, 2.0, true);
+        let unused = vars.constant("unused".to_owned(), 1, 2.0, true);
+        let mut sgd = Sgd::new(&vars, SgdConfig { momentum: 0.9, weight_decay: 0.1, max_norm: 4.0 });
+        let gradients = sgd.gradients(&(&used * 3.0).sum(Kind::Double));
+        sgd.step(&gradients, 0.5);
+        assert_eq!(unused.double_value(&[0]), 2.0);
+        assert!((used.double_value(&[0]) - (2.0 - 0.5 * 3.2)).abs() < 1e-12);
     }
 }

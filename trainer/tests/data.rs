@@ -1,5 +1,15 @@
 //! Data sets on the disk: what is read, and what is refused.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::float_cmp,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a test fails by panicking"
+)]
+
 use std::{fs, path::Path};
 
 use nas_api::contract::Validation;

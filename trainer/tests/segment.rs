@@ -1,5 +1,15 @@
 //! Whole trainer processes on real images: resume to the bit, stop, diverge, refuse.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::float_cmp,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a test fails by panicking"
+)]
+
 use std::{
     collections::BTreeMap,
     fs,

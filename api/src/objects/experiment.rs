@@ -468,7 +468,7 @@ fn default_evaluate_every() -> i64 {
 }
 
 fn default_checkpoint_every() -> Duration {
-    Duration::from(std::time::Duration::from_secs(300))
+    Duration::from(std::time::Duration::from_mins(5))
 }
 
 fn default_accelerator() -> String {

@@ -1,5 +1,6 @@
 //! The Kubernetes objects: `NasExperiment` and `NasTrial`.
 
+#![expect(clippy::doc_markdown, reason = "`kubectl explain` shows these texts as they are")]
 #![expect(unreachable_pub, reason = "the derive writes `pub` items of its own into these modules")]
 
 mod experiment;

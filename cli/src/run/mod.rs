@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     )?;
     let stops = hear_stops()?;
     let journal = Journal::open(&folder, &source.experiment)?;
-    let mut runner = Runner::new(source, journal, launcher, stops)?;
+    let mut runner = Runner::new(source, journal, launcher, stops);
     let end = runner.search()?;
     show(&runner, end, &folder)
 }

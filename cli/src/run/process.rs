@@ -79,7 +79,7 @@ impl Launcher {
     fn command(&self, segment: &Segment) -> Command {
         let mut command = Command::new(&self.itself);
         command.args(["supervise", "--parent", &std::process::id().to_string()]).arg(&self.trainer);
-        command.envs(segment.to_env()).env("NAS_METRICS_LISTEN", "127.0.0.1:0").env("GOMP_SPINCOUNT", "0");
+        command.envs(segment.to_env()).env("NAS_METRICS_LISTEN", "127.0.0.1:0");
         command
     }
 }

@@ -51,19 +51,14 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    pub(crate) fn new(
-        source: SourceFile,
-        journal: Journal,
-        launcher: Launcher,
-        stops: Arc<AtomicUsize>,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn new(source: SourceFile, journal: Journal, launcher: Launcher, stops: Arc<AtomicUsize>) -> Self {
         let mut index = Index::new(source.plan.direction, &source.plan.rungs);
         for trial in journal.state.trials.values() {
             index.apply(trial.to_record());
         }
         let stall_cleared = index.view().seq;
         let steps_before = index.steps_trained(&source.plan.rungs);
-        let runner = Self {
+        Self {
             source,
             journal,
             launcher,
@@ -75,8 +70,7 @@ impl Runner {
             began: Instant::now(),
             steps_before,
             drawn_lines: 0,
-        };
-        Ok(runner)
+        }
     }
 
     pub(crate) fn index(&self) -> &Index {
@@ -304,7 +298,9 @@ impl Runner {
             }
         }
         self.keep(trial)?;
-        told.iter().for_each(|line| self.say(line));
+        for line in &told {
+            self.say(line);
+        }
         if let Conclusion::Again { message, .. } = conclusion {
             if ended.exit == Exit::Temporary {
                 return Err(Failure::Trainer {
@@ -320,7 +316,7 @@ impl Runner {
     }
 
     fn stall(&self) -> Failure {
-        let newest = self.journal.state.trials.values().filter_map(|trial| trial.status.as_ref()?.segments.last()).last();
+        let newest = self.journal.state.trials.values().filter_map(|trial| trial.status.as_ref()?.segments.last()).next_back();
         let words = newest.map(|segment| segment.message.clone()).unwrap_or_default();
         let message = format!("three trials in a row were refused by the trainer: {words}; mend this, then run the same command");
         Failure::Trainer { message, code: 78 }
@@ -335,10 +331,10 @@ impl Runner {
                 self.children.values().for_each(|child| child.signal(true));
                 killed = true;
             }
-            if let Ok(ended) = self.ended.1.recv_timeout(TICK) {
-                if let Err(failure) = self.take_end(&ended) {
-                    failure.print();
-                }
+            if let Ok(ended) = self.ended.1.recv_timeout(TICK)
+                && let Err(failure) = self.take_end(&ended)
+            {
+                failure.print();
             }
         }
     }

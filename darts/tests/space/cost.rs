@@ -14,13 +14,12 @@ fn network(genotype: Genotype, skeleton: Skeleton) -> Network {
 /// Parameters that an edge adds to the network of [`SEED`].
 fn closed_form(kind: CellKind, edge: Edge) -> u64 {
     match (kind, edge.op) {
-        (_, Op::None | Op::MaxPool3x3 | Op::AvgPool3x3) | (CellKind::Normal, Op::SkipConnect) => 0,
         (CellKind::Normal, Op::SepConv3x3) => 359_856,
         (CellKind::Normal, Op::SepConv5x5) => 408_240,
         (CellKind::Normal, Op::DilConv3x3) => 179_928,
         (CellKind::Normal, Op::DilConv5x5) => 204_120,
         (CellKind::Reduce, Op::SkipConnect) if edge.input < 2 => 26_352,
-        (CellKind::Reduce, Op::SkipConnect) => 0,
+        (_, Op::None | Op::MaxPool3x3 | Op::AvgPool3x3 | Op::SkipConnect) => 0,
         (CellKind::Reduce, Op::SepConv3x3) => 56_592,
         (CellKind::Reduce, Op::SepConv5x5) => 63_504,
         (CellKind::Reduce, Op::DilConv3x3) => 28_296,

@@ -1,5 +1,5 @@
-//! Counts taken from the DARTS model classes of determined-examples, built in PyTorch 2.13: six networks, each with and without
-//! the auxiliary head.
+//! Counts taken from the DARTS model classes of determined-examples, built in `PyTorch` 2.13: six networks, each with and
+//! without the auxiliary head.
 
 use crate::sample;
 use nas_darts::{Cell, Edge, Genotype, Image, Layer, Network, Op, Part};

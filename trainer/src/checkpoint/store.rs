@@ -80,7 +80,7 @@ impl Store {
                 }
             }
         }
-        records.sort_by(|a, b| (b.0, b.1).cmp(&(a.0, a.1)));
+        records.sort_by_key(|(batches, attempt, ..)| std::cmp::Reverse((*batches, *attempt)));
         for (_, _, path, record) in records {
             let file = path.with_file_name(&record.file);
             match read_state(&file, &record) {
@@ -153,7 +153,7 @@ fn read_state(file: &Path, record: &Record) -> Result<Vec<u8>, String> {
     if state.len() as u64 != record.bytes {
         return Err(format!("it has {} bytes, its record says {}", state.len(), record.bytes));
     }
-    if digest(&state) != record.sha256 { Err("its SHA-256 is not the one of its record".to_owned()) } else { Ok(state) }
+    if digest(&state) == record.sha256 { Ok(state) } else { Err("its SHA-256 is not the one of its record".to_owned()) }
 }
 
 /// What a folder holds, in order of names; nothing where it cannot be read.
@@ -169,7 +169,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 
 /// SHA-256 in hexadecimal digits.
 pub(crate) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::{
     auxiliary::AuxiliaryHead,
     cell::{Cell, Place},
     layers::{BatchNorm, Conv, Linear},
-    variables::Variables,
+    variables::{MemoryFormat, Variables},
 };
 
 /// What a network is besides its genotype.
@@ -100,6 +100,7 @@ pub struct Network {
     auxiliary_at: usize,
     classifier: Linear,
     droppable_edges: usize,
+    format: MemoryFormat,
 }
 
 impl Network {
@@ -142,7 +143,16 @@ impl Network {
         let classes = dimensions.classes as i64;
         let auxiliary = dimensions.auxiliary.then(|| AuxiliaryHead::new(vars, auxiliary_channels, classes));
         let classifier = Linear::new(vars, "classifier", place.inputs[1], classes);
-        Ok(Self { stem, stem_norm, cells, auxiliary, auxiliary_at: reductions[1], classifier, droppable_edges })
+        Ok(Self {
+            stem,
+            stem_norm,
+            cells,
+            auxiliary,
+            auxiliary_at: reductions[1],
+            classifier,
+            droppable_edges,
+            format: vars.format(),
+        })
     }
 
     /// Edges that drop-path may drop.
@@ -157,7 +167,8 @@ impl Network {
 
     /// As [`Network::forward`]; `observe` sees the output of the stem, then of each cell.
     pub fn forward_observed(&self, images: &Tensor, pass: Pass, mut observe: impl FnMut(&Tensor)) -> Output {
-        let stem = self.stem_norm.forward(&self.stem.forward(images), pass);
+        // A grey image has both memory formats at once, and libtorch goes on with channels first: say it again behind the stem.
+        let stem = self.stem_norm.forward(&self.format.lay_out(&self.stem.forward(images)), pass);
         observe(&stem);
         let mut states = [stem.shallow_clone(), stem];
         let mut auxiliary = None;

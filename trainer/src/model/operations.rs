@@ -1,4 +1,4 @@
-//! The candidate operations of an edge, and the preprocessing of a cell's inputs. All activations come first (ReLU, convolution, batch norm).
+//! The candidate operations of an edge, and the preprocessing of a cell's inputs. All activations come first (`ReLU`, convolution, batch norm).
 
 use nas_darts::Op;
 use tch::Tensor;

@@ -48,6 +48,11 @@ impl Variables {
         Self { kind, device, format, seed, list: Vec::new() }
     }
 
+    /// How 4-d variables are laid out.
+    pub(crate) const fn format(&self) -> MemoryFormat {
+        self.format
+    }
+
     /// The variables, in the order of `state_dict` (whose `num_batches_tracked` have no use here and are left out).
     pub fn iter(&self) -> impl Iterator<Item = &Variable> {
         self.list.iter()

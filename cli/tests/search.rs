@@ -1,0 +1,214 @@
+//! Whole searches with real trainers: killed at any moment, they go on, and every value is the undisturbed one's.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp, reason = "a test fails by panicking")]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A search of seconds: 6 trials of tiny networks, rungs of 2, 4 and 6 batches.
+const EXPERIMENT: &str = "
+apiVersion: nas-operator.dev/v1alpha1
+kind: NasExperiment
+metadata: {name: tiny}
+spec:
+  space:
+    darts: {operations: [skip_connect, max_pool_3x3, sep_conv_3x3]}
+    parameters:
+      - {name: init_channels, constant: 2}
+      - {name: layers, constant: 2}
+      - {name: auxiliary, constant: false}
+      - {name: global_batch_size, constant: 32}
+  scheduler: {asha: {eta: 2, rungs: [2, 4, 6]}}
+  resource: {unit: batches, max: 6}
+  maxTrials: 6
+  parallelTrials: 1
+  seed: 3
+  trial: {data: {name: fashion-mnist}, evaluateEvery: 0}
+";
+
+struct Search {
+    root: TempDir,
+}
+
+impl Search {
+    fn new(experiment: &str) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("tiny.yaml"), experiment).unwrap();
+        Self { root }
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.root.path().join("run")
+    }
+
+    fn command(&self) -> Command {
+        let trainer = Path::new(env!("CARGO_BIN_EXE_nasctl")).with_file_name("nas-trainer");
+        assert!(trainer.exists(), "{} is missing: run the tests of the whole workspace (make test)", trainer.display());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nasctl"));
+        command.arg("run").arg(self.root.path().join("tiny.yaml")).arg("--dir").arg(self.folder());
+        command.args(["--data-dir", concat!(env!("CARGO_MANIFEST_DIR"), "/../data"), "--threads", "1", "--trainer"]).arg(trainer);
+        command
+    }
+
+    fn run(&self) -> Output {
+        self.command().output().unwrap()
+    }
+
+    fn finish(&self) -> String {
+        let output = self.run();
+        assert!(
+            output.status.success(),
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn spawn(&self) -> Child {
+        self.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    fn journal(&self) -> String {
+        fs::read_to_string(self.folder().join("journal.jsonl")).unwrap_or_default()
+    }
+
+    /// Waits until the journal has recorded this many rungs.
+    fn until_recorded(&self, rungs: usize) {
+        let deadline = Instant::now() + Duration::from_mins(2);
+        while self.recorded().values().map(Vec::len).sum::<usize>() < rungs {
+            assert!(Instant::now() < deadline, "{}", self.journal());
+            thread::yield_now();
+        }
+    }
+
+    fn trials(&self) -> BTreeMap<i64, Value> {
+        let lines = self.journal();
+        let whole = lines.rfind('\n').map_or("", |end| &lines[..end]);
+        let entries = whole.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        entries.filter_map(|entry| Some((entry["trial"]["spec"]["number"].as_i64()?, entry["trial"].clone()))).collect()
+    }
+
+    /// Recorded rungs by trial.
+    fn recorded(&self) -> BTreeMap<i64, Vec<Value>> {
+        self.trials().into_iter().map(|(number, trial)| (number, trial["status"]["rungs"].as_array().unwrap().clone())).collect()
+    }
+
+    /// What was decided and what came out, without attempts and processes.
+    fn essence(&self) -> Vec<Value> {
+        let essence = |trial: Value| {
+            let spec = &trial["spec"];
+            serde_json::json!([
+                spec["number"],
+                spec["assignment"],
+                spec["seed"],
+                spec["grants"],
+                spec["retired"],
+                trial["status"]["rungs"]
+            ])
+        };
+        self.trials().into_values().map(essence).collect()
+    }
+}
+
+#[test]
+fn a_search_killed_again_and_again_ends_like_an_undisturbed_one() {
+    let undisturbed = Search::new(EXPERIMENT);
+    let told = undisturbed.finish();
+    assert!(told.contains("all trials went as far as they could"), "{told}");
+    assert!(told.contains("normal cell"), "{told}");
+    assert!(undisturbed.folder().join("best.svg").exists());
+
+    let killed = Search::new(EXPERIMENT);
+    for rungs in [1, 3, 4, 6] {
+        let mut runner = killed.spawn();
+        killed.until_recorded(rungs);
+        runner.kill().unwrap();
+        runner.wait().unwrap();
+    }
+    // A crash in the middle of a write leaves half a line.
+    let mut journal = killed.journal();
+    journal.push_str("{\"trial\":{\"api");
+    fs::write(killed.folder().join("journal.jsonl"), journal).unwrap();
+    killed.finish();
+    assert_eq!(killed.essence(), undisturbed.essence());
+}
+
+#[test]
+fn the_trials_are_those_of_preview_and_of_two_slots() {
+    let one = Search::new(EXPERIMENT);
+    one.finish();
+    let two = Search::new(&EXPERIMENT.replace("parallelTrials: 1", "parallelTrials: 2"));
+    two.finish();
+    let file = one.root.path().join("tiny.yaml");
+    let preview =
+        Command::new(env!("CARGO_BIN_EXE_nasctl")).arg("preview").arg(file).args(["--trials", "6", "--output", "json"]).output();
+    let preview: Value = serde_json::from_slice(&preview.unwrap().stdout).unwrap();
+    assert_eq!(preview["trials"].as_array().unwrap().len(), 6);
+    for (number, trial) in one.trials() {
+        assert_eq!(trial["spec"]["assignment"], preview["trials"][usize::try_from(number).unwrap()]);
+        let other = &two.trials()[&number];
+        assert_eq!(trial["spec"]["assignment"], other["spec"]["assignment"]);
+        // Who is promoted may differ with two slots; what a trial gives at a rung may not.
+        let pairs = trial["status"]["rungs"].as_array().unwrap().iter().zip(other["status"]["rungs"].as_array().unwrap());
+        pairs.for_each(|(a, b)| assert_eq!(a["value"], b["value"]));
+    }
+    let described = Command::new(env!("CARGO_BIN_EXE_nasctl")).arg("describe").arg(one.folder()).output().unwrap();
+    assert!(String::from_utf8_lossy(&described.stdout).contains("Best: trial"));
+}
+
+#[test]
+fn sigterm_stops_with_checkpoints_and_130_and_the_same_command_goes_on() {
+    let search = Search::new(EXPERIMENT);
+    let mut runner = search.spawn();
+    search.until_recorded(1);
+    assert!(Command::new("kill").args(["-TERM", &runner.id().to_string()]).status().unwrap().success());
+    assert_eq!(runner.wait().unwrap().code(), Some(130));
+    let before = search.recorded();
+    search.finish();
+    for (number, rungs) in before {
+        assert_eq!(search.recorded()[&number][..rungs.len()], rungs[..]);
+    }
+    // A finished search only tells its result again.
+    let journal = search.journal();
+    search.finish();
+    assert_eq!(search.journal(), journal);
+}
+
+#[test]
+fn what_is_wrong_before_the_first_trial_starts_nothing() {
+    let refused = |experiment: &str, code: i32, words: &[&str]| {
+        let search = Search::new(experiment);
+        let output = search.run();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        for word in words {
+            assert!(stderr.contains(word), "{word} is not in {stderr}");
+        }
+        assert!(search.trials().is_empty());
+    };
+    refused(&EXPERIMENT.replace("maxTrials", "maxTrails"), 65, &["spec.maxTrails", "did you mean maxTrials"]);
+    refused(&EXPERIMENT.replace("name: fashion-mnist", "name: nowhere"), 65, &["nowhere", "--data-dir"]);
+    refused(&EXPERIMENT.replace("name: layers", "name: layrs"), 78, &["layrs", "layers"]);
+}
+
+#[test]
+fn a_folder_of_another_experiment_is_refused_and_left_alone() {
+    let search = Search::new(EXPERIMENT);
+    search.finish();
+    let journal = search.journal();
+    fs::write(search.root.path().join("tiny.yaml"), EXPERIMENT.replace("seed: 3", "seed: 4")).unwrap();
+    let output = search.run();
+    assert_eq!(output.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("another experiment"));
+    assert_eq!(search.journal(), journal);
+}
