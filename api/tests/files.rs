@@ -118,7 +118,7 @@ const BAD: &[(&str, &str, &str, &str, &[&str])] = &[
         "spec.space.parameters[1].constant",
         &["a list"],
     ),
-    ("twice", "{name: layers, constant: 3}", "{name: init_channels, constant: 3}", "spec.space.parameters[1].name", &["twice"]),
+    ("twice", "{name: layers, constant: 3}", "{name: init_channels, constant: 3}", "spec.space.parameters[0].name", &["twice"]),
     (
         "a choice of darts",
         "{name: layers, constant: 3}",

@@ -23,7 +23,7 @@ spec:
   space:
     darts: {operations: [skip_connect, max_pool_3x3, sep_conv_3x3]}
     parameters:
-      - {name: init_channels, constant: 2}
+      - {name: init_channels, constant: 4}
       - {name: layers, constant: 2}
       - {name: auxiliary, constant: false}
       - {name: global_batch_size, constant: 32}
