@@ -43,6 +43,9 @@ pub fn conclude(exit: Exit, message: &str, attempt: u32, target_rung: usize, rec
     };
     match exit {
         Exit::Reported => match Report::from_message(message, attempt, target_rung) {
+            Ok(report) if report.results.len() <= recorded => {
+                crashed(format!("the report ends at rung {}, which was recorded before", report.results.len().saturating_sub(1)))
+            }
             Ok(report) => of_report(&report, recorded),
             Err(problem) => crashed(problem.to_string()),
         },
@@ -81,6 +84,13 @@ mod tests {
     fn a_report_gives_the_rungs_that_are_not_recorded_yet() {
         let expected = Conclusion::Record { outcomes: vec![(1, Outcome::Value(0.75))], message: String::new() };
         assert_eq!(concluded(0, REPORT, 0), expected);
+    }
+
+    #[test]
+    fn a_report_that_takes_back_what_was_recorded_counts_as_a_crash_and_not_for_ever() {
+        let back = r#"{"attempt":2,"seq":3,"step":20,"results":[{"rung":0,"outcome":"Diverged"}]}"#;
+        assert!(matches!(concluded(0, back, 0), Conclusion::Again { counted: true, .. }));
+        assert!(matches!(concluded(0, back, 4), Conclusion::Record { .. }));
     }
 
     #[test]

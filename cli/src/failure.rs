@@ -9,7 +9,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub(crate) enum Failure {
     /// A file that cannot be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}{cure}", cure = if is_full(.source) { "; free some space, then run the same command" } else { "" })]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -43,6 +43,11 @@ pub(crate) enum Failure {
     Interrupted,
 }
 
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
 impl Failure {
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
@@ -60,11 +65,8 @@ impl Failure {
 
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Self::Io { source, .. } => match source.kind() {
-                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::FileTooLarge => 75,
-                _ => 65,
-            },
-            Self::Invalid { .. } => 65,
+            Self::Io { source, .. } if is_full(source) => 75,
+            Self::Io { .. } | Self::Invalid { .. } => 65,
             Self::Folder(_) => 64,
             Self::Trainer { code, .. } => *code,
             Self::Unsuccessful(_) => 1,

@@ -43,8 +43,8 @@ struct PreviewRung {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let source = file::read(&arguments.file)?;
     let plan = &source.plan;
-    let counts = expected(plan);
-    let steps = counts.iter().enumerate().map(|(rung, count)| count * plan.rungs.increment(rung)).sum();
+    let counts = plan.rungs.ideal_entries(plan.max_trials);
+    let steps = plan.rungs.steps_of(&counts);
     let full_steps = plan.max_trials * plan.rungs.steps()[plan.rungs.top()];
     let rungs = plan.rungs.steps().iter().zip(&counts).map(|(&step, &trials)| PreviewRung { step, trials }).collect();
     let preview = Preview { unit: unit(&source), rungs, steps, full_steps, trials: first_trials(plan, arguments.trials) };
@@ -54,15 +54,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         print(plan, &preview);
     }
     Ok(())
-}
-
-/// Trials that reach each rung if exactly 1 / eta of each go on: what asynchrony adds is a few percent.
-fn expected(plan: &Plan) -> Vec<u64> {
-    let mut counts = vec![plan.max_trials];
-    for rung in 1..plan.rungs.steps().len() {
-        counts.push(plan.rungs.quota(usize::try_from(counts[rung - 1]).unwrap_or(usize::MAX)) as u64);
-    }
-    counts
 }
 
 /// The first configurations, by the same decisions that a run takes.

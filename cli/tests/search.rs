@@ -136,8 +136,8 @@ fn a_search_killed_again_and_again_ends_like_an_undisturbed_one() {
         runner.wait().unwrap();
     }
     // A crash in the middle of a write leaves half a line.
-    let mut journal = killed.journal();
-    journal.push_str("{\"trial\":{\"api");
+    let mut journal = killed.journal().into_bytes();
+    journal.extend(b"{\"trial\":{\"api\xc3");
     fs::write(killed.folder().join("journal.jsonl"), journal).unwrap();
     killed.finish();
     assert_eq!(killed.essence(), undisturbed.essence());
@@ -182,6 +182,20 @@ fn sigterm_stops_with_checkpoints_and_130_and_the_same_command_goes_on() {
     let journal = search.journal();
     search.finish();
     assert_eq!(search.journal(), journal);
+}
+
+#[test]
+fn a_disk_that_is_full_for_the_journal_ends_with_75_and_the_same_command_goes_on() {
+    let search = Search::new(EXPERIMENT);
+    // No file may grow beyond 3 kB: the experiment fits into the journal, the first trials do not.
+    let script = "trap '' XFSZ; ulimit -f 3; exec \"$0\" \"$@\"";
+    let plain = search.command();
+    let output = Command::new("bash").args(["-c", script]).arg(plain.get_program()).args(plain.get_args()).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(75), "{stderr}");
+    assert!(stderr.contains("journal.jsonl") && stderr.contains("free some space"), "{stderr}");
+    search.finish();
+    assert_eq!(search.recorded().len(), 6);
 }
 
 #[test]

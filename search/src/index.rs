@@ -26,7 +26,7 @@ pub struct Index {
     direction: Direction,
     trials: BTreeMap<u64, Trial>,
     rungs: Vec<Rung>,
-    outcomes: BTreeMap<(u64, u64), Outcome>,
+    outcomes: BTreeMap<(u64, u64, usize), Outcome>,
     digest: u64,
     assignments: HashMap<String, u32>,
     running: usize,
@@ -120,9 +120,9 @@ impl Index {
             let hash = hash_of(trial.number, recorded);
             self.digest = if add { self.digest.wrapping_add(hash) } else { self.digest.wrapping_sub(hash) };
             if add {
-                self.outcomes.insert((recorded.seq, trial.number), recorded.outcome);
+                self.outcomes.insert((recorded.seq, trial.number, recorded.rung), recorded.outcome);
             } else {
-                self.outcomes.remove(&(recorded.seq, trial.number));
+                self.outcomes.remove(&(recorded.seq, trial.number, recorded.rung));
             }
             let Some(metric) = recorded.outcome.metric().filter(|_| !infeasible) else { continue };
             let top = self.rungs.len() - 1;
@@ -207,7 +207,7 @@ impl Index {
     /// What has been seen so far.
     pub fn view(&self) -> View {
         View {
-            seq: self.outcomes.last_key_value().map_or(0, |((seq, _), _)| *seq),
+            seq: self.outcomes.last_key_value().map_or(0, |((seq, ..), _)| *seq),
             count: self.outcomes.len() as u64,
             digest: self.digest,
         }
@@ -215,7 +215,7 @@ impl Index {
 
     /// The last three recorded outcomes after `cleared` if all of them are `Misconfigured`: then nothing new may start.
     pub fn is_stalled(&self, cleared: u64) -> bool {
-        let last: Vec<_> = self.outcomes.iter().rev().take_while(|((seq, _), _)| *seq > cleared).take(3).collect();
+        let last: Vec<_> = self.outcomes.iter().rev().take_while(|((seq, ..), _)| *seq > cleared).take(3).collect();
         last.len() == 3 && last.iter().all(|(_, outcome)| **outcome == Outcome::Misconfigured)
     }
 

@@ -121,6 +121,16 @@ impl Rungs {
         entries / usize::try_from(self.eta).unwrap_or(usize::MAX)
     }
 
+    /// Trials that reach each rung if exactly `1 / eta` of each go on; what asynchrony adds is a few percent.
+    pub fn ideal_entries(&self, trials: u64) -> Vec<u64> {
+        (0..self.steps.len()).scan(trials, |left, _| Some(std::mem::replace(left, *left / self.eta))).collect()
+    }
+
+    /// Steps that so many trials at each rung train in all.
+    pub fn steps_of(&self, entries: &[u64]) -> u64 {
+        entries.iter().enumerate().map(|(rung, count)| count * self.increment(rung)).sum()
+    }
+
     /// Steps that training from one rung to the next (or from nothing to rung 0) takes.
     pub fn increment(&self, rung: usize) -> u64 {
         self.steps[rung] - if rung == 0 { 0 } else { self.steps[rung - 1] }
@@ -154,6 +164,14 @@ mod tests {
         // 1, 1, 3 in Determined; a length that is there twice compares nothing.
         assert_eq!(Rungs::geometric(3, 4, 3, 1000).steps, [3]);
         assert_eq!(Rungs::geometric(1 << 40, 2, 99, u64::MAX).steps.len(), MAX_RUNGS);
+    }
+
+    #[test]
+    fn ideal_entries_are_those_of_the_original_preview() {
+        let rungs = Rungs::geometric(156_200, 4, 5, 1000);
+        let entries = rungs.ideal_entries(1000);
+        assert_eq!(entries, [1000, 250, 62, 15, 3]);
+        assert_eq!(rungs.steps_of(&[2, 1, 0, 0, 0]), 2 * 610 + (2440 - 610));
     }
 
     #[test]

@@ -8,7 +8,9 @@ use std::{
 use nas_api::contract::{Exit, SegmentError};
 use thiserror::Error;
 
-use crate::{checkpoint::Foreign, data::DataError, model::Unfit};
+use nas_darts::NetworkError;
+
+use crate::{checkpoint::Foreign, data::DataError};
 
 /// Any end but a report.
 #[derive(Debug, Error)]
@@ -21,13 +23,16 @@ pub enum TrainerError {
     Configuration(Vec<String>),
     /// The network does not fit the data set.
     #[error("{0}")]
-    Unfit(#[from] Unfit),
+    Network(#[from] NetworkError),
     /// The data set is missing or malformed.
     #[error("{0}")]
     Data(#[from] DataError),
     /// The newest checkpoint was written by another configuration.
     #[error("{0}")]
     Foreign(#[from] Foreign),
+    /// The tensors cannot be brought to or from a checkpoint: a bug, or a checkpoint of another version.
+    #[error("the tensors and the checkpoint do not fit together: {0}")]
+    State(String),
     /// A newer attempt has begun.
     #[error("attempt {own} is void: {path} shows that a newer attempt has begun")]
     Fenced {
@@ -69,8 +74,9 @@ impl TrainerError {
     pub const fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
-            Self::Configuration(_) | Self::Unfit(_) => Exit::Configuration,
+            Self::Configuration(_) | Self::Network(_) => Exit::Configuration,
             Self::Data(_) | Self::Foreign(_) => Exit::Data,
+            Self::State(_) => Exit::Other(1),
             Self::Fenced { .. } => Exit::Fenced,
             Self::Storage { .. } => Exit::Temporary,
         }

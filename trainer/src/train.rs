@@ -7,6 +7,7 @@ use std::{
 };
 
 use nas_api::contract::{CurvePoint, Report, Reported, RungResult, Segment};
+use nas_darts::{Image, Skeleton};
 use tch::{Device, Kind, Tensor};
 
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
     error::TrainerError,
     evaluate::{ACCURACY, BEST_ACCURACY, Metrics, evaluate, metric_names},
     loss::cross_entropy,
-    model::{Dimensions, DropPath, MemoryFormat, Network, Pass, Variables},
+    model::{DropPath, MemoryFormat, Network, Pass, Variables},
     optimizer::Sgd,
     schedule::{Schedule, Steps},
 };
@@ -96,17 +97,16 @@ impl Trainer {
         let steps = Steps::new(segment.step_unit, split.train.len(), hyperparameters.batch_size);
         let Hyperparameters { learning_rate, drop_path_prob, .. } = hyperparameters;
         let schedule = Schedule::new(learning_rate, drop_path_prob, steps.to_batches(segment.max_step), steps);
-        let [image_channels, height, width] = data.train.shape;
-        let dimensions = Dimensions {
-            image_channels,
-            image_size: [height, width],
-            classes: data.classes,
-            channels: hyperparameters.channels,
-            layers: hyperparameters.layers,
+        let [channels, height, width] = data.train.shape.map(|size| size as u32);
+        let skeleton = Skeleton {
+            channels: hyperparameters.channels as u32,
+            layers: hyperparameters.layers as u32,
             auxiliary: hyperparameters.auxiliary,
+            image: Image { channels, height, width },
+            classes: data.classes as u32,
         };
         let mut variables = Variables::new(Kind::Float, Device::cuda_if_available(), MemoryFormat::ChannelsLast, segment.seed);
-        let network = Network::new(&mut variables, &hyperparameters.genotype, &dimensions)?;
+        let network = Network::new(&mut variables, &hyperparameters.genotype, &skeleton)?;
         let sgd = Sgd::new(&variables, hyperparameters.sgd);
         Ok(Self { segment, hyperparameters, data, split, steps, schedule, network, variables, sgd })
     }
@@ -203,7 +203,7 @@ impl Trainer {
 
     fn resume(&mut self, store: &Store, watch: &mut impl FnMut(&TrainEvent)) -> Result<Progress, TrainerError> {
         let Some(loaded) = store.newest()? else { return Ok(Progress::default()) };
-        restore(&loaded.state, &self.variables, &self.sgd).map_err(|problem| TrainerError::Configuration(vec![problem]))?;
+        restore(&loaded.state, &self.variables, &self.sgd).map_err(TrainerError::State)?;
         watch(&TrainEvent::Resumed { batches: loaded.progress.batches });
         Ok(loaded.progress)
     }
@@ -256,7 +256,7 @@ impl Trainer {
     }
 
     fn commit(&self, store: &mut Store, progress: &Progress, watch: &mut impl FnMut(&TrainEvent)) -> Result<(), TrainerError> {
-        let state = capture(&self.variables, &self.sgd).map_err(|problem| TrainerError::Configuration(vec![problem]))?;
+        let state = capture(&self.variables, &self.sgd).map_err(TrainerError::State)?;
         store.commit(progress, &state)?;
         watch(&TrainEvent::Committed { batches: progress.batches });
         Ok(())

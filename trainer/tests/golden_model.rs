@@ -12,10 +12,10 @@
 
 use std::path::Path;
 
-use nas_darts::{Cell, Edge, Genotype, Op};
+use nas_darts::{Cell, Edge, Genotype, Image, Op, Skeleton};
 use nas_trainer::{
     loss::cross_entropy,
-    model::{Dimensions, FactorizedReduce, MemoryFormat, Network, Operator, Pass, ReluConvBn, Variables},
+    model::{FactorizedReduce, MemoryFormat, Network, Operator, Pass, ReluConvBn, Variables},
     optimizer::{Sgd, SgdConfig},
 };
 use serde_json::Value;
@@ -174,16 +174,16 @@ fn genotype(golden: &Value) -> Genotype {
 fn network_is_the_original(file: &str, format: MemoryFormat) {
     let golden = golden(file);
     let by_hash = golden["fill"] == "hash";
-    let dimensions = Dimensions {
-        image_channels: 3,
-        image_size: [32, 32],
-        classes: 10,
-        channels: golden["C"].as_u64().unwrap() as usize,
-        layers: golden["layers"].as_u64().unwrap() as usize,
+    let number = |name: &str| golden[name].as_u64().unwrap() as u32;
+    let skeleton = Skeleton {
+        channels: number("C"),
+        layers: number("layers"),
         auxiliary: golden["auxiliary"].as_bool().unwrap(),
+        image: Image::CIFAR,
+        classes: 10,
     };
     let mut vars = Variables::new(Kind::Double, Device::Cpu, format, 0);
-    let network = Network::new(&mut vars, &genotype(&golden), &dimensions).unwrap();
+    let network = Network::new(&mut vars, &genotype(&golden), &skeleton).unwrap();
     assert_eq!(vars.parameter_count() as u64, golden["param_count"].as_u64().unwrap());
     fill(&vars, &golden, "", by_hash);
 
@@ -210,7 +210,7 @@ fn network_is_the_original(file: &str, format: MemoryFormat) {
         all_close("training logits", &output.logits, &step["logits"]);
         let mut loss = cross_entropy(&output.logits, &targets);
         close("main loss", loss.double_value(&[]), &step["main_loss"]);
-        assert_eq!(output.auxiliary.is_some(), dimensions.auxiliary);
+        assert_eq!(output.auxiliary.is_some(), skeleton.auxiliary);
         if let Some(logits) = output.auxiliary {
             all_close("auxiliary logits", &logits, &step["logits_aux"]);
             let auxiliary = cross_entropy(&logits, &targets);

@@ -45,21 +45,23 @@ pub(crate) struct Journal {
     folder: PathBuf,
     path: PathBuf,
     file: File,
+    /// Bytes of whole lines.
+    whole: u64,
     pub(crate) state: State,
 }
 
 impl State {
     /// Reads a journal; a last line that a crash cut off is no line. Returns how many bytes hold.
     pub(crate) fn read(path: &Path) -> Result<(Self, u64), Failure> {
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(Failure::io(path)(error)),
         };
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         let mut state = Self::default();
-        for (number, line) in text[..whole].lines().enumerate() {
-            let entry: Entry = serde_json::from_str(line).map_err(|error| {
+        for (number, line) in bytes[..whole].split_inclusive(|byte| *byte == b'\n').enumerate() {
+            let entry: Entry = serde_json::from_slice(line).map_err(|error| {
                 Failure::Folder(format!(
                     "{} is damaged in line {}: {error}; restore it, or use another --dir",
                     path.display(),
@@ -99,7 +101,7 @@ impl Journal {
         }
         let (state, whole) = State::read(&path)?;
         file.set_len(whole).map_err(Failure::io(&path))?;
-        let mut journal = Self { folder: folder.to_owned(), path, file, state };
+        let mut journal = Self { folder: folder.to_owned(), path, file, whole, state };
         journal.begin(experiment)?;
         Ok(journal)
     }
@@ -147,7 +149,12 @@ impl Journal {
     fn write(&mut self, entry: Entry) -> Result<(), Failure> {
         let mut line = serde_json::to_vec(&entry).map_err(|error| Failure::Folder(error.to_string()))?;
         line.push(b'\n');
-        self.file.write_all(&line).and_then(|()| self.file.sync_data()).map_err(Failure::io(&self.path))?;
+        if let Err(error) = self.file.write_all(&line).and_then(|()| self.file.sync_data()) {
+            // Half a line before the next one would damage the journal; if this fails too, the next opening cuts it off.
+            let _ = self.file.set_len(self.whole);
+            return Err(Failure::io(&self.path)(error));
+        }
+        self.whole += line.len() as u64;
         self.state.take(entry);
         Ok(())
     }

@@ -205,8 +205,10 @@ impl Runner {
     }
 
     fn keep(&mut self, trial: NasTrial) -> Result<(), Failure> {
-        self.index.apply(trial.to_record());
-        self.journal.trial(trial)
+        let record = trial.to_record();
+        self.journal.trial(trial)?;
+        self.index.apply(record);
+        Ok(())
     }
 
     fn trial(&self, number: u64) -> Result<NasTrial, Failure> {
@@ -316,8 +318,9 @@ impl Runner {
     }
 
     fn stall(&self) -> Failure {
-        let newest = self.journal.state.trials.values().filter_map(|trial| trial.status.as_ref()?.segments.last()).next_back();
-        let words = newest.map(|segment| segment.message.clone()).unwrap_or_default();
+        let mut ended = self.journal.state.trials.values().filter_map(|trial| trial.status.as_ref()?.segments.last());
+        let refused = ended.rfind(|segment| segment.outcome == Outcome::Misconfigured.name());
+        let words = refused.map(|segment| segment.message.clone()).unwrap_or_default();
         let message = format!("three trials in a row were refused by the trainer: {words}; mend this, then run the same command");
         Failure::Trainer { message, code: 78 }
     }
@@ -368,12 +371,7 @@ impl Runner {
     fn left(&self) -> Option<Duration> {
         let plan = &self.source.plan;
         let done = self.index.steps_trained(&plan.rungs);
-        let mut count = usize::try_from(plan.max_trials).ok()?;
-        let mut total = 0;
-        for rung in 0..plan.rungs.steps().len() {
-            total += count as u64 * plan.rungs.increment(rung);
-            count = plan.rungs.quota(count);
-        }
+        let total = plan.rungs.steps_of(&plan.rungs.ideal_entries(plan.max_trials));
         let here = done.checked_sub(self.steps_before).filter(|steps| *steps > 0)?;
         #[expect(clippy::cast_precision_loss, reason = "an estimate for people")]
         let ratio = total.saturating_sub(done) as f64 / here as f64;

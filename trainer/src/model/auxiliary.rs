@@ -18,9 +18,6 @@ pub(crate) struct AuxiliaryHead {
 }
 
 impl AuxiliaryHead {
-    /// Heights and widths of a feature map that shrink to exactly one pixel: pooling leaves 2, the 2×2 convolution 1.
-    pub(crate) const SIZES: std::ops::RangeInclusive<i64> = 8..=10;
-
     pub(crate) fn new(vars: &mut Variables, channels: i64, classes: i64) -> Self {
         Self {
             narrow: Conv::new(vars, "auxiliary_head.features.2", [channels, 128], 1, 1, 0),

@@ -1,6 +1,6 @@
 //! A cell: two inputs, four nodes that each add two operations, and the nodes' outputs side by side.
 
-use nas_darts::Edge;
+use nas_darts::{CellKind, CellShape};
 use tch::Tensor;
 
 use super::{
@@ -39,33 +39,27 @@ pub(crate) struct Cell {
     edges: Vec<WeightedEdge>,
 }
 
-/// Widths and sizes around a cell.
-#[derive(Clone, Copy)]
-pub(crate) struct Place {
-    /// Channels of the outputs of the last cell but one and of the last cell.
-    pub(crate) inputs: [i64; 2],
-    /// Channels of each node.
-    pub(crate) channels: i64,
-    /// Whether the cell halves height and width.
-    pub(crate) reduction: bool,
-    /// Whether the last cell did.
-    pub(crate) after_reduction: bool,
-}
-
 impl Cell {
     /// Makes cell number `index`; `droppable` counts the network's droppable edges on.
-    pub(crate) fn new(vars: &mut Variables, index: usize, edges: &[Edge], place: Place, droppable: &mut usize) -> Self {
-        let [last_but_one, last] = place.inputs;
+    pub(crate) fn new(
+        vars: &mut Variables,
+        index: usize,
+        cell: &nas_darts::Cell,
+        shape: &CellShape,
+        droppable: &mut usize,
+    ) -> Self {
+        let [older, newer] = shape.input_channels.map(i64::from);
+        let channels = i64::from(shape.channels);
         let name = |part: &str| format!("cells.{index}.{part}");
-        let first = if place.after_reduction {
-            Preprocess::Reduce(FactorizedReduce::new(vars, &name("preprocess0"), last_but_one, place.channels))
+        let first = if shape.older_is_larger {
+            Preprocess::Reduce(FactorizedReduce::new(vars, &name("preprocess0"), older, channels))
         } else {
-            Preprocess::Keep(ReluConvBn::new(vars, &name("preprocess0"), last_but_one, place.channels))
+            Preprocess::Keep(ReluConvBn::new(vars, &name("preprocess0"), older, channels))
         };
-        let second = Preprocess::Keep(ReluConvBn::new(vars, &name("preprocess1"), last, place.channels));
-        let edges = edges.iter().enumerate().map(|(number, edge)| {
-            let stride = if place.reduction && edge.input < 2 { 2 } else { 1 };
-            let operator = Operator::new(vars, &name(&format!("_ops.{number}")), edge.op, place.channels, stride);
+        let second = Preprocess::Keep(ReluConvBn::new(vars, &name("preprocess1"), newer, channels));
+        let edges = cell.edges().enumerate().map(|(number, edge)| {
+            let stride = if shape.kind == CellKind::Reduce && edge.reads_cell() { 2 } else { 1 };
+            let operator = Operator::new(vars, &name(&format!("_ops.{number}")), edge.op, channels, stride);
             let droppable = (!matches!(operator, Operator::Identity)).then(|| {
                 *droppable += 1;
                 *droppable as i64 - 1

@@ -9,7 +9,7 @@ mod operations;
 mod variables;
 
 pub use drop_path::DropPath;
-pub use network::{Dimensions, Network, Output, Unfit};
+pub use network::{Network, Output};
 pub use operations::{FactorizedReduce, Operator, ReluConvBn};
 pub use variables::{MemoryFormat, Variable, Variables};
 
