@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Is what the search finds better than a random architecture that is trained as long? For each of 5 seeds: the quickstart's search, then
 # its winner and 9 random architectures, each trained for 180 batches on all training images and measured on the 1,000 test images.
-# Prints a table and fails if the winners are not better than the median random architecture on average. About 40 minutes on two cores.
+# Prints a table, writes it to docs/results/winner.md, and fails if the winners are not better than the median random architecture on
+# average. About 40 minutes on two cores.
 #
 #   scripts/verify-winner.sh [SEED]...
 set -euo pipefail
@@ -11,11 +12,13 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 seeds=("$@")
 if [ ${#seeds[@]} -eq 0 ]; then seeds=(1 2 3 4 5); fi
+commit=$(git describe --always --dirty 2>/dev/null || echo unknown)
+cp -a bin "$work/bin" # a build in the meantime must not change the programs
 
 for seed in "${seeds[@]}"; do
   sed "s/^  seed: .*/  seed: $seed/" configs/quickstart.yaml >"$work/search-$seed.yaml"
-  bin/nasctl run "$work/search-$seed.yaml" --dir "$work/search-$seed"
-  bin/nasctl describe "$work/search-$seed" --output json >"$work/search-$seed.json"
+  "$work/bin/nasctl" run "$work/search-$seed.yaml" --dir "$work/search-$seed"
+  "$work/bin/nasctl" describe "$work/search-$seed" --output json >"$work/search-$seed.json"
   python3 - "$work" "$seed" <<'PY'
 import json, re, sys
 work, seed = sys.argv[1], int(sys.argv[2])
@@ -32,22 +35,32 @@ random = re.sub(r'maxTrials: .*', 'maxTrials: 9', text)
 open(f'{work}/random-{seed}.yaml', 'w').write(re.sub(r'seed: .*', f'seed: {1000 + seed}', random))
 PY
   for kind in winner random; do
-    bin/nasctl run "$work/$kind-$seed.yaml" --dir "$work/$kind-$seed"
-    bin/nasctl describe "$work/$kind-$seed" --output json >"$work/$kind-$seed.json"
+    "$work/bin/nasctl" run "$work/$kind-$seed.yaml" --dir "$work/$kind-$seed"
+    "$work/bin/nasctl" describe "$work/$kind-$seed" --output json >"$work/$kind-$seed.json"
   done
 done
 
-python3 - "$work" "${seeds[@]}" <<'PY'
-import json, statistics, sys
-work, seeds = sys.argv[1], sys.argv[2:]
+mkdir -p docs/results
+python3 - "$work" "$commit" "${seeds[@]}" <<'PY' | tee docs/results/winner.md
+import datetime, json, statistics, sys
+work, commit, seeds = sys.argv[1], sys.argv[2], sys.argv[3:]
 values = lambda kind, seed: [trial['status']['rungs'][-1].get('value', 0) for trial in json.load(open(f'{work}/{kind}-{seed}.json'))['trials']]
-print('\nAccuracy on the 1,000 test images after 180 batches\n\n  seed  winner  median of 9 random')
+print(f'''# Is the winner better than chance?
+
+Made by `make verify-winner` at commit {commit} on {datetime.date.today()}.
+
+For each seed: the search of `configs/quickstart.yaml` (27 trials, rungs of 20, 60 and 180 batches), then its winner and 9 random
+architectures of the same space, each trained for 180 batches on all 5,000 training images. Accuracy on the 1,000 test images, which
+no search has seen; its standard error is about 0.013.
+
+| seed | winner | median of 9 random | best of 9 random |
+| ---: | -----: | -----------------: | ---------------: |''')
 gains = []
 for seed in seeds:
-    winner, median = values('winner', seed)[0], statistics.median(values('random', seed))
-    gains.append(winner - median)
-    print(f'  {seed:>4}  {winner:6.3f}  {median:6.3f}')
+    winner, random = values('winner', seed)[0], values('random', seed)
+    gains.append(winner - statistics.median(random))
+    print(f'| {seed} | {winner:.3f} | {statistics.median(random):.3f} | {max(random):.3f} |')
 mean = statistics.mean(gains)
-print(f'\nThe winner is better by {mean:.3f} on average, in {sum(gain > 0 for gain in gains)} of {len(gains)} searches.')
+print(f'\nThe winner is better than the median by {mean:.3f} on average, in {sum(gain > 0 for gain in gains)} of {len(gains)} searches.')
 sys.exit(mean <= 0)
 PY

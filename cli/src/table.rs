@@ -79,3 +79,41 @@ pub(crate) fn result(index: &Index, plan: &Plan, unit: &str, metric: &str, judge
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use nas_search::{Outcome, Recorded, Scalar, Trial};
+
+    use super::*;
+
+    #[test]
+    fn the_table_tells_where_a_search_stands() {
+        let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/quickstart.yaml"));
+        let Ok(source) = crate::file::read(file) else { unreachable!("{} is valid", file.display()) };
+        let plan = &source.plan;
+        let mut index = Index::new(plan.direction, &plan.rungs);
+        let seen = [(0.5, Some(0.625)), (0.25, None), (0.375, None)];
+        let trials = seen.into_iter().enumerate().map(|(number, (first, second))| Trial {
+            target_rung: usize::from(second.is_some()),
+            recorded: [Some(first), second]
+                .into_iter()
+                .flatten()
+                .enumerate()
+                .map(|(rung, value)| Recorded { rung, outcome: Outcome::Value(value), seq: (10 * number + rung + 1) as u64 })
+                .collect(),
+            ..Trial::new(number as u64, [("x".to_owned(), Scalar::Float(number as f64))].into())
+        });
+        trials.for_each(|trial| index.apply(trial));
+        index.apply(Trial::new(3, [("x".to_owned(), Scalar::Float(3.0))].into()));
+        let text = rungs(&index, plan, "batches") + &progress(&index, plan, Duration::from_secs(75), None);
+        let expected = "  rung   batches  running  results  promoted  best
+     0        20        1        3         1  0.5000 (trial 0)
+     1        60        0        1         0  0.6250 (trial 0)
+     2       180        0        0         0  -
+  4 of 27 trials created, best so far 0.6250 (trial 0, 60 steps); 1 min 15 s gone, about ? to go
+";
+        assert_eq!(text, expected);
+    }
+}

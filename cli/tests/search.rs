@@ -11,6 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -82,6 +86,49 @@ impl Search {
         fs::read_to_string(self.folder().join("journal.jsonl")).unwrap_or_default()
     }
 
+    /// Process ids of the trainers that run for this search.
+    fn trainers(&self) -> Vec<Pid> {
+        let ours = format!("NAS_CHECKPOINT_DIR={}", fs::canonicalize(self.folder()).unwrap_or_default().display());
+        let is_trainer = |process: &Path| {
+            fs::read_link(process.join("exe")).is_ok_and(|program| program.ends_with("nas-trainer"))
+                && fs::read(process.join("environ")).is_ok_and(|env| String::from_utf8_lossy(&env).contains(&ours))
+        };
+        let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| Some(entry.ok()?.path()));
+        let ids = processes.filter_map(|process| {
+            let id = process.file_name()?.to_str()?.parse().ok()?;
+            is_trainer(&process).then(|| Pid::from_raw(id))
+        });
+        ids.collect()
+    }
+
+    /// Waits until a trainer runs, then kills the trainers, the runner, or both, `after` this long.
+    fn kill(&self, runner: &mut Child, victims: Victims, after: Duration) {
+        while self.trainers().is_empty() {
+            if runner.try_wait().unwrap().is_some() {
+                return;
+            }
+            thread::yield_now();
+        }
+        // The moment of the kill: whatever is at work then, the result must be the same.
+        thread::sleep(after);
+        if victims != Victims::Runner {
+            for trainer in self.trainers() {
+                // One that has just ended needs no kill.
+                let _ = kill(trainer, Signal::SIGKILL);
+            }
+        }
+        if victims != Victims::Trainers {
+            runner.kill().unwrap();
+            runner.wait().unwrap();
+        }
+    }
+
+    /// What the trainer of each trial said, attempts one after the other; trials that were retired have no log any more.
+    fn logs(&self) -> Vec<String> {
+        let trials = fs::read_dir(self.folder().join("trials")).unwrap();
+        trials.filter_map(|trial| fs::read_to_string(trial.unwrap().path().join("trainer.log")).ok()).collect()
+    }
+
     /// Waits until the journal has recorded this many rungs.
     fn until_recorded(&self, rungs: usize) {
         let deadline = Instant::now() + Duration::from_mins(2);
@@ -141,6 +188,72 @@ fn a_search_killed_again_and_again_ends_like_an_undisturbed_one() {
     fs::write(killed.folder().join("journal.jsonl"), journal).unwrap();
     killed.finish();
     assert_eq!(killed.essence(), undisturbed.essence());
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Victims {
+    Trainers,
+    Runner,
+    Both,
+}
+
+/// The number behind `words` at the start of a line.
+fn batch_after(line: &str, words: &str) -> Option<u64> {
+    line.strip_prefix(words)?.trim().parse().ok()
+}
+
+#[test]
+fn trainers_and_runner_killed_at_any_moment_lose_no_rung_and_repeat_only_what_was_not_committed() {
+    // Long enough to be hit in the middle, and a checkpoint after every batch.
+    let experiment = EXPERIMENT
+        .replace("rungs: [2, 4, 6]", "rungs: [6, 12, 24]")
+        .replace("max: 6}", "max: 24}")
+        .replace("evaluateEvery: 0", "evaluateEvery: 0, checkpointEvery: 1ms");
+    let undisturbed = Search::new(&experiment);
+    undisturbed.finish();
+
+    let killed = Search::new(&experiment);
+    let mut runner = killed.spawn();
+    // Trainers are killed at most 4 times: the fifth end of this kind would make a trial Failed.
+    let kills = [
+        (Victims::Trainers, 650),
+        (Victims::Both, 0),
+        (Victims::Runner, 900),
+        (Victims::Trainers, 1100),
+        (Victims::Both, 780),
+        (Victims::Runner, 30),
+        (Victims::Trainers, 370),
+        (Victims::Both, 1300),
+        (Victims::Trainers, 820),
+    ];
+    for (victims, after) in kills {
+        let before = killed.recorded();
+        killed.kill(&mut runner, victims, Duration::from_millis(after));
+        for (number, rungs) in before {
+            assert_eq!(killed.recorded()[&number][..rungs.len()], rungs[..], "a recorded rung was lost");
+        }
+        // A trainer that was killed while it only checked the experiment ends the runner, too.
+        if victims != Victims::Trainers || runner.try_wait().unwrap().is_some() {
+            runner = killed.spawn();
+        }
+    }
+    runner.wait().unwrap();
+    killed.finish();
+    assert_eq!(killed.essence(), undisturbed.essence());
+
+    let mut resumed = 0;
+    for log in killed.logs() {
+        let mut committed = 0;
+        for line in log.lines() {
+            if let Some(batches) = batch_after(line, "resumed after batch ") {
+                // The commit may have come just before the kill, its line not.
+                assert!(batches >= committed, "went back behind batch {committed}:\n{log}");
+                resumed += 1;
+            }
+            committed = batch_after(line, "checkpoint after batch ").unwrap_or(committed);
+        }
+    }
+    assert!(resumed > 0, "no kill came in the middle of a training");
 }
 
 #[test]

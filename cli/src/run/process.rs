@@ -58,7 +58,16 @@ impl Launcher {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         match exit_of(output.status) {
             Exit::Reported => Ok(text(&output.stdout)),
-            exit => Err(Failure::Trainer { message: text(&output.stderr), code: u8::try_from(exit.code()).unwrap_or(1) }),
+            exit => {
+                let mut message = text(&output.stderr);
+                if message.is_empty() {
+                    message = format!(
+                        "the trainer's check ended with exit code {} without a word: run the same command again",
+                        exit.code()
+                    );
+                }
+                Err(Failure::Trainer { message, code: u8::try_from(exit.code()).unwrap_or(1) })
+            }
         }
     }
 
