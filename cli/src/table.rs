@@ -94,19 +94,20 @@ mod tests {
         let Ok(source) = crate::file::read(file) else { unreachable!("{} is valid", file.display()) };
         let plan = &source.plan;
         let mut index = Index::new(plan.direction, &plan.rungs);
-        let seen = [(0.5, Some(0.625)), (0.25, None), (0.375, None)];
-        let trials = seen.into_iter().enumerate().map(|(number, (first, second))| Trial {
+        let new = |number: u64| Trial::new(number, [("x".to_owned(), Scalar::Text(format!("x{number}")))].into());
+        let seen = [(0, 0.5, Some(0.625)), (1, 0.25, None), (2, 0.375, None)];
+        let trials = seen.into_iter().map(|(number, first, second)| Trial {
             target_rung: usize::from(second.is_some()),
             recorded: [Some(first), second]
                 .into_iter()
                 .flatten()
                 .enumerate()
-                .map(|(rung, value)| Recorded { rung, outcome: Outcome::Value(value), seq: (10 * number + rung + 1) as u64 })
+                .map(|(rung, value)| Recorded { rung, outcome: Outcome::Value(value), seq: 10 * number + rung as u64 + 1 })
                 .collect(),
-            ..Trial::new(number as u64, [("x".to_owned(), Scalar::Float(number as f64))].into())
+            ..new(number)
         });
         trials.for_each(|trial| index.apply(trial));
-        index.apply(Trial::new(3, [("x".to_owned(), Scalar::Float(3.0))].into()));
+        index.apply(new(3));
         let text = rungs(&index, plan, "batches") + &progress(&index, plan, Duration::from_secs(75), None);
         let expected = "  rung   batches  running  results  promoted  best
      0        20        1        3         1  0.5000 (trial 0)
