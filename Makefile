@@ -19,7 +19,10 @@ endif
 LD_LIBRARY_PATH := $(LIBTORCH)/lib$(addprefix :,$(LD_LIBRARY_PATH))
 # Threads of GNU's OpenMP spin while they wait: beside one busy neighbour that makes training many times slower.
 GOMP_SPINCOUNT ?= 0
-environment := NAS_CACHE CARGO_TARGET_DIR LIBTORCH LD_LIBRARY_PATH GOMP_SPINCOUNT
+ifndef NAS_PROGRAMS
+NAS_PROGRAMS := $(shell NAS_CACHE='$(NAS_CACHE)' scripts/programs.sh --path)
+endif
+environment := NAS_CACHE CARGO_TARGET_DIR LIBTORCH LD_LIBRARY_PATH GOMP_SPINCOUNT NAS_PROGRAMS
 export $(environment)
 
 # One set of flags for all of cargo's work, so that everything is compiled once. CI must not change Cargo.lock.
@@ -29,7 +32,7 @@ stage := @scripts/stage.sh
 TEST := check-fmt check-arrows check-lints check-tests check-generated
 VERIFY := verify-winner audit
 
-.PHONY: help setup build quickstart test $(TEST) generate fmt verify $(VERIFY) env clean-cache
+.PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) env clean-cache
 
 help: ## what can be made
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +41,9 @@ setup: ## fetch libtorch into the cache (about 540 MB, once) and say what tools 
 	@scripts/preflight.sh
 	@if [ '$(LIBTORCH)' = '$(prepared)' ]; then scripts/libtorch.sh >/dev/null; fi
 	@scripts/claim-target.sh
+
+programs: ## build the programs of a test cluster into the cache (about 8 minutes, once)
+	@if [ ! -d '$(NAS_PROGRAMS)' ]; then scripts/programs.sh >/dev/null; fi
 
 build: setup ## build everything; bin/nasctl and bin/nas-trainer are the programs
 	cargo build $(flags) --bins
@@ -60,7 +66,7 @@ check-arrows: ## stage: the crates depend on each other downwards only
 check-lints: setup ## stage: clippy finds nothing
 	$(stage) check-lints cargo clippy $(flags) --all-targets -- -D warnings
 
-check-tests: setup ## stage: the tests of all crates
+check-tests: setup programs ## stage: the tests of all crates
 	$(stage) check-tests cargo test $(flags) --no-fail-fast
 
 check-generated: setup ## stage: the generated files are what their programs make
@@ -87,4 +93,4 @@ env: ## print this environment for a shell: eval "$(make env)"
 	@$(foreach name,$(environment),printf 'export %s=%q\n' $(name) "$$$(name)";)
 
 clean-cache: ## remove what was fetched and built from the cache
-	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,wheels,target,tools}
+	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,programs-*,programs.lock,wheels,target,tools}

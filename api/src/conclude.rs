@@ -26,6 +26,24 @@ pub enum Conclusion {
     },
 }
 
+impl Conclusion {
+    /// An end that counts against the trial: the next attempt, or none where it was the last.
+    pub fn crashed(message: String, recorded: usize, counted: usize) -> Self {
+        if counted + 1 < MAX_ATTEMPTS {
+            return Self::Again { counted: true, message };
+        }
+        let message = format!("{MAX_ATTEMPTS} attempts ended like this: {message}");
+        Self::Record { outcomes: vec![(recorded, Outcome::Failed)], message }
+    }
+
+    /// Why, for people.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Record { message, .. } | Self::Again { message, .. } => message,
+        }
+    }
+}
+
 /// Concludes from how a process ended.
 ///
 /// `message` is its termination message, `attempt` and `target_rung` what it was started with, `recorded` the number of rungs
@@ -33,14 +51,7 @@ pub enum Conclusion {
 pub fn conclude(exit: Exit, message: &str, attempt: u32, target_rung: usize, recorded: usize, counted: usize) -> Conclusion {
     let first_words: String = message.trim().chars().take(400).collect();
     let ended = |outcome| Conclusion::Record { outcomes: vec![(recorded, outcome)], message: first_words.clone() };
-    let crashed = |message: String| {
-        if counted + 1 >= MAX_ATTEMPTS {
-            let message = format!("{MAX_ATTEMPTS} attempts ended like this: {message}");
-            Conclusion::Record { outcomes: vec![(recorded, Outcome::Failed)], message }
-        } else {
-            Conclusion::Again { counted: true, message }
-        }
-    };
+    let crashed = |message| Conclusion::crashed(message, recorded, counted);
     match exit {
         Exit::Reported => match Report::from_message(message, attempt, target_rung) {
             Ok(report) if report.results.len() <= recorded => {

@@ -3,7 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 use nas_api::genotype;
-use nas_search::{End, Index, Plan};
+use nas_search::{Domain, End, Index, Plan};
 
 /// The table of rungs.
 pub(crate) fn rungs(index: &Index, plan: &Plan, unit: &str) -> String {
@@ -54,16 +54,16 @@ pub(crate) fn result(index: &Index, plan: &Plan, unit: &str, metric: &str, judge
     let step = plan.rungs.steps()[best.rung];
     let _ = writeln!(text, "\nBest: trial {} with {metric} {:.4} on {judged_by}, after {step} {unit}", best.trial, best.value);
     if let Some(trial) = index.trial(best.trial) {
-        match genotype(&trial.assignment) {
-            Ok(genotype) => {
-                text.push('\n');
-                text.push_str(&genotype.to_text());
+        let cells = genotype(&trial.assignment).ok();
+        let is_drawn = |name: &str| cells.is_some() && nas_darts::choice_names().any(|choice| choice == name);
+        for parameter in plan.space.parameters().iter().filter(|parameter| !matches!(parameter.domain, Domain::Constant(_))) {
+            if let Some(value) = trial.assignment.get(&parameter.name).filter(|_| !is_drawn(&parameter.name)) {
+                let _ = writeln!(text, "  {}: {value}", parameter.name);
             }
-            Err(_) => {
-                for (name, value) in &trial.assignment {
-                    let _ = writeln!(text, "  {name}: {value}");
-                }
-            }
+        }
+        if let Some(cells) = cells {
+            text.push('\n');
+            text.push_str(&cells.to_text());
         }
     }
     let spent = index.steps_trained(&plan.rungs);

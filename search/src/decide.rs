@@ -75,7 +75,7 @@ pub fn decide(plan: &Plan, index: &Index, usage: &Usage) -> Vec<Decision> {
         return decisions;
     }
     let starts = decisions.iter().any(|decision| matches!(decision, Decision::Create { .. } | Decision::Promote { .. }));
-    if !starts && index.running() == 0 {
+    if !starts && index.running() == 0 && usage.held == 0 {
         let wants_more = counted(index, 0) < plan.max_trials;
         let reason = if wants_more { End::SpaceExhausted } else { End::Completed };
         decisions.push(Decision::Finish { view, reason });
@@ -112,7 +112,7 @@ fn end_by_limit(plan: &Plan, index: &Index, usage: &Usage) -> Option<End> {
 
 /// One grant for each free slot: promotions from the top rung downwards, then new trials.
 fn grants(plan: &Plan, index: &Index, usage: &Usage, view: View) -> Vec<Decision> {
-    let free = plan.parallel_trials.saturating_sub(index.running());
+    let free = plan.parallel_trials.saturating_sub(index.running() + usage.held);
     if free == 0 || paused(plan, index, usage) {
         return Vec::new();
     }

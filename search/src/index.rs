@@ -32,6 +32,7 @@ pub struct Index {
     running: usize,
     infeasible: u64,
     failed: u64,
+    created: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -81,6 +82,7 @@ impl Index {
             running: 0,
             infeasible: 0,
             failed: 0,
+            created: 0,
         }
     }
 
@@ -94,7 +96,20 @@ impl Index {
             self.count(&old, false);
         }
         self.count(&trial, true);
+        self.created = self.created.max(trial.number + 1);
         self.trials.insert(trial.number, trial);
+    }
+
+    /// A person deleted a trial: it counts as created and is never created again, but it stands nowhere any more.
+    pub fn forget(&mut self, number: u64) {
+        if let Some(trial) = self.trials.remove(&number) {
+            self.count(&trial, false);
+        }
+    }
+
+    /// At least this many trials were created, also where the last of them were deleted since.
+    pub fn raise_created(&mut self, created: u64) {
+        self.created = self.created.max(created);
     }
 
     /// Adds or takes away all that a trial contributes.
@@ -174,9 +189,9 @@ impl Index {
         self.trials.get(&number)
     }
 
-    /// How many trials were ever created: one more than the highest number seen.
+    /// How many trials were ever created: one more than the highest number known.
     pub fn created(&self) -> u64 {
-        self.trials.last_key_value().map_or(0, |(number, _)| number + 1)
+        self.created
     }
 
     /// Trials with a granted rung whose outcome is not recorded.
@@ -224,6 +239,15 @@ impl Index {
         (0..self.rungs.len()).rev().find_map(|rung| {
             let (value, trial) = self.best_at(rung)?;
             Some(Incumbent { trial, rung, value })
+        })
+    }
+
+    /// The trials that have a value at a rung, best first.
+    pub fn ranking(&self, rung: usize) -> impl Iterator<Item = (f64, &Trial)> {
+        let places = self.rungs.get(rung).into_iter().flat_map(|rung| &rung.ranked);
+        places.filter_map(move |(_, number)| {
+            let trial = self.trials.get(number)?;
+            Some((trial.value_at(rung)?, trial))
         })
     }
 

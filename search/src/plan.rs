@@ -51,4 +51,6 @@ pub struct Usage {
     pub stall_cleared: u64,
     /// A person has asked that nothing new starts.
     pub suspended: bool,
+    /// Slots that are still held though their trial's outcome is recorded: a pod that lingers.
+    pub held: usize,
 }

@@ -61,6 +61,19 @@ pub enum End {
 }
 
 impl End {
+    /// The name in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "Completed",
+            Self::TargetReached { .. } => "TargetReached",
+            Self::WallClockSpent => "WallClockSpent",
+            Self::AcceleratorTimeSpent => "AcceleratorTimeSpent",
+            Self::TooManyFailed { .. } => "TooManyFailed",
+            Self::TooManyInfeasible { .. } => "TooManyInfeasible",
+            Self::SpaceExhausted => "SpaceExhausted",
+        }
+    }
+
     /// Whether the search did what it was asked to (a spent budget counts: it was asked for).
     pub fn is_success(self) -> bool {
         match self {

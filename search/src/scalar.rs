@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 /// One value of one hyperparameter: any scalar of JSON but null.
 ///
-/// Two scalars are equal when their kind and value are; `1` and `1.0` are different values.
+/// Two scalars are equal when their kind and value are. What is read is a whole number wherever it has no fraction: JSON knows one kind
+/// of number, and an API server writes `1.0` back as `1`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, from = "Read")]
 pub enum Scalar {
     /// `true` or `false`.
     Bool(bool),
@@ -18,6 +19,31 @@ pub enum Scalar {
     Float(f64),
     /// Text.
     Text(String),
+}
+
+/// A scalar as it is written in a file.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Read {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+}
+
+impl From<Read> for Scalar {
+    fn from(read: Read) -> Self {
+        // Beyond 2^53 not every whole number is a float, so such a float stays what it is.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        match read {
+            Read::Bool(value) => Self::Bool(value),
+            Read::Int(value) => Self::Int(value),
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole and within the range")]
+            Read::Float(value) if value.fract() == 0.0 && value.abs() < EXACT => Self::Int(value as i64),
+            Read::Float(value) => Self::Float(value),
+            Read::Text(value) => Self::Text(value),
+        }
+    }
 }
 
 impl Scalar {
@@ -94,3 +120,19 @@ impl From<&str> for Scalar {
 
 /// A trial's configuration: the value of each active parameter by its (dotted) name.
 pub type Assignment = BTreeMap<String, Scalar>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_without_a_fraction_is_whole_however_it_is_written() {
+        let read = |text: &str| serde_json::from_str::<Scalar>(text).ok();
+        assert_eq!(read("0.0"), Some(Scalar::Int(0)));
+        assert_eq!(read("-3e2"), Some(Scalar::Int(-300)));
+        assert_eq!(read("0.25"), Some(Scalar::Float(0.25)));
+        assert_eq!(read("1e300"), Some(Scalar::Float(1e300)));
+        assert_eq!(read("\"1.0\""), Some(Scalar::Text("1.0".to_owned())));
+        assert_eq!(read("[1]"), None);
+    }
+}

@@ -352,6 +352,15 @@ pub struct TrialTemplate {
     /// What each trial computes on. Default: CPU only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accelerator: Option<Accelerator>,
+    /// CPUs that each trial requests, and threads that it computes with; where a trial trains on CPUs alone, its values depend on it
+    /// in the last digits. Default: no request, and as many threads as the machine has CPUs. `nasctl run` divides the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 256))]
+    pub cpu: Option<i64>,
+    /// Memory that each trial gets, such as `8Gi`: one that needs more is killed and counts as OutOfMemory. Default: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32))]
+    pub memory: Option<String>,
     /// What is trained on.
     pub data: DataSet,
     /// Epochs between evaluations; 0: only where a rung ends.

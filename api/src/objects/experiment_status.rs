@@ -35,6 +35,9 @@ pub struct NasExperimentStatus {
     /// What was spent and what was saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<BudgetStatus>,
+    /// Outcomes up to this decisionSeq no longer count as a stall: a person has set spec.suspend after them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stall_cleared_seq: Option<i64>,
     /// The decision to end the experiment; written before anything is stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<EndStatus>,
@@ -115,6 +118,11 @@ pub struct EndStatus {
     /// A word for the reason, such as Completed or TargetReached.
     #[schemars(length(max = 64))]
     pub reason: String,
+    /// The reason in words.
+    #[schemars(length(max = 256))]
+    pub message: String,
+    /// Whether the search did what it was asked to.
+    pub succeeded: bool,
     /// What had been seen.
     pub view: ViewStatus,
 }

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
-use nas_search::{Outcome, Recorded, Trial, View};
-use schemars::JsonSchema;
+use nas_search::{Outcome, Recorded, Sample, Trial, View};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::ScalarValue;
+use crate::{
+    Conclusion,
+    contract::{Report, Reported, RungResult},
+};
 
 /// One configuration of an experiment. Written by the operator; the set of these objects is the whole state of a search.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -46,7 +50,7 @@ pub struct NasTrialSpec {
     pub number: i64,
     /// The configuration: the value of each parameter by name.
     #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable"))]
-    #[schemars(extend("maxProperties" = 256))]
+    #[schemars(schema_with = "open_object")]
     pub assignment: BTreeMap<String, ScalarValue>,
     /// The seed that the trial trains with.
     #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable"))]
@@ -76,6 +80,16 @@ pub struct NasTrialSpec {
     #[x_kube(validation = Rule::new("oldSelf.all(o, self.exists(n, n == o))").message("a retirement cannot be taken back"))]
     #[schemars(length(max = 1))]
     pub retired: Vec<ViewStatus>,
+}
+
+/// An object whose values the schema leaves open: the only form of one that CEL rules can still compare as a whole.
+fn open_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "description": "The configuration: the value of each parameter by name.",
+        "maxProperties": 256,
+        "x-kubernetes-preserve-unknown-fields": true,
+    })
 }
 
 /// The decision to train a trial to a rung.
@@ -228,13 +242,72 @@ pub struct RunSegment {
     pub accelerator_seconds: f64,
 }
 
+impl RunSegment {
+    /// `outcome` of a process that ended in a way that counts towards the attempts.
+    pub const CRASHED: &'static str = "Crashed";
+    /// `outcome` of a process that was stopped, and does not count.
+    pub const STOPPED: &'static str = "Stopped";
+    /// Longest `message`, in characters.
+    const MESSAGE: usize = 400;
+
+    /// The word for what was concluded from an end.
+    pub fn outcome_of(conclusion: &Conclusion) -> &'static str {
+        match conclusion {
+            Conclusion::Record { outcomes, .. } => outcomes.last().map_or("Reported", |(_, outcome)| outcome.name()),
+            Conclusion::Again { counted: true, .. } => Self::CRASHED,
+            Conclusion::Again { counted: false, .. } => Self::STOPPED,
+        }
+    }
+}
+
+impl NasTrialStatus {
+    /// `segments` keeps this many.
+    const SEGMENTS: usize = 64;
+
+    /// Records outcomes, which count after everything up to the `decisionSeq` `after`.
+    pub fn record(&mut self, outcomes: &[(usize, Outcome)], after: u64) {
+        let seqs = after + 1..;
+        self.rungs.extend(outcomes.iter().zip(seqs).map(|((rung, outcome), seq)| RecordedRung::new(*rung, *outcome, seq)));
+    }
+
+    /// Notes a process that ended; the oldest go where there are too many.
+    pub fn note(&mut self, mut segment: RunSegment) {
+        segment.message = segment.message.chars().take(RunSegment::MESSAGE).collect();
+        self.segments.push(segment);
+        let surplus = self.segments.len().saturating_sub(Self::SEGMENTS);
+        self.segments.drain(..surplus);
+    }
+}
+
+impl From<Report> for ReportedStatus {
+    fn from(report: Report) -> Self {
+        let result = |result: RungResult| ReportedResult {
+            rung: i64::try_from(result.rung).unwrap_or(i64::MAX),
+            outcome: match result.outcome {
+                Reported::Value => OutcomeName::Value,
+                Reported::Diverged => OutcomeName::Diverged,
+                Reported::Infeasible => OutcomeName::Infeasible,
+            },
+            value: result.value,
+            metrics: result.metrics.into_iter().filter(|(_, value)| value.is_finite()).collect(),
+        };
+        Self {
+            attempt: i64::from(report.attempt),
+            seq: whole(report.seq),
+            step: whole(report.step),
+            results: report.results.into_iter().map(result).collect(),
+        }
+    }
+}
+
+/// As a whole number of an object; beyond its range, the largest.
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 impl From<View> for ViewStatus {
     fn from(view: View) -> Self {
-        Self {
-            decision_seq: i64::try_from(view.seq).unwrap_or(i64::MAX),
-            count: i64::try_from(view.count).unwrap_or(i64::MAX),
-            digest: format!("{:016x}", view.digest),
-        }
+        Self { decision_seq: whole(view.seq), count: whole(view.count), digest: format!("{:016x}", view.digest) }
     }
 }
 
@@ -250,12 +323,7 @@ impl RecordedRung {
             Outcome::Misconfigured => (OutcomeName::Misconfigured, None),
             Outcome::Cancelled => (OutcomeName::Cancelled, None),
         };
-        Self {
-            rung: i64::try_from(rung).unwrap_or(i64::MAX),
-            outcome,
-            value,
-            decision_seq: i64::try_from(seq).unwrap_or(i64::MAX),
-        }
+        Self { rung: i64::try_from(rung).unwrap_or(i64::MAX), outcome, value, decision_seq: whole(seq) }
     }
 
     fn to_recorded(&self) -> Recorded {
@@ -278,11 +346,47 @@ impl RecordedRung {
 }
 
 impl NasTrial {
+    /// The object of a trial that was just decided on: granted rung 0, nothing trained.
+    pub fn create(experiment: &str, number: u64, seed: u64, sample: &Sample, view: View) -> Self {
+        let reason = format!("new: {} draws rejected by constraints, {} repeats", sample.rejected, sample.repeats);
+        let spec = NasTrialSpec {
+            experiment: experiment.to_owned(),
+            number: whole(number),
+            assignment: sample.assignment.iter().map(|(name, value)| (name.clone(), ScalarValue(value.clone()))).collect(),
+            seed: whole(seed),
+            bracket: 0,
+            attempt: 0,
+            target_rung: 0,
+            grants: vec![Grant { rung: 0, view: view.into(), reason }],
+            stopped: Vec::new(),
+            retired: Vec::new(),
+        };
+        Self::new(&format!("{experiment}-{number}"), spec)
+    }
+
+    /// Grants the trial a higher rung.
+    pub fn promote(&mut self, rung: usize, view: View, reason: String) {
+        let rung = i64::try_from(rung).unwrap_or(i64::MAX);
+        self.spec.target_rung = rung;
+        self.spec.grants.push(Grant { rung, view: view.into(), reason });
+    }
+
+    /// The trial's number in the order of creation.
+    pub fn number(&self) -> u64 {
+        u64::try_from(self.spec.number).unwrap_or_default()
+    }
+
+    /// Ends of this target rung's processes that counted against the trial.
+    pub fn counted_ends(&self) -> usize {
+        let segments = self.status.iter().flat_map(|status| &status.segments);
+        segments.filter(|segment| segment.rung == self.spec.target_rung && segment.outcome == RunSegment::CRASHED).count()
+    }
+
     /// The trial as the search sees it.
     pub fn to_record(&self) -> Trial {
         let rungs = self.status.as_ref().map_or(&[] as &[_], |status| &status.rungs);
         Trial {
-            number: u64::try_from(self.spec.number).unwrap_or_default(),
+            number: self.number(),
             assignment: self.spec.assignment.iter().map(|(name, ScalarValue(value))| (name.clone(), value.clone())).collect(),
             target_rung: usize::try_from(self.spec.target_rung).unwrap_or_default(),
             retired: !self.spec.retired.is_empty(),

@@ -13,13 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kube::core::ObjectMeta;
 use nas_api::{
     Conclusion, SourceFile, Surroundings, conclude,
     contract::{Exit, Segment},
     genotype,
-    objects::{Grant, NasTrial, NasTrialSpec, NasTrialStatus, RecordedRung, RunSegment},
-    to_object,
+    objects::{NasTrial, NasTrialStatus, RunSegment},
 };
 use nas_search::{Decision, End, Index, Outcome, Plan, Usage, decide};
 
@@ -31,8 +29,6 @@ use crate::{failure::Failure, table, validate::unit};
 
 /// How often the table is drawn anew and stop signals are looked for.
 const TICK: Duration = Duration::from_millis(200);
-/// `segments` keeps this many.
-const SEGMENTS: usize = 64;
 
 /// A search that runs here.
 pub(crate) struct Runner {
@@ -120,6 +116,7 @@ impl Runner {
                 accelerator: self.accelerator_time(),
                 stall_cleared: self.stall_cleared,
                 suspended: false,
+                held: 0,
             };
             for decision in decide(&self.source.plan, &self.index, &usage) {
                 if let (Decision::Create { .. }, false) = (&decision, checked) {
@@ -155,24 +152,11 @@ impl Runner {
         let Decision::Create { number, seed, sample } = decision else {
             return Err(Failure::Folder("only a new trial is created".to_owned()));
         };
-        let experiment = self.source.experiment.metadata.name.clone().unwrap_or_default();
-        let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let reason = format!("new: {} draws rejected by constraints, {} repeats", sample.rejected, sample.repeats);
-        let name = format!("{experiment}-{number}");
-        let spec = NasTrialSpec {
-            experiment,
-            number: whole(*number),
-            assignment: to_object(&sample.assignment),
-            seed: whole(*seed),
-            bracket: 0,
-            attempt: 0,
-            target_rung: 0,
-            grants: vec![Grant { rung: 0, view: self.index.view().into(), reason }],
-            stopped: Vec::new(),
-            retired: Vec::new(),
-        };
-        let metadata = ObjectMeta { uid: Some(format!("local-{name}")), name: Some(name), ..ObjectMeta::default() };
-        Ok(NasTrial { metadata, spec, status: Some(NasTrialStatus::default()) })
+        let experiment = self.source.experiment.metadata.name.as_deref().unwrap_or_default();
+        let mut trial = NasTrial::create(experiment, *number, *seed, sample, self.index.view());
+        trial.metadata.uid = trial.metadata.name.as_ref().map(|name| format!("local-{name}"));
+        trial.status = Some(NasTrialStatus::default());
+        Ok(trial)
     }
 
     /// Puts a decision into the journal.
@@ -182,9 +166,7 @@ impl Runner {
             Decision::Promote { trial, rung, view, reason } => {
                 self.say(&format!("trial {trial} goes on to rung {rung}: {reason}"));
                 let mut trial = self.trial(*trial)?;
-                let rung = i64::try_from(*rung).unwrap_or(i64::MAX);
-                trial.spec.target_rung = rung;
-                trial.spec.grants.push(Grant { rung, view: (*view).into(), reason: reason.to_string() });
+                trial.promote(*rung, *view, reason.to_string());
                 trial
             }
             Decision::Retire { trial, view, .. } => {
@@ -263,41 +245,26 @@ impl Runner {
         let mut trial = self.trial(u64::try_from(ended.trial).unwrap_or_default())?;
         let log = self.checkpoint_dir(&trial).join(format!("termination-{}", running.attempt));
         let message = fs::read_to_string(&log).unwrap_or_default();
-        let status = trial.status.get_or_insert_default();
-        let recorded = status.rungs.len();
         let target = usize::try_from(trial.spec.target_rung).unwrap_or_default();
-        let counted = status.segments.iter().filter(|s| s.rung == trial.spec.target_rung && s.outcome == "Crashed").count();
         let attempt = u32::try_from(running.attempt).unwrap_or_default();
-        let conclusion = conclude(ended.exit, &message, attempt, target, recorded, counted);
-        let (outcome, words) = match &conclusion {
-            Conclusion::Record { outcomes, message } => {
-                (outcomes.last().map_or("Reported", |(_, outcome)| outcome.name()), message)
-            }
-            Conclusion::Again { counted: true, message } => ("Crashed", message),
-            Conclusion::Again { counted: false, message } => ("Stopped", message),
-        };
-        status.segments.push(RunSegment {
+        let counted = trial.counted_ends();
+        let status = trial.status.get_or_insert_default();
+        let conclusion = conclude(ended.exit, &message, attempt, target, status.rungs.len(), counted);
+        status.note(RunSegment {
             rung: trial.spec.target_rung,
             attempt: running.attempt,
             job_uid: String::new(),
-            outcome: outcome.to_owned(),
-            message: words.chars().take(500).collect(),
+            outcome: RunSegment::outcome_of(&conclusion).to_owned(),
+            message: conclusion.message().to_owned(),
             accelerator_seconds: running.held().as_secs_f64(),
         });
-        if status.segments.len() > SEGMENTS {
-            status.segments.remove(0);
-        }
         let mut told = Vec::new();
         if let Conclusion::Record { outcomes, message } = &conclusion {
-            let mut seq = self.index.view().seq;
-            for (rung, outcome) in outcomes {
-                seq += 1;
-                status.rungs.push(RecordedRung::new(*rung, *outcome, seq));
-                told.push(match outcome {
-                    Outcome::Value(value) => format!("trial {} at rung {rung}: {} {value:.4}", ended.trial, self.metric()),
-                    other => format!("trial {} at rung {rung}: {}: {message}", ended.trial, other.name()),
-                });
-            }
+            status.record(outcomes, self.index.view().seq);
+            told.extend(outcomes.iter().map(|(rung, outcome)| match outcome {
+                Outcome::Value(value) => format!("trial {} at rung {rung}: {} {value:.4}", ended.trial, self.metric()),
+                other => format!("trial {} at rung {rung}: {}: {message}", ended.trial, other.name()),
+            }));
         }
         self.keep(trial)?;
         for line in &told {
@@ -350,7 +317,7 @@ impl Runner {
             let mut trial = self.trial(number)?;
             let status = trial.status.get_or_insert_default();
             let rung = status.rungs.len();
-            status.rungs.push(RecordedRung::new(rung, Outcome::Cancelled, self.index.view().seq + 1));
+            status.record(&[(rung, Outcome::Cancelled)], self.index.view().seq);
             self.keep(trial)?;
         }
         Ok(())

@@ -1,0 +1,263 @@
+//! Every write of the operator, and the reads that a write needs. Each takes its answer into the caches at once.
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy},
+};
+use nas_api::objects::{NasExperiment, NasExperimentStatus, NasTrial, NasTrialStatus};
+use nas_search::View;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::{Error, context::Context, labels, store::Group, world::to_value};
+
+/// Longest time for one request with all the client's retries.
+const IN_TIME: Duration = Duration::from_secs(30);
+
+/// Writes for one experiment.
+pub(crate) struct Writer<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) group: &'a Group,
+}
+
+impl Writer<'_> {
+    fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = kube::core::NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.context.client.clone(), &self.group.namespace)
+    }
+
+    /// Creates a trial. `None`: the name is taken, by this or by an older experiment; the caches will say.
+    pub(crate) async fn create_trial(
+        &self,
+        experiment: &NasExperiment,
+        mut trial: NasTrial,
+    ) -> Result<Option<Arc<NasTrial>>, Error> {
+        let name = trial.name_any();
+        trial.metadata.namespace = Some(self.group.namespace.clone());
+        trial.metadata.owner_references = kube::Resource::controller_owner_ref(experiment, &()).map(|owner| vec![owner]);
+        trial.metadata.labels = Some([(labels::EXPERIMENT.to_owned(), trial.spec.experiment.clone())].into());
+        let api = self.api::<NasTrial>();
+        let created = in_time("create", "NasTrial", &name, api.create(&post(), &trial)).await;
+        match created {
+            Ok(trial) => Ok(Some(self.context.world.trials.written(trial))),
+            Err(Error::Conflict { .. }) => {
+                if let Some(found) = in_time("get", "NasTrial", &name, api.get_opt(&name)).await? {
+                    self.context.world.trials.written(found);
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Grants a rung, if the trial still stands as it was seen.
+    pub(crate) async fn promote(
+        &self,
+        trial: &NasTrial,
+        rung: usize,
+        view: View,
+        reason: String,
+    ) -> Result<Arc<NasTrial>, Error> {
+        let mut promoted = trial.clone();
+        promoted.promote(rung, view, reason);
+        let grant = to_value(&promoted.spec.grants.last());
+        self.patch_spec(
+            trial,
+            &[
+                json!({"op": "replace", "path": "/spec/targetRung", "value": promoted.spec.target_rung}),
+                json!({"op": "add", "path": "/spec/grants/-", "value": grant}),
+            ],
+        )
+        .await
+    }
+
+    pub(crate) async fn retire(&self, trial: &NasTrial, view: View) -> Result<Arc<NasTrial>, Error> {
+        let view = nas_api::objects::ViewStatus::from(view);
+        self.patch_spec(trial, &[json!({"op": "add", "path": "/spec/retired/-", "value": to_value(&view)})]).await
+    }
+
+    /// Raises the attempt: what an earlier one still writes is void.
+    pub(crate) async fn next_attempt(&self, trial: &NasTrial) -> Result<Arc<NasTrial>, Error> {
+        self.patch_spec(trial, &[json!({"op": "replace", "path": "/spec/attempt", "value": trial.spec.attempt + 1})]).await
+    }
+
+    /// An intent, by compare-and-swap on everything that was intended before.
+    async fn patch_spec(&self, trial: &NasTrial, changes: &[Value]) -> Result<Arc<NasTrial>, Error> {
+        let spec = &trial.spec;
+        let test = |path: &str, value: Value| json!({"op": "test", "path": path, "value": value});
+        let mut operations = vec![
+            test("/metadata/uid", json!(trial.uid())),
+            test("/spec/attempt", json!(spec.attempt)),
+            test("/spec/targetRung", json!(spec.target_rung)),
+            test("/spec/stopped", to_value(&spec.stopped)),
+            test("/spec/retired", to_value(&spec.retired)),
+        ];
+        operations.extend_from_slice(changes);
+        let patch: kube::core::params::Patch<NasTrial> =
+            Patch::Json(serde_json::from_value(Value::Array(operations)).unwrap_or_default());
+        let name = trial.name_any();
+        let patched = in_time("patch", "NasTrial", &name, self.api::<NasTrial>().patch(&name, &manager(), &patch)).await;
+        self.trial_answer(&name, patched).await
+    }
+
+    /// Writes a trial's status, if nobody has written the trial since it was seen.
+    pub(crate) async fn write_trial_status(&self, trial: &NasTrial, status: &NasTrialStatus) -> Result<Arc<NasTrial>, Error> {
+        let name = trial.name_any();
+        let body = json!({"metadata": {"resourceVersion": trial.resource_version(), "uid": trial.uid()}, "status": status});
+        let patched =
+            in_time("patch", "NasTrial", &name, self.api::<NasTrial>().patch_status(&name, &manager(), &Patch::Merge(body)))
+                .await;
+        self.trial_answer(&name, patched).await
+    }
+
+    /// Takes in the answer; after a lost race, what the other one wrote.
+    async fn trial_answer(&self, name: &str, answer: Result<NasTrial, Error>) -> Result<Arc<NasTrial>, Error> {
+        let trials = &self.context.world.trials;
+        match answer {
+            Ok(trial) => Ok(trials.written(trial)),
+            Err(error @ Error::Conflict { .. }) => {
+                match in_time("get", "NasTrial", name, self.api::<NasTrial>().get_opt(name)).await? {
+                    Some(trial) => drop(trials.written(trial)),
+                    None => trials.gone(self.group, name),
+                }
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The trial as it is on the server; `None`: it is gone.
+    pub(crate) async fn read_trial(&self, name: &str) -> Result<Option<Arc<NasTrial>>, Error> {
+        let found = in_time("get", "NasTrial", name, self.api::<NasTrial>().get_opt(name)).await?;
+        if found.is_none() {
+            self.context.world.trials.gone(self.group, name);
+        }
+        Ok(found.map(|trial| self.context.world.trials.written(trial)))
+    }
+
+    /// Creates a Job, or takes in the one that has its name: whether that one is ours is seen in the next pass.
+    pub(crate) async fn create_job(&self, job: &Job) -> Result<(), Error> {
+        let name = job.name_any();
+        let api = self.api::<Job>();
+        match in_time("create", "Job", &name, api.create(&post(), job)).await {
+            Ok(job) => drop(self.context.world.jobs.written(job)),
+            Err(Error::Conflict { .. }) => {
+                if let Some(found) = in_time("get", "Job", &name, api.get_opt(&name)).await? {
+                    self.context.world.jobs.written(found);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Deletes a Job and its pods, if it is still the one with this UID.
+    pub(crate) async fn delete_job(&self, name: &str, uid: &str) -> Result<(), Error> {
+        let parameters = DeleteParams {
+            propagation_policy: Some(PropagationPolicy::Background),
+            preconditions: Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None }),
+            ..DeleteParams::default()
+        };
+        match in_time("delete", "Job", name, self.api::<Job>().delete(name, &parameters)).await {
+            Ok(answer) => {
+                // A Job with a finalizer answers with itself, and goes later.
+                match answer.left() {
+                    Some(job) if job.metadata.deletion_timestamp.is_some() => drop(self.context.world.jobs.written(job)),
+                    _ => self.context.world.jobs.gone(self.group, name),
+                }
+                Ok(())
+            }
+            Err(Error::Api { source, .. }) if is_not_found(&source) => {
+                self.context.world.jobs.gone(self.group, name);
+                Ok(())
+            }
+            // Another Job has the name by now.
+            Err(Error::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The pods of a trial as they are on the server.
+    pub(crate) async fn read_pods(&self, trial: &str) -> Result<Vec<Arc<Pod>>, Error> {
+        let selector = ListParams::default().labels(&format!("{}={trial}", labels::TRIAL));
+        let found = in_time("list", "Pod", trial, self.api::<Pod>().list(&selector)).await?;
+        Ok(found.items.into_iter().map(Arc::new).collect())
+    }
+
+    /// Why the Job's pods are not created, where an event says so.
+    pub(crate) async fn read_creation_failure(&self, job_uid: &str) -> Result<Option<String>, Error> {
+        let selector = ListParams::default().fields(&format!("involvedObject.uid={job_uid},reason=FailedCreate"));
+        let api = self.api::<k8s_openapi::api::core::v1::Event>();
+        let found = in_time("list", "Event", job_uid, api.list(&selector)).await?;
+        Ok(found.items.into_iter().filter_map(|event| event.message).next_back())
+    }
+
+    /// Writes the experiment's status, if nobody has written the experiment since it was seen. What is absent in `status` is removed.
+    pub(crate) async fn write_status(
+        &self,
+        experiment: &NasExperiment,
+        status: &NasExperimentStatus,
+    ) -> Result<Arc<NasExperiment>, Error> {
+        let name = experiment.name_any();
+        let mut wanted = to_value(status);
+        if let (Value::Object(wanted), Value::Object(old)) = (&mut wanted, to_value(&experiment.status)) {
+            for field in old.keys().filter(|field| !wanted.contains_key(*field)).cloned().collect::<Vec<_>>() {
+                wanted.insert(field, Value::Null);
+            }
+        }
+        let metadata = json!({"resourceVersion": experiment.resource_version(), "uid": experiment.uid()});
+        let body = Patch::Merge(json!({"metadata": metadata, "status": wanted}));
+        let experiments = &self.context.world.experiments;
+        let api = self.api::<NasExperiment>();
+        match in_time("patch", "NasExperiment", &name, api.patch_status(&name, &manager(), &body)).await {
+            Ok(experiment) => Ok(experiments.written(experiment)),
+            Err(error @ Error::Conflict { .. }) => {
+                if let Some(found) = in_time("get", "NasExperiment", &name, api.get_opt(&name)).await? {
+                    experiments.written(found);
+                }
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn post() -> PostParams {
+    PostParams { field_manager: Some(labels::MANAGER.to_owned()), ..PostParams::default() }
+}
+
+fn manager() -> PatchParams {
+    PatchParams { field_manager: Some(labels::MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+fn is_not_found(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.is_not_found())
+}
+
+/// Whether somebody else was faster: another resourceVersion, a name that is taken, a `test` of a JSON patch that does not hold.
+fn is_lost_race(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else { return false };
+    let failed_test = status.code == 422 && status.details.as_ref().is_none_or(|details| details.causes.is_empty());
+    status.is_conflict() || status.is_already_exists() || failed_test
+}
+
+async fn in_time<T>(
+    verb: &'static str,
+    kind: &'static str,
+    name: &str,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, Error> {
+    let name = name.to_owned();
+    match timeout(IN_TIME, request).await {
+        Err(_) => Err(Error::Timeout { verb, kind, name }),
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) if is_lost_race(&error) => Err(Error::Conflict { kind, name }),
+        Ok(Err(source)) => Err(Error::Api { verb, kind, name, source: Box::new(source) }),
+    }
+}

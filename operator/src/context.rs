@@ -1,0 +1,42 @@
+//! What every pass needs.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use kube::Client;
+
+use crate::{Config, Metrics, events::Events, experiment::Search, store::Group, trial::Settings, world::World};
+
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) config: Config,
+    pub(crate) world: Arc<World>,
+    pub(crate) metrics: Metrics,
+    pub(crate) events: Events,
+    searches: Mutex<HashMap<Group, Arc<tokio::sync::Mutex<Search>>>>,
+}
+
+impl Context {
+    pub(crate) fn new(client: Client, config: Config, world: Arc<World>, metrics: Metrics) -> Self {
+        let events = Events::new(client.clone(), &config.identity);
+        Self { client, config, world, metrics, events, searches: Mutex::new(HashMap::new()) }
+    }
+
+    /// What is remembered of an experiment between passes; all of it could be read again.
+    pub(crate) fn search(&self, group: &Group) -> Arc<tokio::sync::Mutex<Search>> {
+        let mut searches = self.searches.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(searches.entry(group.clone()).or_default())
+    }
+
+    /// The experiment is gone.
+    pub(crate) fn forget(&self, group: &Group) {
+        self.searches.lock().unwrap_or_else(PoisonError::into_inner).remove(group);
+        self.metrics.forget(group);
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        Settings { image: self.config.trainer_image.clone(), service_account: self.config.trainer_service_account.clone() }
+    }
+}

@@ -1,0 +1,88 @@
+//! What can go wrong, with its place.
+
+use std::{io, net::SocketAddr};
+
+use thiserror::Error;
+
+/// Why the operator, or one pass of it, ended.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// No API server to talk to.
+    #[error("cannot make a client: give a kubeconfig, or run in a pod with a service account")]
+    Client(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A write or read of the API.
+    #[error("cannot {verb} {kind} {name}")]
+    Api {
+        /// What was tried.
+        verb: &'static str,
+        /// On which kind.
+        kind: &'static str,
+        /// On which object.
+        name: String,
+        /// What the server said.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// The API server did not answer in time.
+    #[error("no answer in time to {verb} {kind} {name}")]
+    Timeout {
+        /// What was tried.
+        verb: &'static str,
+        /// On which kind.
+        kind: &'static str,
+        /// On which object.
+        name: String,
+    },
+    /// Somebody else has written first: the next pass sees it.
+    #[error("{kind} {name} was changed meanwhile")]
+    Conflict {
+        /// Which kind.
+        kind: &'static str,
+        /// Which object.
+        name: String,
+    },
+    /// The web server cannot listen.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another replica has the lease, or the API server was away for longer than it holds.
+    #[error("the lease is lost: another replica goes on")]
+    LeaseLost,
+    /// A metric is defined twice.
+    #[error("cannot define metrics")]
+    Metrics(#[from] prometheus::Error),
+    /// A task of the operator panicked: a bug.
+    #[error("a task ended unexpectedly: {0}")]
+    Task(String),
+}
+
+impl Error {
+    /// A word for metrics.
+    pub(crate) fn category(&self) -> &'static str {
+        match self {
+            Self::Client(_) => "client",
+            Self::Api { .. } => "api",
+            Self::Timeout { .. } => "timeout",
+            Self::Conflict { .. } => "conflict",
+            Self::Listen { .. } => "listen",
+            Self::LeaseLost => "lease",
+            Self::Metrics(_) | Self::Task(_) => "internal",
+        }
+    }
+
+    /// The whole chain of causes in one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut next = std::error::Error::source(self);
+        while let Some(error) = next {
+            text = format!("{text}: {error}");
+            next = error.source();
+        }
+        text
+    }
+}

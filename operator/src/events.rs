@@ -1,0 +1,69 @@
+//! Events: one for each thing that happened, told only after it was written. They are for people; nothing is decided by them.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{
+    Client,
+    runtime::events::{Event, EventType, Recorder, Reporter},
+};
+use nas_search::End;
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Happened {
+    Accepted,
+    NotAccepted { message: String },
+    Promoted { rung: usize, reason: String },
+    Retired { reason: String },
+    OutcomeRecorded { outcome: &'static str, message: String },
+    SegmentAgain { message: String },
+    Stalled { message: String },
+    Ended { reason: End },
+    Finished { message: String },
+    EditIgnored,
+}
+
+impl Happened {
+    fn event(&self) -> Event {
+        let (type_, reason, action, note) = match self {
+            Self::Accepted => (EventType::Normal, "Accepted", "Validate", "the experiment can be searched".to_owned()),
+            Self::NotAccepted { message } => (EventType::Warning, "NotAccepted", "Validate", message.clone()),
+            Self::Promoted { rung, reason } => {
+                (EventType::Normal, "TrialPromoted", "Promote", format!("goes on to rung {rung}: {reason}"))
+            }
+            Self::Retired { reason } => (EventType::Normal, "TrialRetired", "Retire", reason.clone()),
+            Self::OutcomeRecorded { outcome, message } => {
+                (EventType::Warning, "TrialEnded", "Record", format!("{outcome}: {message}"))
+            }
+            Self::SegmentAgain { message } => (EventType::Warning, "SegmentLost", "Retry", message.clone()),
+            Self::Stalled { message } => (EventType::Warning, "Stalled", "Wait", message.clone()),
+            Self::Ended { reason } => (EventType::Normal, "SearchEnded", "Finish", reason.to_string()),
+            Self::Finished { message } => (EventType::Normal, "Finished", "Finish", message.clone()),
+            Self::EditIgnored => (
+                EventType::Warning,
+                "EditIgnored",
+                "Ignore",
+                "the experiment is finished: create a new one to search on".to_owned(),
+            ),
+        };
+        // The API takes at most 1,024 bytes.
+        let note = note.chars().take(250).collect();
+        Event { type_, reason: reason.to_owned(), note: Some(note), action: action.to_owned(), secondary: None }
+    }
+}
+
+/// Publishes events. Losing one is logged and changes nothing.
+#[derive(Clone)]
+pub(crate) struct Events(Recorder);
+
+impl Events {
+    pub(crate) fn new(client: Client, instance: &str) -> Self {
+        let reporter = Reporter { controller: "nas-operator.dev/nas-operator".to_owned(), instance: Some(instance.to_owned()) };
+        Self(Recorder::new(client, reporter))
+    }
+
+    pub(crate) async fn publish(&self, regarding: &ObjectReference, happened: &Happened) {
+        if let Err(error) = self.0.publish(&happened.event(), regarding).await {
+            tracing::warn!(%error, ?happened, "an event is lost");
+        }
+    }
+}

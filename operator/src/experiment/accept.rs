@@ -1,0 +1,129 @@
+//! Whether an experiment can be searched: its own rules, and what it names in the cluster.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::{
+    authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
+    core::v1::{PersistentVolumeClaim, ServiceAccount},
+};
+use kube::{Api, api::PostParams};
+use nas_api::{
+    Problem,
+    objects::{NasExperiment, SchedulerSpec},
+};
+use nas_search::Plan;
+
+use super::search::Search;
+use crate::{Error, context::Context, store::Group};
+
+/// Why an experiment is not accepted: a word and a text with every problem.
+pub(crate) struct Refusal {
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+}
+
+/// The experiment's plan, or why there is none.
+pub(crate) async fn accept(
+    context: &Context,
+    group: &Group,
+    search: &mut Search,
+    experiment: &Arc<NasExperiment>,
+) -> Result<Result<Arc<Plan>, Refusal>, Error> {
+    let generation = experiment.metadata.generation.unwrap_or_default();
+    let checked = match &search.checked {
+        Some((of, checked)) if *of == generation => checked.clone(),
+        _ => {
+            let own = Arc::clone(experiment);
+            // Rules are compiled and a configuration is drawn: seconds, where nothing satisfies them.
+            let checked = tokio::task::spawn_blocking(move || own.validate().map(Arc::new)).await;
+            let checked = checked.map_err(|error| Error::Task(error.to_string()))?;
+            search.checked = Some((generation, checked.clone()));
+            checked
+        }
+    };
+    let plan = match checked {
+        Ok(plan) => plan,
+        Err(problems) => {
+            let message = problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ");
+            return Ok(Err(Refusal { reason: "Invalid", message }));
+        }
+    };
+    if search.complete != Some(generation) {
+        if let Some(refusal) = missing(context, group, experiment, &plan).await? {
+            return Ok(Err(refusal));
+        }
+        search.complete = Some(generation);
+    }
+    Ok(Ok(plan))
+}
+
+/// The first thing that is not there.
+async fn missing(context: &Context, group: &Group, experiment: &NasExperiment, plan: &Plan) -> Result<Option<Refusal>, Error> {
+    let namespace = &group.namespace;
+    let template = &experiment.spec.trial;
+    let refuse = |reason, message: String| Ok(Some(Refusal { reason, message }));
+    if template.checkpoints.is_none() && plan.rungs.top() > 0 && matches!(experiment.spec.scheduler, SchedulerSpec::Asha(_)) {
+        return refuse(
+            "CheckpointsNeeded",
+            "spec.trial.checkpoints is missing: trials that go on to a further rung resume from there. Name a PersistentVolumeClaim, \
+             {claim: checkpoints}, that all nodes of the trials can mount"
+                .to_owned(),
+        );
+    }
+    for (resource, group_name) in [("jobs", "batch"), ("nastrials", "nas-operator.dev")] {
+        if !may_create(context, namespace, group_name, resource).await? {
+            return refuse(
+                "Forbidden",
+                format!(
+                    "the operator may not create {resource} in namespace {namespace}: install its chart with this namespace among those it watches"
+                ),
+            );
+        }
+    }
+    let claims = [
+        ("spec.trial.checkpoints.claim", template.checkpoints.as_ref().map(|claim| &claim.claim)),
+        ("spec.trial.data.claim", template.data.claim.as_ref()),
+    ];
+    for (field, claim) in claims {
+        let Some(claim) = claim else { continue };
+        let api: Api<PersistentVolumeClaim> = Api::namespaced(context.client.clone(), namespace);
+        if read(api.get_metadata_opt(claim).await, "PersistentVolumeClaim", claim)?.is_none() {
+            return refuse(
+                "ClaimMissing",
+                format!("{field}: there is no PersistentVolumeClaim {claim} in namespace {namespace}: create it"),
+            );
+        }
+    }
+    let account = &context.config.trainer_service_account;
+    let api: Api<ServiceAccount> = Api::namespaced(context.client.clone(), namespace);
+    if read(api.get_metadata_opt(account).await, "ServiceAccount", account)?.is_none() {
+        return refuse(
+            "ServiceAccountMissing",
+            format!(
+                "there is no ServiceAccount {account} in namespace {namespace}: create it with `kubectl create serviceaccount {account} -n {namespace}`"
+            ),
+        );
+    }
+    Ok(None)
+}
+
+async fn may_create(context: &Context, namespace: &str, group: &str, resource: &str) -> Result<bool, Error> {
+    let attributes = ResourceAttributes {
+        namespace: Some(namespace.to_owned()),
+        verb: Some("create".to_owned()),
+        group: Some(group.to_owned()),
+        resource: Some(resource.to_owned()),
+        ..ResourceAttributes::default()
+    };
+    let review = SelfSubjectAccessReview {
+        spec: SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..SelfSubjectAccessReviewSpec::default() },
+        ..SelfSubjectAccessReview::default()
+    };
+    let api: Api<SelfSubjectAccessReview> = Api::all(context.client.clone());
+    let answer = read(api.create(&PostParams::default(), &review).await, "SelfSubjectAccessReview", resource)?;
+    Ok(answer.status.is_some_and(|status| status.allowed))
+}
+
+fn read<T>(answer: Result<T, kube::Error>, kind: &'static str, name: &str) -> Result<T, Error> {
+    answer.map_err(|source| Error::Api { verb: "read", kind, name: name.to_owned(), source: Box::new(source) })
+}

@@ -1,0 +1,12 @@
+//! One experiment: accepted, searched, ended.
+
+mod accept;
+mod conditions;
+mod reconcile;
+mod search;
+mod status;
+mod unreadable;
+
+pub(crate) use reconcile::{Next, reconcile};
+pub(crate) use search::Search;
+pub(crate) use unreadable::tell_unreadable;

@@ -1,0 +1,156 @@
+//! The status of an experiment, out of the index and what its trials wait for. Pure.
+
+use k8s_openapi::jiff::Timestamp;
+use nas_api::objects::{BestTrial, BudgetStatus, NasExperiment, NasExperimentStatus, RungStatus, ScalarValue, TrialCounts};
+use nas_search::{Index, Outcome, Plan};
+
+use super::conditions::{Conditions, Kind, holds};
+use crate::trial::Waiting;
+
+/// `best` lists this many.
+const BEST: usize = 5;
+
+/// What a status is made of, beside the experiment.
+pub(crate) struct Inputs<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) index: &'a Index,
+    pub(crate) accelerator_seconds: f64,
+    pub(crate) accelerators: i64,
+    /// What keeps trials from training, one for each that waits.
+    pub(crate) waiting: Vec<Waiting>,
+    /// Nothing of the experiment is at work any more.
+    pub(crate) is_quiet: bool,
+    pub(crate) now: Timestamp,
+}
+
+/// The status as it should be.
+pub(crate) fn status(experiment: &NasExperiment, inputs: &Inputs<'_>) -> NasExperimentStatus {
+    let Inputs { plan, index, accelerator_seconds, accelerators, .. } = inputs;
+    let mut status = experiment.status.clone().unwrap_or_default();
+    status.observed_generation = experiment.metadata.generation;
+    status.trials = Some(counts(index, plan));
+    status.rungs = index
+        .summaries(&plan.rungs)
+        .map(|row| RungStatus {
+            step: whole(row.step),
+            running: whole(row.running),
+            entries: whole(row.entries),
+            promoted: whole(row.promoted),
+            best: row.best.map(|(value, _)| value),
+        })
+        .collect();
+    status.best = best(index, plan, experiment);
+    status.budget = (*accelerators > 0).then(|| budget(index, plan, *accelerator_seconds));
+    let cleared = stall_cleared(experiment);
+    if experiment.spec.suspend && index.is_stalled(cleared) {
+        status.stall_cleared_seq = Some(whole(index.view().seq));
+    }
+    let mut list = std::mem::take(&mut status.conditions);
+    let mut conditions = Conditions { list: &mut list, generation: experiment.metadata.generation, now: inputs.now };
+    conditions.set(Kind::Accepted, true, "Valid", "the experiment is valid, and everything that it names is there");
+    set_progress(&mut conditions, experiment, inputs);
+    status.conditions = list;
+    status
+}
+
+/// Outcomes up to this `decisionSeq` do not stall the search: a person has looked at them.
+pub(crate) fn stall_cleared(experiment: &NasExperiment) -> u64 {
+    let cleared = experiment.status.as_ref().and_then(|status| status.stall_cleared_seq);
+    cleared.and_then(|seq| u64::try_from(seq).ok()).unwrap_or_default()
+}
+
+/// The search has ended for good: later edits change nothing.
+pub(crate) fn is_finished(experiment: &NasExperiment) -> bool {
+    experiment.status.as_ref().is_some_and(|status| holds(&status.conditions, Kind::Finished))
+}
+
+fn set_progress(conditions: &mut Conditions<'_>, experiment: &NasExperiment, inputs: &Inputs<'_>) {
+    let spec = &experiment.spec;
+    let stalled = inputs.index.is_stalled(stall_cleared(experiment));
+    if stalled && !spec.suspend {
+        let message = "three trials in a row were refused by their trainer (see status.segments of the last NasTrials); mend what they name, then set spec.suspend to true and back to false";
+        conditions.set(Kind::Stalled, true, "TrialsRefused", message);
+    } else {
+        conditions.clear(Kind::Stalled);
+    }
+    let end = experiment.status.as_ref().and_then(|status| status.end.as_ref());
+    if let Some(end) = end {
+        let (reason, message) =
+            if inputs.is_quiet { ("Ended", "the search has ended") } else { ("Ending", "the last pods are being stopped") };
+        conditions.set(Kind::Progressing, false, reason, message);
+        if inputs.is_quiet {
+            conditions.set(Kind::Succeeded, end.succeeded, &end.reason, &end.message);
+            conditions.set(Kind::Finished, true, &end.reason, &end.message);
+        }
+        return;
+    }
+    conditions.set(Kind::Finished, false, "Searching", "the search goes on");
+    if spec.suspend {
+        conditions.set(Kind::Progressing, false, "Suspended", "spec.suspend is true: set it to false to go on");
+    } else if spec.parallel_trials == 0 {
+        conditions.set(Kind::Progressing, false, "Paused", "spec.parallelTrials is 0: raise it to go on");
+    } else if stalled {
+        conditions.set(Kind::Progressing, false, "Stalled", "see the condition Stalled");
+    } else if let Some(waiting) = inputs.waiting.iter().min() {
+        conditions.set(Kind::Progressing, true, waiting.reason, &waiting.message);
+    } else {
+        conditions.set(Kind::Progressing, true, "Searching", "trials are training");
+    }
+}
+
+fn counts(index: &Index, plan: &Plan) -> TrialCounts {
+    let mut counts = TrialCounts { created: whole(index.created()), running: whole(index.running()), ..TrialCounts::default() };
+    let mut known = 0;
+    for trial in index.trials() {
+        known += 1;
+        if trial.retired {
+            counts.retired += 1;
+        }
+        match trial.last().map(|last| (last.rung, last.outcome)) {
+            Some((rung, Outcome::Value(_))) if rung == plan.rungs.top() => counts.completed += 1,
+            None | Some((_, Outcome::Value(_))) => {}
+            Some((_, Outcome::Infeasible)) => counts.infeasible += 1,
+            Some((_, Outcome::Diverged)) => counts.diverged += 1,
+            Some((_, Outcome::OutOfMemory)) => counts.out_of_memory += 1,
+            Some((_, Outcome::Failed)) => counts.failed += 1,
+            Some((_, Outcome::Misconfigured)) => counts.misconfigured += 1,
+            Some((_, Outcome::Cancelled)) => counts.cancelled += 1,
+        }
+    }
+    // A trial that a person deleted counts as cancelled.
+    counts.cancelled += whole(index.created().saturating_sub(known));
+    counts
+}
+
+fn best(index: &Index, plan: &Plan, experiment: &NasExperiment) -> Vec<BestTrial> {
+    let name = experiment.metadata.name.as_deref().unwrap_or_default();
+    let mut listed = std::collections::BTreeSet::new();
+    let mut best = Vec::new();
+    for rung in (0..=plan.rungs.top()).rev() {
+        for (value, trial) in index.ranking(rung) {
+            if best.len() == BEST {
+                return best;
+            }
+            if listed.insert(trial.number) {
+                let assignment =
+                    trial.assignment.iter().map(|(name, value)| (name.clone(), ScalarValue(value.clone()))).collect();
+                best.push(BestTrial { trial: format!("{name}-{}", trial.number), rung: whole(rung), value, assignment });
+            }
+        }
+    }
+    best
+}
+
+fn budget(index: &Index, plan: &Plan, accelerator_seconds: f64) -> BudgetStatus {
+    let trained = index.steps_trained(&plan.rungs);
+    let full = index.created().saturating_mul(plan.rungs.steps()[plan.rungs.top()]);
+    #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+    let times = if trained == 0 { 1.0 } else { full as f64 / trained as f64 };
+    // Whole seconds and hundredths of them are noise in an object that is compared before it is written.
+    let hours = |seconds: f64| (seconds / 36.0).round() / 100.0;
+    BudgetStatus { gpu_hours: hours(accelerator_seconds), gpu_hours_saved: hours((accelerator_seconds * (times - 1.0)).max(0.0)) }
+}
+
+fn whole<T: TryInto<i64>>(number: T) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}

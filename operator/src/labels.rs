@@ -1,0 +1,16 @@
+//! Names that the operator writes on objects.
+
+/// Label: name of the experiment.
+pub(crate) const EXPERIMENT: &str = "nas-operator.dev/experiment";
+/// Label: name of the trial.
+pub(crate) const TRIAL: &str = "nas-operator.dev/trial";
+/// Label: rung that the segment trains to.
+pub(crate) const RUNG: &str = "nas-operator.dev/rung";
+/// Label: attempt of the segment.
+pub(crate) const ATTEMPT: &str = "nas-operator.dev/attempt";
+/// Annotation of a Job: digest of the segment that it trains, whatever its template looks like.
+pub(crate) const SEGMENT: &str = "nas-operator.dev/segment";
+/// Field manager of all writes.
+pub(crate) const MANAGER: &str = "nas-operator";
+/// The container of a trial's pod.
+pub(crate) const CONTAINER: &str = "trainer";

@@ -1,0 +1,28 @@
+//! The controller of nas-operator: it watches experiments, trials, Jobs and pods, decides with `nas-search`, records every decision in
+//! a trial's object before it acts on it, and starts one Job for each granted segment.
+//!
+//! A pass over one experiment is observe -> account for what ended -> decide -> Jobs -> status. Everything that is decided is decided by
+//! pure functions ([`trial`], [`experiment`]); the effects are in `apply`. Compare-and-swap makes it correct whoever else writes; the
+//! lease only saves work.
+
+mod apply;
+mod client;
+mod config;
+mod context;
+mod error;
+mod events;
+mod experiment;
+mod labels;
+mod lease;
+mod metrics;
+mod run;
+mod store;
+mod trial;
+mod web;
+mod world;
+
+pub use client::{client, instrumented};
+pub use config::Config;
+pub use error::Error;
+pub use metrics::Metrics;
+pub use run::run;

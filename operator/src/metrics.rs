@@ -1,0 +1,192 @@
+//! Prometheus metrics: controller-runtime's names for what every controller has, `nas_*` for what only this one has. No label names a
+//! trial: a series for each would live for as long as Prometheus keeps it.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use prometheus::{
+    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder, exponential_buckets,
+};
+
+use nas_api::objects::NasExperimentStatus;
+
+use crate::store::Group;
+
+/// All metrics of the operator, in a registry of their own.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    requests: IntCounterVec,
+    request_seconds: HistogramVec,
+    reconciles: IntCounterVec,
+    reconcile_errors: IntCounterVec,
+    reconcile_seconds: HistogramVec,
+    leader: IntGaugeVec,
+    trials: IntGaugeVec,
+    best: GaugeVec,
+    decisions: IntCounterVec,
+    outcomes: IntCounterVec,
+    accelerator_seconds: GaugeVec,
+}
+
+const OF_EXPERIMENT: [&str; 2] = ["namespace", "experiment"];
+
+impl Metrics {
+    /// The metrics, all at zero.
+    pub fn new() -> Result<Self, crate::Error> {
+        let registry = Registry::new();
+        let seconds = || exponential_buckets(0.001, 2.0, 14).unwrap_or_default();
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            let gauge = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        let real = |name: &str, help: &str, labels: &[&str]| {
+            let gauge = GaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        let histogram = |name: &str, help: &str, labels: &[&str]| {
+            let histogram = HistogramVec::new(HistogramOpts::new(name, help).buckets(seconds()), labels)?;
+            registry.register(Box::new(histogram.clone()))?;
+            Ok::<_, prometheus::Error>(histogram)
+        };
+        let build = gauge("nas_operator_build_info", "The version that runs; always 1.", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        Ok(Self(Arc::new(Inner {
+            requests: counter("rest_client_requests_total", "Requests to the API server.", &["method", "code"])?,
+            request_seconds: histogram(
+                "rest_client_request_duration_seconds",
+                "Time until the API server answered (for a watch: began to).",
+                &["method"],
+            )?,
+            reconciles: counter("controller_runtime_reconcile_total", "Passes over an experiment.", &["controller", "result"])?,
+            reconcile_errors: counter(
+                "controller_runtime_reconcile_errors_total",
+                "Passes that ended with an error, by kind.",
+                &["controller", "category"],
+            )?,
+            reconcile_seconds: histogram("controller_runtime_reconcile_time_seconds", "Duration of a pass.", &["controller"])?,
+            leader: gauge("leader_election_master_status", "1 where this replica holds the lease.", &["name"])?,
+            trials: gauge("nas_experiment_trials", "Trials of an experiment by state.", &["namespace", "experiment", "state"])?,
+            best: real(
+                "nas_experiment_best_value",
+                "The best value of the objective at the highest rung that has one.",
+                &["namespace", "experiment", "metric"],
+            )?,
+            decisions: counter("nas_decisions_total", "Decisions that were recorded.", &["namespace", "experiment", "decision"])?,
+            outcomes: counter("nas_outcomes_total", "Recorded ends of rungs.", &["namespace", "experiment", "outcome"])?,
+            accelerator_seconds: real(
+                "nas_experiment_accelerator_seconds",
+                "Time that accelerators were held for an experiment, summed over them.",
+                &OF_EXPERIMENT,
+            )?,
+            registry,
+        })))
+    }
+
+    /// The text that Prometheus reads.
+    pub fn text(&self) -> String {
+        let mut text = Vec::new();
+        // Encoding fails only on invalid names, which registration has refused.
+        let _ = TextEncoder::new().encode(&self.0.registry.gather(), &mut text);
+        String::from_utf8(text).unwrap_or_default()
+    }
+
+    pub(crate) fn requested(&self, method: &str, code: &str, took: Duration) {
+        self.0.requests.with_label_values(&[method, code]).inc();
+        self.0.request_seconds.with_label_values(&[method]).observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn reconciled(&self, result: &str, took: Duration) {
+        self.0.reconciles.with_label_values(&["nasexperiment", result]).inc();
+        self.0.reconcile_seconds.with_label_values(&["nasexperiment"]).observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn failed(&self, category: &str) {
+        self.0.reconcile_errors.with_label_values(&["nasexperiment", category]).inc();
+    }
+
+    pub(crate) fn leads(&self, name: &str, leads: bool) {
+        self.0.leader.with_label_values(&[name]).set(leads.into());
+    }
+
+    pub(crate) fn decided(&self, group: &Group, decision: &str) {
+        self.0.decisions.with_label_values(&[&group.namespace, &group.experiment, &decision.to_owned()]).inc();
+    }
+
+    pub(crate) fn recorded(&self, group: &Group, outcome: &str) {
+        self.0.outcomes.with_label_values(&[&group.namespace, &group.experiment, &outcome.to_owned()]).inc();
+    }
+
+    /// Where an experiment stands.
+    pub(crate) fn stands(&self, group: &Group, metric: &str, standing: &ExperimentStanding) {
+        let Group { namespace, experiment } = group;
+        for (state, count) in standing.trials {
+            self.0.trials.with_label_values(&[namespace, experiment, &state.to_owned()]).set(count);
+        }
+        if let Some(best) = standing.best {
+            self.0.best.with_label_values(&[namespace, experiment, &metric.to_owned()]).set(best);
+        }
+        self.0.accelerator_seconds.with_label_values(&[namespace, experiment]).set(standing.accelerator_seconds);
+    }
+
+    /// The experiment is gone: its series go, too.
+    pub(crate) fn forget(&self, group: &Group) {
+        let wanted = [("namespace", group.namespace.as_str()), ("experiment", group.experiment.as_str())];
+        let inner = &self.0;
+        let of_group = |pairs: &[prometheus::proto::LabelPair]| {
+            wanted.iter().all(|(name, value)| pairs.iter().any(|pair| pair.name() == *name && pair.value() == *value))
+        };
+        for family in inner.registry.gather() {
+            for metric in family.get_metric().iter().filter(|metric| of_group(metric.get_label())) {
+                let labels: HashMap<&str, &str> = metric.get_label().iter().map(|pair| (pair.name(), pair.value())).collect();
+                // Only the vector that has the series removes it.
+                let _ = match family.name() {
+                    "nas_experiment_trials" => inner.trials.remove(&labels),
+                    "nas_experiment_best_value" => inner.best.remove(&labels),
+                    "nas_decisions_total" => inner.decisions.remove(&labels),
+                    "nas_outcomes_total" => inner.outcomes.remove(&labels),
+                    "nas_experiment_accelerator_seconds" => inner.accelerator_seconds.remove(&labels),
+                    _ => Ok(()),
+                };
+            }
+        }
+    }
+}
+
+/// What the gauges of an experiment show.
+pub(crate) struct ExperimentStanding {
+    pub(crate) trials: [(&'static str, i64); 10],
+    pub(crate) best: Option<f64>,
+    pub(crate) accelerator_seconds: f64,
+}
+
+impl ExperimentStanding {
+    /// The gauges of a status.
+    pub(crate) fn of(status: &NasExperimentStatus, accelerator_seconds: f64) -> Self {
+        let counts = status.trials.unwrap_or_default();
+        Self {
+            trials: [
+                ("created", counts.created),
+                ("running", counts.running),
+                ("completed", counts.completed),
+                ("retired", counts.retired),
+                ("infeasible", counts.infeasible),
+                ("diverged", counts.diverged),
+                ("outOfMemory", counts.out_of_memory),
+                ("failed", counts.failed),
+                ("misconfigured", counts.misconfigured),
+                ("cancelled", counts.cancelled),
+            ],
+            best: status.best.first().map(|best| best.value),
+            accelerator_seconds,
+        }
+    }
+}

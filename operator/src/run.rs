@@ -1,0 +1,178 @@
+//! Wires the operator: caches, lease, passes, web. Everything ends with one token.
+
+use std::{sync::Arc, time::Instant};
+
+use futures::{FutureExt, StreamExt, channel::mpsc, future};
+use kube::{
+    Client,
+    core::error_boundary::InvalidObject,
+    runtime::{
+        applier,
+        controller::Action,
+        reflector::{self, ObjectRef},
+        watcher::{Config as Watch, Event},
+    },
+};
+use nas_api::objects::NasExperiment;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    Config, Error, Metrics,
+    context::Context,
+    experiment::{Next, reconcile, tell_unreadable},
+    lease::Candidate,
+    store::Group,
+    web,
+    world::{World, owned, prune_pod, watch},
+};
+
+/// Passes over different experiments at the same time.
+const AT_ONCE: u16 = 16;
+/// Events that come close together are one pass.
+const DEBOUNCE: std::time::Duration = std::time::Duration::from_millis(5);
+/// Pause after a pass that failed.
+const AFTER_ERROR: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Runs the operator until `stop`, or until it loses its lease.
+///
+/// # Errors
+///
+/// If it cannot listen, or another replica takes the lease.
+pub async fn run(config: Config, client: Client, metrics: Metrics, stop: CancellationToken) -> Result<(), Error> {
+    let world = Arc::new(World::new());
+    let context = Arc::new(Context::new(client.clone(), config.clone(), Arc::clone(&world), metrics.clone()));
+    let (touch, touched) = mpsc::unbounded();
+    let writer = reflector::store::Writer::default();
+    let reader = writer.as_reader();
+
+    let tasks = TaskTracker::new();
+    let end = stop.child_token();
+    let spawn = |future: future::BoxFuture<'static, ()>| {
+        let end = end.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = end.cancelled() => {}
+                () = future => {}
+            }
+        });
+    };
+    let namespace = || config.watch_namespace.clone();
+    let store = Arc::clone(&world);
+    let keep = std::sync::Mutex::new(writer);
+    let take = move |event: Event<NasExperiment>| {
+        keep.lock().unwrap_or_else(std::sync::PoisonError::into_inner).apply_watcher_event(&event);
+        let groups = store.experiments.take(event);
+        groups.iter().for_each(|group| store.note_readable(group, None));
+        groups
+    };
+    let store = Arc::clone(&world);
+    let unreadable = move |invalid: &InvalidObject| {
+        let group = Group { namespace: invalid.metadata.namespace.clone()?, experiment: invalid.metadata.name.clone()? };
+        let gone = invalid.metadata.deletion_timestamp.is_some();
+        store.note_readable(&group, (!gone).then(|| invalid.error.clone()));
+        Some(group)
+    };
+    spawn(Box::pin(watch(client.clone(), namespace(), Watch::default(), take, unreadable, touch.clone())));
+    let left_alone = |_: &InvalidObject| None;
+    let store = Arc::clone(&world);
+    let trials = move |event| store.trials.take(event);
+    spawn(Box::pin(watch(client.clone(), namespace(), Watch::default(), trials, left_alone, touch.clone())));
+    let store = Arc::clone(&world);
+    let jobs = move |event| store.jobs.take(event);
+    spawn(Box::pin(watch(client.clone(), namespace(), owned(), jobs, left_alone, touch.clone())));
+    let store = Arc::clone(&world);
+    let pods = move |event: Event<_>| store.pods.take(event.modify(prune_pod));
+    spawn(Box::pin(watch(client.clone(), namespace(), owned(), pods, left_alone, touch.clone())));
+    let web = tokio::spawn(web::serve(config.listen, Arc::clone(&world), metrics.clone(), end.clone()));
+
+    let candidate =
+        Candidate::new(client, &config.lease_namespace, &config.lease_name, &config.identity, config.lease_duration());
+    metrics.leads(&config.lease_name, false);
+    let ended = async {
+        let Some(lease) = candidate.acquire(&stop).await else { return Ok(()) };
+        tracing::info!(identity = config.identity, "leading");
+        metrics.leads(&config.lease_name, true);
+        let work = stop.child_token();
+        let done = CancellationToken::new();
+        // Passes end before the lease is given back: nothing is written by two.
+        let passes = async {
+            passes(Arc::clone(&context), reader, touched, work.clone()).await;
+            done.cancel();
+        };
+        let keep = async {
+            let kept = candidate.keep(lease, &done).await;
+            work.cancel();
+            kept
+        };
+        let ((), kept) = future::join(passes, keep).await;
+        kept
+    }
+    .await;
+    metrics.leads(&config.lease_name, false);
+    end.cancel();
+    tasks.close();
+    tasks.wait().await;
+    let served = web.await.unwrap_or_else(|error| Err(Error::Task(error.to_string())));
+    ended.and(served)
+}
+
+/// One pass after the other over each experiment that something touches, until `stop`.
+async fn passes(
+    context: Arc<Context>,
+    reader: reflector::Store<NasExperiment>,
+    touched: mpsc::UnboundedReceiver<Group>,
+    stop: CancellationToken,
+) {
+    let known = {
+        let world = Arc::clone(&context.world);
+        futures::stream::once(async move {
+            while !world.is_synced() {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+            futures::stream::iter(world.experiments.groups())
+        })
+        .flatten()
+    };
+    let queue = known
+        .chain(touched)
+        .map(|group| Ok::<_, std::convert::Infallible>(ObjectRef::new(&group.experiment).within(&group.namespace)))
+        .take_until(stop.cancelled_owned());
+    let settings = kube::runtime::controller::Config::default().concurrency(AT_ONCE).debounce(DEBOUNCE);
+    applier(|experiment, context| pass(experiment, context).boxed(), after_error, Arc::clone(&context), reader, queue, settings)
+        .for_each(async |ended| {
+            // No error: it was deleted, or cannot be read.
+            if let Err(kube::runtime::controller::Error::ObjectNotFound(gone)) = ended {
+                let group = Group { namespace: gone.namespace.clone().unwrap_or_default(), experiment: gone.name.clone() };
+                context.forget(&group);
+                if let Some(problem) = context.world.unreadable(&group)
+                    && let Err(error) = tell_unreadable(&context, &group, &problem).await
+                {
+                    tracing::warn!(error = error.chain(), "cannot say that an experiment cannot be read");
+                }
+            }
+        })
+        .await;
+}
+
+async fn pass(experiment: Arc<NasExperiment>, context: Arc<Context>) -> Result<Action, Error> {
+    let name = |value: &Option<String>| value.clone().unwrap_or_default();
+    let group = Group { namespace: name(&experiment.metadata.namespace), experiment: name(&experiment.metadata.name) };
+    let began = Instant::now();
+    let ended = reconcile(&context, &group).await;
+    let result = match &ended {
+        Ok(_) => "success",
+        // Somebody was faster: what they wrote is in the cache already.
+        Err(Error::Conflict { .. }) => "requeue",
+        Err(error) => {
+            tracing::warn!(namespace = group.namespace, experiment = group.experiment, error = error.chain(), "a pass failed");
+            context.metrics.failed(error.category());
+            "error"
+        }
+    };
+    context.metrics.reconciled(result, began.elapsed());
+    ended.map(|Next(after)| Action::requeue(after))
+}
+
+fn after_error(_: Arc<NasExperiment>, error: &Error, _: Arc<Context>) -> Action {
+    Action::requeue(if matches!(error, Error::Conflict { .. }) { DEBOUNCE } else { AFTER_ERROR })
+}

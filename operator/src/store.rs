@@ -1,0 +1,226 @@
+//! A cache of one kind that also knows its own process's writes: the newer resourceVersion wins, whether a watch or an answer brought it.
+//!
+//! Resource versions of one kind are whole numbers that can be compared (KEP-5504; so they were in practice before).
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use kube::{ResourceExt, runtime::watcher::Event};
+
+/// Namespace and name of the experiment that an object belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Group {
+    pub(crate) namespace: String,
+    pub(crate) experiment: String,
+}
+
+/// All objects of one kind, grouped by experiment.
+pub(crate) struct Store<K> {
+    group_of: fn(&K) -> Option<Group>,
+    inner: Mutex<Inner<K>>,
+}
+
+struct Inner<K> {
+    groups: HashMap<Group, BTreeMap<String, Arc<K>>>,
+    listing: Option<Listing<K>>,
+    synced: bool,
+    /// Highest version that the watch has brought: an answer that is older speaks of an object that may be gone.
+    watched: u64,
+}
+
+/// A list that is being read anew.
+struct Listing<K> {
+    objects: HashMap<Group, BTreeMap<String, Arc<K>>>,
+    /// Answers that came meanwhile: the list may not have them yet.
+    answered: HashSet<(Group, String)>,
+}
+
+impl<K: ResourceExt + Clone> Store<K> {
+    pub(crate) fn new(group_of: fn(&K) -> Option<Group>) -> Self {
+        let inner = Inner { groups: HashMap::new(), listing: None, synced: false, watched: 0 };
+        Self { group_of, inner: Mutex::new(inner) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<K>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the first list has been read.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.lock().synced
+    }
+
+    /// Takes in what the watch brings; returns the groups that it may have changed.
+    pub(crate) fn take(&self, event: Event<K>) -> Vec<Group> {
+        let mut inner = self.lock();
+        match event {
+            Event::Apply(object) => {
+                inner.watched = inner.watched.max(version(&object));
+                inner.put(self.group_of, object).into_iter().collect()
+            }
+            Event::Delete(object) => {
+                inner.watched = inner.watched.max(version(&object));
+                let Some(group) = (self.group_of)(&object) else { return Vec::new() };
+                inner.remove(&group, &object.name_any(), object.uid().as_deref());
+                vec![group]
+            }
+            Event::Init => {
+                inner.listing = Some(Listing { objects: HashMap::new(), answered: HashSet::new() });
+                Vec::new()
+            }
+            Event::InitApply(object) => {
+                let group = (self.group_of)(&object);
+                if let (Some(listing), Some(group)) = (&mut inner.listing, group) {
+                    listing.objects.entry(group).or_default().insert(object.name_any(), Arc::new(object));
+                }
+                Vec::new()
+            }
+            Event::InitDone => inner.relisted(),
+        }
+    }
+
+    /// Takes in the answer to a write of ours.
+    pub(crate) fn written(&self, object: K) -> Arc<K> {
+        let mut inner = self.lock();
+        let shared = Arc::new(object);
+        let Some(group) = (self.group_of)(&shared) else { return shared };
+        let name = shared.name_any();
+        if let Some(listing) = &mut inner.listing {
+            listing.answered.insert((group.clone(), name.clone()));
+        }
+        let known = inner.groups.get(&group).is_some_and(|objects| objects.contains_key(&name));
+        if known || version(&*shared) > inner.watched {
+            inner.put(self.group_of, (*shared).clone());
+        }
+        shared
+    }
+
+    /// The server says that an object is gone.
+    pub(crate) fn gone(&self, group: &Group, name: &str) {
+        self.lock().remove(group, name, None);
+    }
+
+    /// The objects of an experiment, by name.
+    pub(crate) fn of(&self, group: &Group) -> Vec<Arc<K>> {
+        self.lock().groups.get(group).map(|objects| objects.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// One object.
+    pub(crate) fn get(&self, group: &Group, name: &str) -> Option<Arc<K>> {
+        self.lock().groups.get(group)?.get(name).cloned()
+    }
+
+    /// The groups that have objects.
+    pub(crate) fn groups(&self) -> Vec<Group> {
+        self.lock().groups.keys().cloned().collect()
+    }
+}
+
+impl<K: ResourceExt> Inner<K> {
+    fn put(&mut self, group_of: fn(&K) -> Option<Group>, object: K) -> Option<Group> {
+        let group = group_of(&object)?;
+        let objects = self.groups.entry(group.clone()).or_default();
+        let newer = objects.get(&object.name_any()).is_none_or(|known| version(&object) > version(&**known));
+        if newer {
+            objects.insert(object.name_any(), Arc::new(object));
+        }
+        newer.then_some(group)
+    }
+
+    /// Forgets an object, unless a newer one has its name.
+    fn remove(&mut self, group: &Group, name: &str, uid: Option<&str>) {
+        let Some(objects) = self.groups.get_mut(group) else { return };
+        let same = objects.get(name).is_some_and(|known| uid.is_none() || known.uid().as_deref() == uid);
+        if same {
+            objects.remove(name);
+        }
+        if objects.is_empty() {
+            self.groups.remove(group);
+        }
+    }
+
+    /// The list is complete: what it lacks is gone, unless an answer came while it was read.
+    fn relisted(&mut self) -> Vec<Group> {
+        let Some(Listing { mut objects, answered }) = self.listing.take() else { return Vec::new() };
+        for (group, name) in answered {
+            let Some(known) = self.groups.get(&group).and_then(|objects| objects.get(&name)) else { continue };
+            let listed = objects.entry(group).or_default();
+            if listed.get(&name).is_none_or(|listed| version(&**known) > version(&**listed)) {
+                listed.insert(name, Arc::clone(known));
+            }
+        }
+        let before = std::mem::replace(&mut self.groups, objects);
+        self.synced = true;
+        let touched: HashSet<Group> = before.into_keys().chain(self.groups.keys().cloned()).collect();
+        let newest = self.groups.values().flat_map(BTreeMap::values).map(|object| version(&**object)).max();
+        self.watched = self.watched.max(newest.unwrap_or_default());
+        touched.into_iter().collect()
+    }
+}
+
+fn version<K: ResourceExt>(object: &K) -> u64 {
+    object.resource_version().and_then(|version| version.parse().ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+
+    use super::*;
+
+    fn object(name: &str, version: u64) -> ConfigMap {
+        let mut object = ConfigMap::default();
+        object.metadata.namespace = Some("n".to_owned());
+        object.metadata.name = Some(name.to_owned());
+        object.metadata.uid = Some(format!("uid-{name}"));
+        object.metadata.resource_version = Some(version.to_string());
+        object
+    }
+
+    fn store() -> Store<ConfigMap> {
+        Store::new(|object| Some(Group { namespace: object.namespace()?, experiment: "e".to_owned() }))
+    }
+
+    fn versions(store: &Store<ConfigMap>) -> Vec<(String, u64)> {
+        let group = Group { namespace: "n".to_owned(), experiment: "e".to_owned() };
+        store.of(&group).iter().map(|object| (object.name_any(), version(&**object))).collect()
+    }
+
+    #[test]
+    fn an_answer_is_seen_at_once_and_an_older_event_does_not_undo_it() {
+        let store = store();
+        store.take(Event::Apply(object("a", 5)));
+        store.written(object("a", 9));
+        assert!(store.take(Event::Apply(object("a", 7))).is_empty());
+        assert_eq!(versions(&store), [("a".to_owned(), 9)]);
+        assert!(store.take(Event::Apply(object("a", 9))).is_empty(), "nothing new");
+        assert_eq!(store.take(Event::Apply(object("a", 10))).len(), 1);
+    }
+
+    #[test]
+    fn a_late_answer_does_not_bring_back_what_was_deleted() {
+        let store = store();
+        store.take(Event::Apply(object("a", 5)));
+        store.take(Event::Delete(object("a", 8)));
+        store.written(object("a", 7));
+        assert!(versions(&store).is_empty());
+        store.written(object("a", 9));
+        assert_eq!(versions(&store), [("a".to_owned(), 9)], "a new object of the same name");
+    }
+
+    #[test]
+    fn a_new_list_drops_what_is_gone_and_keeps_what_was_written_meanwhile() {
+        let store = store();
+        assert!(!store.is_synced());
+        store.take(Event::Apply(object("old", 3)));
+        store.take(Event::Init);
+        store.take(Event::InitApply(object("kept", 4)));
+        store.written(object("new", 12));
+        store.written(object("kept", 11));
+        store.take(Event::InitDone);
+        assert!(store.is_synced());
+        assert_eq!(versions(&store), [("kept".to_owned(), 11), ("new".to_owned(), 12)]);
+    }
+}

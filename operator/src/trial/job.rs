@@ -1,0 +1,248 @@
+//! The Job of a segment: (trial, rung, attempt). Built, never updated.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::{
+        batch::v1::{
+            Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyOnPodConditionsPattern,
+            PodFailurePolicyRule,
+        },
+        core::v1::{
+            Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, ObjectFieldSelector,
+            PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, PodTemplateSpec, ResourceRequirements,
+            SeccompProfile, SecurityContext, Toleration, Volume, VolumeMount,
+        },
+    },
+    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
+};
+use kube::{Resource, ResourceExt};
+use nas_api::{
+    MAX_ATTEMPTS, Surroundings,
+    contract::{Exit, Segment},
+    objects::{NasExperiment, NasTrial},
+};
+use nas_search::Rungs;
+use sha2::{Digest, Sha256};
+
+use crate::labels;
+
+const CHECKPOINTS: &str = "/checkpoints";
+const DATA: &str = "/data";
+/// Time between SIGTERM and SIGKILL: a checkpoint must be written in it, and spot machines give two minutes at most.
+const GRACE_SECONDS: i64 = 110;
+/// A node that does not answer is given up after this long.
+const UNREACHABLE_SECONDS: i64 = 30;
+/// The operator deletes a Job once its end is recorded; this only clears up behind an operator that is gone.
+const KEEP_FINISHED_SECONDS: i32 = 7 * 24 * 3600;
+/// The user and group of the trainer's image.
+const USER: i64 = 65532;
+
+/// What an installation sets for all trials.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) image: String,
+    pub(crate) service_account: String,
+}
+
+/// The name of the Job that trains `trial` to its target rung in its present attempt.
+pub(crate) fn job_name(trial: &NasTrial) -> String {
+    format!("{}-r{}-a{}", trial.name_any(), trial.spec.target_rung, trial.spec.attempt)
+}
+
+/// Digest of what a Job trains: the same for every version of the operator and of the template, so that an upgrade adopts what runs.
+pub(crate) fn segment_digest(trial: &NasTrial, rungs: &Rungs) -> String {
+    let step = usize::try_from(trial.spec.target_rung).ok().and_then(|rung| rungs.steps().get(rung)).copied().unwrap_or_default();
+    let assignment = serde_json::to_string(&trial.spec.assignment).unwrap_or_default();
+    let uid = trial.uid().unwrap_or_default();
+    let text = format!("{uid} {} {} {step} {} {assignment}", trial.spec.target_rung, trial.spec.attempt, trial.spec.seed);
+    Sha256::digest(text).iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// The Job for a trial's target rung and attempt.
+pub(crate) fn build_job(experiment: &NasExperiment, trial: &NasTrial, rungs: &Rungs, settings: &Settings) -> Job {
+    let labels = BTreeMap::from([
+        ("app.kubernetes.io/name".to_owned(), "nas-trial".to_owned()),
+        ("app.kubernetes.io/managed-by".to_owned(), labels::MANAGER.to_owned()),
+        (labels::EXPERIMENT.to_owned(), trial.spec.experiment.clone()),
+        (labels::TRIAL.to_owned(), trial.name_any()),
+        (labels::RUNG.to_owned(), trial.spec.target_rung.to_string()),
+        (labels::ATTEMPT.to_owned(), trial.spec.attempt.to_string()),
+    ]);
+    Job {
+        metadata: ObjectMeta {
+            name: Some(job_name(trial)),
+            namespace: trial.namespace(),
+            labels: Some(labels.clone()),
+            annotations: Some([(labels::SEGMENT.to_owned(), segment_digest(trial, rungs))].into()),
+            owner_references: trial.controller_owner_ref(&()).map(|owner| vec![owner]),
+            ..ObjectMeta::default()
+        },
+        spec: Some(JobSpec {
+            parallelism: Some(1),
+            completions: Some(1),
+            backoff_limit: i32::try_from(MAX_ATTEMPTS - 1).ok(),
+            pod_replacement_policy: Some("Failed".to_owned()),
+            pod_failure_policy: Some(failure_policy()),
+            ttl_seconds_after_finished: Some(KEEP_FINISHED_SECONDS),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta { labels: Some(labels), ..ObjectMeta::default() }),
+                spec: Some(pod(experiment, trial, rungs, settings)),
+            },
+            ..JobSpec::default()
+        }),
+        status: None,
+    }
+}
+
+/// Disruptions are free; ends that would only repeat themselves fail the Job at once; everything else the Job retries.
+fn failure_policy() -> PodFailurePolicy {
+    let fail_at_once = [Exit::Usage, Exit::Data, Exit::Fenced, Exit::OutOfMemory, Exit::Configuration];
+    PodFailurePolicy {
+        rules: vec![
+            PodFailurePolicyRule {
+                action: "Ignore".to_owned(),
+                on_pod_conditions: Some(vec![PodFailurePolicyOnPodConditionsPattern {
+                    type_: "DisruptionTarget".to_owned(),
+                    status: Some("True".to_owned()),
+                }]),
+                on_exit_codes: None,
+            },
+            PodFailurePolicyRule {
+                action: "FailJob".to_owned(),
+                on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
+                    container_name: Some(labels::CONTAINER.to_owned()),
+                    operator: "In".to_owned(),
+                    values: fail_at_once.map(Exit::code).to_vec(),
+                }),
+                on_pod_conditions: None,
+            },
+        ],
+    }
+}
+
+fn pod(experiment: &NasExperiment, trial: &NasTrial, rungs: &Rungs, settings: &Settings) -> PodSpec {
+    let template = &experiment.spec.trial;
+    let surroundings = Surroundings {
+        checkpoint_dir: CHECKPOINTS.into(),
+        data_dir: DATA.into(),
+        termination_log: "/dev/termination-log".into(),
+        threads: template.cpu.and_then(|cpu| u16::try_from(cpu).ok()),
+    };
+    let segment = trial.segment(experiment, rungs, surroundings);
+    let empty = |name: &str, source| Volume { name: name.to_owned(), empty_dir: Some(source), ..Volume::default() };
+    let claim = |name: &str, claim: &str, read_only| Volume {
+        name: name.to_owned(),
+        persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+            claim_name: claim.to_owned(),
+            read_only: Some(read_only),
+        }),
+        ..Volume::default()
+    };
+    let memory = EmptyDirVolumeSource { medium: Some("Memory".to_owned()), ..EmptyDirVolumeSource::default() };
+    let mut volumes = vec![empty("tmp", EmptyDirVolumeSource::default()), empty("shm", memory)];
+    let mount =
+        |name: &str, path: &str| VolumeMount { name: name.to_owned(), mount_path: path.to_owned(), ..VolumeMount::default() };
+    let mut mounts = vec![mount("tmp", "/tmp"), mount("shm", "/dev/shm")];
+    if let Some(checkpoints) = &template.checkpoints {
+        volumes.push(claim("checkpoints", &checkpoints.claim, false));
+        // All that a trial sees of the volume is its own folder; the experiment's UID keeps namesakes apart.
+        let folder = format!("{}/{}", experiment.uid().unwrap_or_default(), trial.name_any());
+        mounts.push(VolumeMount { sub_path: Some(folder), ..mount("checkpoints", CHECKPOINTS) });
+    } else {
+        volumes.push(empty("checkpoints", EmptyDirVolumeSource::default()));
+        mounts.push(mount("checkpoints", CHECKPOINTS));
+    }
+    if let Some(name) = &template.data.claim {
+        volumes.push(claim("data", name, true));
+        mounts.push(VolumeMount { read_only: Some(true), ..mount("data", DATA) });
+    }
+    PodSpec {
+        restart_policy: Some("Never".to_owned()),
+        service_account_name: Some(settings.service_account.clone()),
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        termination_grace_period_seconds: Some(GRACE_SECONDS),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(true),
+            run_as_user: Some(USER),
+            run_as_group: Some(USER),
+            fs_group: Some(USER),
+            fs_group_change_policy: Some("OnRootMismatch".to_owned()),
+            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),
+            ..PodSecurityContext::default()
+        }),
+        tolerations: Some(tolerations(experiment)),
+        containers: vec![Container {
+            name: labels::CONTAINER.to_owned(),
+            image: Some(template.image.clone().unwrap_or_else(|| settings.image.clone())),
+            env: Some(env(&segment)),
+            ports: Some(vec![ContainerPort {
+                name: Some("metrics".to_owned()),
+                container_port: 9464,
+                protocol: Some("TCP".to_owned()),
+                ..ContainerPort::default()
+            }]),
+            resources: Some(resources(experiment)),
+            security_context: Some(SecurityContext {
+                allow_privilege_escalation: Some(false),
+                read_only_root_filesystem: Some(true),
+                capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
+                ..SecurityContext::default()
+            }),
+            termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+            volume_mounts: Some(mounts),
+            ..Container::default()
+        }],
+        volumes: Some(volumes),
+        ..PodSpec::default()
+    }
+}
+
+fn env(segment: &Segment) -> Vec<EnvVar> {
+    let pod_uid = EnvVarSource {
+        field_ref: Some(ObjectFieldSelector { field_path: "metadata.uid".to_owned(), api_version: None }),
+        ..EnvVarSource::default()
+    };
+    let values =
+        segment.to_env().into_iter().map(|(name, value)| EnvVar { name: name.to_owned(), value: Some(value), value_from: None });
+    let own = EnvVar { name: "NAS_POD_UID".to_owned(), value: None, value_from: Some(pod_uid) };
+    values.chain([own]).collect()
+}
+
+fn resources(experiment: &NasExperiment) -> ResourceRequirements {
+    let template = &experiment.spec.trial;
+    let mut requests = BTreeMap::new();
+    let mut limits = BTreeMap::new();
+    if let Some(cpu) = template.cpu {
+        // No limit: throttling would starve the accelerator.
+        requests.insert("cpu".to_owned(), Quantity(cpu.to_string()));
+    }
+    if let Some(memory) = &template.memory {
+        requests.insert("memory".to_owned(), Quantity(memory.clone()));
+        limits.insert("memory".to_owned(), Quantity(memory.clone()));
+    }
+    if let Some(accelerator) = &template.accelerator {
+        limits.insert(accelerator.resource.clone(), Quantity(accelerator.count.to_string()));
+    }
+    let some = |map: BTreeMap<_, _>| (!map.is_empty()).then_some(map);
+    ResourceRequirements { requests: some(requests), limits: some(limits), claims: None }
+}
+
+fn tolerations(experiment: &NasExperiment) -> Vec<Toleration> {
+    let exists = |key: &str, effect: &str, seconds| Toleration {
+        key: Some(key.to_owned()),
+        operator: Some("Exists".to_owned()),
+        effect: Some(effect.to_owned()),
+        toleration_seconds: seconds,
+        value: None,
+    };
+    let mut tolerations = vec![
+        exists("node.kubernetes.io/unreachable", "NoExecute", Some(UNREACHABLE_SECONDS)),
+        exists("node.kubernetes.io/not-ready", "NoExecute", Some(UNREACHABLE_SECONDS)),
+    ];
+    // Clouds taint nodes with accelerators by the name of the resource.
+    tolerations
+        .extend(experiment.spec.trial.accelerator.as_ref().map(|accelerator| exists(&accelerator.resource, "NoSchedule", None)));
+    tolerations
+}

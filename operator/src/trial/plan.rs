@@ -1,0 +1,67 @@
+//! What is to be done with a trial's Jobs.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::{
+    standing::{Standing, Waiting, standing},
+    view::{Orders, TrialView},
+};
+
+/// Something to do about a trial's Jobs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum JobStep {
+    /// Raise the attempt: what the last one still writes is void.
+    NextAttempt,
+    /// Create the Job of the present segment.
+    Create,
+    /// Delete this Job, if it is still the one with this UID.
+    Delete { name: String, uid: String },
+    /// Nothing, for now.
+    Wait(Waiting),
+}
+
+/// The steps, in order. At most one Job of a trial is ever at work: the next is created when no process of the last can be.
+pub(crate) fn plan(view: &TrialView, orders: Orders, now: Timestamp, stuck_after: Duration) -> Vec<JobStep> {
+    let delete = |job: &k8s_openapi::api::batch::v1::Job| {
+        let leaving = job.metadata.deletion_timestamp.is_some();
+        (!leaving).then(|| JobStep::Delete { name: job.name_any(), uid: job.uid().unwrap_or_default() })
+    };
+    let mut steps: Vec<JobStep> = view.other_jobs().filter(|job| is_of(view, job)).filter_map(delete).collect();
+    let pending = view.trial.to_record().running().is_some();
+    let own = view.job().filter(|job| is_of(view, job)).and_then(delete);
+    if !pending || orders == Orders::End || view.is_noted() {
+        steps.extend(own);
+    }
+    if !pending || orders != Orders::Run || view.trial.metadata.deletion_timestamp.is_some() {
+        return steps;
+    }
+    let lingers = view.has_live_pods(now, stuck_after);
+    if view.is_noted() {
+        if lingers {
+            steps.push(wait("PodsLeaving", "the last pod has not ended yet"));
+        } else {
+            steps.extend([JobStep::NextAttempt, JobStep::Create]);
+        }
+        return steps;
+    }
+    match standing(view, now, stuck_after) {
+        Standing::Absent if lingers => steps.push(wait("PodsLeaving", "the last pod has not ended yet")),
+        Standing::Absent => steps.push(JobStep::Create),
+        Standing::Blocked(waiting) | Standing::Working(Some(waiting)) => steps.push(JobStep::Wait(waiting)),
+        Standing::Working(None) | Standing::Stuck | Standing::Ended(_) | Standing::Unclear => {}
+    }
+    steps
+}
+
+fn wait(reason: &'static str, message: &str) -> JobStep {
+    JobStep::Wait(Waiting { reason, message: message.to_owned() })
+}
+
+/// Whether a Job is the trial's: one of a namesake that was deleted before is left to the garbage collector.
+fn is_of(view: &TrialView, job: &k8s_openapi::api::batch::v1::Job) -> bool {
+    let uid = view.trial.uid();
+    job.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref())
+}

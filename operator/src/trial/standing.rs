@@ -1,0 +1,214 @@
+//! How the present segment of a trial stands, read from its Job and pods. The first that applies, in this order:
+//!
+//! a pod that ended with a report, or in a way that no retry changes; a Job that failed or is Complete; a Job that is not ours, is being
+//! deleted, or works; no Job.
+
+use std::time::Duration;
+
+use k8s_openapi::{
+    api::{
+        batch::v1::{Job, JobCondition},
+        core::v1::{ContainerStateTerminated, Pod},
+    },
+    jiff::Timestamp,
+};
+use kube::ResourceExt;
+use nas_api::{
+    Conclusion, conclude,
+    contract::{Exit, Report},
+};
+use nas_search::Outcome;
+
+use super::view::{TrialView, is_stuck};
+use crate::labels;
+
+/// How a segment stands.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Standing {
+    /// There is no Job.
+    Absent,
+    /// A Job of this name is not of this segment, or is being deleted.
+    Blocked(Waiting),
+    /// The Job is at work.
+    Working(Option<Waiting>),
+    /// The node of its pod does not answer.
+    Stuck,
+    /// It has ended.
+    Ended(Ended),
+    /// The Job has ended, but the pod that would say how is not in the cache.
+    Unclear,
+}
+
+/// The end of a segment.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Ended {
+    pub(crate) conclusion: Conclusion,
+    pub(crate) report: Option<Report>,
+}
+
+/// Why a trial waits, for people.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Waiting {
+    /// One word.
+    pub(crate) reason: &'static str,
+    /// A sentence.
+    pub(crate) message: String,
+}
+
+/// Reads the standing of the present segment.
+pub(crate) fn standing(view: &TrialView, now: Timestamp, stuck_after: Duration) -> Standing {
+    if let Some(ended) = ended_pod(view) {
+        return Standing::Ended(ended);
+    }
+    let Some(job) = view.job() else { return Standing::Absent };
+    if let Some(waiting) = blocked(view, job) {
+        return Standing::Blocked(waiting);
+    }
+    if let Some(failed) = condition(job, "Failed") {
+        return failed_job(view, failed);
+    }
+    if condition(job, "Complete").is_some() {
+        return if view.pods_are_live {
+            lost(view, "the Job is Complete, but its pod is gone, and with it the report")
+        } else {
+            Standing::Unclear
+        };
+    }
+    if view.segment_pods().any(|pod| is_stuck(pod, now, stuck_after)) {
+        return Standing::Stuck;
+    }
+    Standing::Working(waiting(view, job))
+}
+
+/// An end that counts towards the attempts.
+pub(crate) fn lost(view: &TrialView, message: &str) -> Standing {
+    let conclusion = Conclusion::crashed(message.to_owned(), recorded(view), view.trial.counted_ends());
+    Standing::Ended(Ended { conclusion, report: None })
+}
+
+fn recorded(view: &TrialView) -> usize {
+    view.trial.status.as_ref().map_or(0, |status| status.rungs.len())
+}
+
+/// An end that a pod shows and that nothing else can change.
+fn ended_pod(view: &TrialView) -> Option<Ended> {
+    let ends: Vec<_> = view.segment_pods().filter(|pod| !is_disrupted(pod)).filter_map(terminated).collect();
+    let first = |wanted: fn(Exit) -> bool| ends.iter().find(|end| wanted(Exit::from_code(end.exit_code)));
+    let end = first(|exit| exit == Exit::Reported)
+        .or_else(|| first(|exit| exit.is_misconfiguration() || matches!(exit, Exit::Fenced | Exit::OutOfMemory)))?;
+    Some(conclude_end(view, Exit::from_code(end.exit_code), end.message.as_deref().unwrap_or_default()))
+}
+
+fn conclude_end(view: &TrialView, exit: Exit, message: &str) -> Ended {
+    let spec = &view.trial.spec;
+    let attempt = u32::try_from(spec.attempt).unwrap_or_default();
+    let target = usize::try_from(spec.target_rung).unwrap_or_default();
+    let conclusion = conclude(exit, message, attempt, target, recorded(view), view.trial.counted_ends());
+    let report = Report::from_message(message, attempt, target).ok().filter(|_| exit == Exit::Reported);
+    Ended { conclusion, report }
+}
+
+/// The Job has given up.
+fn failed_job(view: &TrialView, failed: &JobCondition) -> Standing {
+    let said = failed.message.clone().unwrap_or_default();
+    let record = |outcome, message| {
+        let conclusion = Conclusion::Record { outcomes: vec![(recorded(view), outcome)], message };
+        Standing::Ended(Ended { conclusion, report: None })
+    };
+    let last = view
+        .segment_pods()
+        .filter(|pod| !is_disrupted(pod))
+        .filter_map(terminated)
+        .max_by_key(|end| end.finished_at.as_ref().map(|time| time.0));
+    match (failed.reason.as_deref(), last) {
+        (_, None) if !view.pods_are_live => Standing::Unclear,
+        (Some("PodFailurePolicy"), _) => match exit_code_in(&said) {
+            Some(code) => Standing::Ended(conclude_end(view, Exit::from_code(code), &said)),
+            None => record(Outcome::Failed, said),
+        },
+        (_, Some(end)) if end.reason.as_deref() == Some("OOMKilled") => record(
+            Outcome::OutOfMemory,
+            "the container was killed for using more memory than spec.trial.memory allows".to_owned(),
+        ),
+        (_, Some(end)) => {
+            let words = end.message.as_deref().unwrap_or_default().trim();
+            record(Outcome::Failed, format!("{said}; the last pod ended with exit code {}: {words}", end.exit_code))
+        }
+        (_, None) => record(Outcome::Failed, said),
+    }
+}
+
+/// The exit code in the message of a Job that its pod failure policy failed.
+fn exit_code_in(message: &str) -> Option<i32> {
+    let rest = message.split("exit code ").nth(1)?;
+    rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok()
+}
+
+fn blocked(view: &TrialView, job: &Job) -> Option<Waiting> {
+    let block = |reason, message: String| Some(Waiting { reason, message });
+    let owner = view.trial.uid();
+    let is_ours = job
+        .owner_references()
+        .iter()
+        .any(|reference| reference.controller == Some(true) && Some(&reference.uid) == owner.as_ref());
+    if !is_ours {
+        return block("NameTaken", format!("a Job {} of somebody else is in the way: delete it", job.name_any()));
+    }
+    if job.annotations().get(labels::SEGMENT) != Some(&view.digest) {
+        return block("OtherSegment", format!("the Job {} trains something else than was granted: delete it", job.name_any()));
+    }
+    job.metadata.deletion_timestamp.as_ref()?;
+    block("JobLeaving", format!("the Job {} is being deleted", job.name_any()))
+}
+
+/// Why a Job that is at work does not train yet.
+fn waiting(view: &TrialView, job: &Job) -> Option<Waiting> {
+    if job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true) {
+        return Some(Waiting {
+            reason: "Queued",
+            message: format!("the Job {} is suspended: its queue has no room yet", job.name_any()),
+        });
+    }
+    view.segment_pods().find_map(pod_waiting)
+}
+
+fn pod_waiting(pod: &Pod) -> Option<Waiting> {
+    let status = pod.status.as_ref()?;
+    let containers =
+        status.container_statuses.iter().flatten().filter_map(|container| container.state.as_ref()?.waiting.as_ref());
+    let not_started = containers.filter_map(|waiting| {
+        let reason = match waiting.reason.as_deref()? {
+            "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => "ImageNotPulled",
+            "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => "ContainerNotCreated",
+            _ => return None,
+        };
+        let said = waiting.message.clone().unwrap_or_default();
+        Some(Waiting { reason, message: format!("pod {}: {said}", pod.name_any()) })
+    });
+    let scheduled =
+        status.conditions.iter().flatten().filter(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
+    let unschedulable = scheduled.map(|condition| {
+        let said = condition.message.clone().unwrap_or_default();
+        Waiting { reason: "Unschedulable", message: format!("pod {} fits no node: {said}", pod.name_any()) }
+    });
+    not_started.chain(unschedulable).next()
+}
+
+fn condition<'a>(job: &'a Job, kind: &str) -> Option<&'a JobCondition> {
+    let conditions = job.status.as_ref()?.conditions.as_ref()?;
+    conditions.iter().find(|condition| condition.type_ == kind && condition.status == "True")
+}
+
+/// Whether the pod ended because the cluster wanted it to: drained, preempted, evicted, on a node that was taken away.
+fn is_disrupted(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True")
+        // A pod that reported before it was taken away has reported.
+        && terminated(pod).is_none_or(|end| end.exit_code != 0)
+}
+
+/// The end of the pod's trainer.
+pub(crate) fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
+    let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
+    containers.iter().find(|container| container.name == labels::CONTAINER)?.state.as_ref()?.terminated.as_ref()
+}

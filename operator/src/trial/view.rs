@@ -1,0 +1,98 @@
+//! A trial with its Jobs and pods, as one pass sees them.
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::{
+    api::{batch::v1::Job, core::v1::Pod},
+    jiff::{SignedDuration, Timestamp},
+};
+use kube::ResourceExt;
+use nas_api::objects::NasTrial;
+
+use super::job::{job_name, segment_digest};
+use crate::labels;
+
+/// A trial and everything in the cluster that belongs to it.
+#[derive(Clone)]
+pub(crate) struct TrialView {
+    pub(crate) trial: Arc<NasTrial>,
+    pub(crate) jobs: Vec<Arc<Job>>,
+    pub(crate) pods: Vec<Arc<Pod>>,
+    /// Digest of the segment that was granted last.
+    pub(crate) digest: String,
+    /// A Job of the present segment was seen before, in this life of the operator.
+    pub(crate) job_was_seen: bool,
+    /// The pods were read from the server, not only from the cache.
+    pub(crate) pods_are_live: bool,
+}
+
+/// What an experiment allows its trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Orders {
+    /// Train.
+    Run,
+    /// Go on with what runs, start nothing: the search is stalled.
+    Hold,
+    /// Stop after a checkpoint, and wait.
+    Pause,
+    /// The experiment has ended: stop for good.
+    End,
+}
+
+impl TrialView {
+    pub(crate) fn new(trial: Arc<NasTrial>, jobs: Vec<Arc<Job>>, pods: Vec<Arc<Pod>>, rungs: &nas_search::Rungs) -> Self {
+        let digest = segment_digest(&trial, rungs);
+        Self { trial, jobs, pods, digest, job_was_seen: false, pods_are_live: false }
+    }
+
+    /// The Job of the present segment.
+    pub(crate) fn job(&self) -> Option<&Job> {
+        let name = job_name(&self.trial);
+        self.jobs.iter().find(|job| job.name_any() == name).map(Arc::as_ref)
+    }
+
+    /// Jobs of other segments.
+    pub(crate) fn other_jobs(&self) -> impl Iterator<Item = &Job> {
+        let name = job_name(&self.trial);
+        self.jobs.iter().map(Arc::as_ref).filter(move |job| job.name_any() != name)
+    }
+
+    /// The pods of the present segment, also where their Job is gone.
+    pub(crate) fn segment_pods(&self) -> impl Iterator<Item = &Pod> {
+        let spec = &self.trial.spec;
+        let wanted = [(labels::RUNG, spec.target_rung.to_string()), (labels::ATTEMPT, spec.attempt.to_string())];
+        self.pods
+            .iter()
+            .map(Arc::as_ref)
+            .filter(move |pod| wanted.iter().all(|(label, value)| pod.labels().get(*label) == Some(value)))
+    }
+
+    /// Whether a process of this trial may still be at work somewhere.
+    pub(crate) fn has_live_pods(&self, now: Timestamp, stuck_after: Duration) -> bool {
+        self.pods.iter().any(|pod| !is_terminal(pod) && !is_stuck(pod, now, stuck_after))
+    }
+
+    /// Whether the present segment's end has been noted though nothing was recorded: it needs another attempt.
+    pub(crate) fn is_noted(&self) -> bool {
+        let spec = &self.trial.spec;
+        let segments = self.trial.status.iter().flat_map(|status| &status.segments);
+        segments.filter(|segment| segment.rung == spec.target_rung).any(|segment| segment.attempt == spec.attempt)
+    }
+
+    /// When the first of its pods that should be gone counts as given up.
+    pub(crate) fn gives_up_at(&self, stuck_after: Duration) -> Option<Timestamp> {
+        let leaving = self.pods.iter().filter(|pod| !is_terminal(pod)).filter_map(|pod| pod.metadata.deletion_timestamp.as_ref());
+        leaving.filter_map(|time| time.0.checked_add(SignedDuration::try_from(stuck_after).ok()?).ok()).min()
+    }
+}
+
+/// Whether the pod's container has ended for good.
+pub(crate) fn is_terminal(pod: &Pod) -> bool {
+    pod.status.as_ref().and_then(|status| status.phase.as_deref()).is_some_and(|phase| matches!(phase, "Succeeded" | "Failed"))
+}
+
+/// Whether the pod was deleted so long ago that its node does not answer. (The timestamp is the end of its grace period.)
+pub(crate) fn is_stuck(pod: &Pod, now: Timestamp, stuck_after: Duration) -> bool {
+    let deadline = |time: Timestamp| time.checked_add(SignedDuration::try_from(stuck_after).ok()?).ok();
+    pod.metadata.deletion_timestamp.as_ref().and_then(|time| deadline(time.0)).is_some_and(|deadline| now >= deadline)
+}

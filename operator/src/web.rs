@@ -1,0 +1,41 @@
+//! /livez, /readyz and /metrics.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{Router, extract::State, http::StatusCode, routing::get};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Error, Metrics, world::World};
+
+#[derive(Clone)]
+struct Shown {
+    world: Arc<World>,
+    metrics: Metrics,
+}
+
+/// Serves until `stop`. Ready means that the caches are filled, whoever has the lease.
+pub(crate) async fn serve(
+    address: SocketAddr,
+    world: Arc<World>,
+    metrics: Metrics,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let listen = |source| Error::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(listen)?;
+    tracing::info!(address = %listener.local_addr().map_err(listen)?, "serving /livez, /readyz and /metrics");
+    let routes = Router::new()
+        .route("/livez", get(async || "ok"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(async |State(shown): State<Shown>| shown.metrics.text()))
+        .with_state(Shown { world, metrics });
+    axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await.map_err(listen)
+}
+
+async fn ready(State(shown): State<Shown>) -> (StatusCode, &'static str) {
+    if shown.world.is_synced() {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the caches are not filled yet")
+    }
+}

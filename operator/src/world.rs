@@ -1,0 +1,141 @@
+//! What the operator sees: caches of experiments, trials, Jobs and pods, each filled by a watch that says which experiment it touched.
+
+use std::{
+    collections::HashMap,
+    fmt::Debug,
+    sync::{Mutex, PoisonError},
+};
+
+use futures::{StreamExt, channel::mpsc::UnboundedSender};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    core::{DeserializeGuard, NamespaceResourceScope, error_boundary::InvalidObject},
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Event, watcher},
+    },
+};
+use nas_api::objects::{NasExperiment, NasTrial};
+use serde_json::Value;
+
+use crate::{
+    labels,
+    store::{Group, Store},
+};
+
+/// All caches.
+pub(crate) struct World {
+    pub(crate) experiments: Store<NasExperiment>,
+    pub(crate) trials: Store<NasTrial>,
+    pub(crate) jobs: Store<Job>,
+    pub(crate) pods: Store<Pod>,
+    unreadable: Mutex<HashMap<Group, String>>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self {
+            experiments: Store::new(|object| group(object, Some(object.name_any()))),
+            trials: Store::new(|object| group(object, Some(object.spec.experiment.clone()))),
+            jobs: Store::new(by_label),
+            pods: Store::new(by_label),
+            unreadable: Mutex::default(),
+        }
+    }
+
+    /// Why this version cannot read an experiment, where it cannot.
+    pub(crate) fn unreadable(&self, group: &Group) -> Option<String> {
+        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).get(group).cloned()
+    }
+
+    /// Notes whether an experiment could be read.
+    pub(crate) fn note_readable(&self, group: &Group, problem: Option<String>) {
+        let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        match problem {
+            Some(problem) => drop(unreadable.insert(group.clone(), problem)),
+            None => drop(unreadable.remove(group)),
+        }
+    }
+
+    /// Whether everything has been listed once.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.experiments.is_synced() && self.trials.is_synced() && self.jobs.is_synced() && self.pods.is_synced()
+    }
+}
+
+fn group<K: ResourceExt>(object: &K, experiment: Option<String>) -> Option<Group> {
+    Some(Group { namespace: object.namespace()?, experiment: experiment? })
+}
+
+fn by_label<K: ResourceExt>(object: &K) -> Option<Group> {
+    group(object, object.labels().get(labels::EXPERIMENT).cloned())
+}
+
+/// Watches one kind for ever. An object that this version cannot read goes to `unreadable` and is left alone: it must not hide the others.
+pub(crate) async fn watch<K, F>(
+    client: Client,
+    namespace: Option<String>,
+    config: watcher::Config,
+    store: F,
+    unreadable: impl Fn(&InvalidObject) -> Option<Group>,
+    touched: UnboundedSender<Group>,
+) where
+    K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + Send + serde::de::DeserializeOwned + 'static,
+    K::DynamicType: Default + Clone + Debug + Eq + std::hash::Hash,
+    F: Fn(Event<K>) -> Vec<Group>,
+{
+    let api: Api<DeserializeGuard<K>> = match namespace {
+        Some(namespace) => Api::namespaced(client, &namespace),
+        None => Api::all(client),
+    };
+    let mut events = watcher(api, config).default_backoff().boxed();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => {
+                let groups = match readable(event) {
+                    Ok(event) => store(event),
+                    Err(invalid) => {
+                        tracing::warn!(name = ?invalid.metadata.name, namespace = ?invalid.metadata.namespace, error = %invalid.error, "an object cannot be read and is left alone");
+                        unreadable(&invalid).into_iter().collect()
+                    }
+                };
+                for group in groups {
+                    // Nobody listens any more when the operator ends.
+                    let _ = touched.unbounded_send(group);
+                }
+            }
+            Err(error) => tracing::warn!(kind = %K::kind(&K::DynamicType::default()), %error, "watch interrupted"),
+        }
+    }
+}
+
+fn readable<K>(event: Event<DeserializeGuard<K>>) -> Result<Event<K>, InvalidObject> {
+    Ok(match event {
+        Event::Apply(DeserializeGuard(object)) => Event::Apply(object?),
+        Event::Delete(DeserializeGuard(object)) => Event::Delete(object?),
+        Event::InitApply(DeserializeGuard(object)) => Event::InitApply(object?),
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+    })
+}
+
+/// Takes out what nobody reads, so that a cache of many pods stays small.
+pub(crate) fn prune_pod(pod: &mut Pod) {
+    pod.metadata.managed_fields = None;
+    pod.metadata.annotations = None;
+    if let Some(spec) = &mut pod.spec {
+        let node_name = spec.node_name.take();
+        *spec = k8s_openapi::api::core::v1::PodSpec { node_name, ..Default::default() };
+    }
+}
+
+/// Labels of the objects that the operator makes.
+pub(crate) fn owned() -> watcher::Config {
+    watcher::Config::default().labels(labels::TRIAL)
+}
+
+/// An object of the API as another reads it: for comparing and sending parts of it.
+pub(crate) fn to_value(object: &impl serde::Serialize) -> Value {
+    serde_json::to_value(object).unwrap_or_default()
+}

@@ -1,0 +1,334 @@
+//! The operator against a real API server and Job controller; the tests play the kubelet.
+
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its part")]
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Mutex, OnceLock},
+    time::Duration,
+};
+
+use k8s_openapi::{
+    api::{
+        batch::v1::Job,
+        core::v1::{PersistentVolumeClaim, Pod},
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, CustomResourceExt, ResourceExt,
+    api::{ListParams, Patch, PatchParams, PostParams},
+};
+use nas_api::{
+    contract::{Report, Reported, RungResult, Segment},
+    objects::{NasExperiment, NasTrial},
+    read_experiment,
+};
+use nas_operator::{Config, Error, Metrics, run};
+use nas_testkit::{Cluster, Kubelet, Namespace, eventually};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// The smallest experiment with rungs: constants, one number to choose, one slot.
+pub const EXPERIMENT: &str = "
+apiVersion: nas-operator.dev/v1alpha1
+kind: NasExperiment
+metadata: {name: small}
+spec:
+  space:
+    parameters:
+      - {name: layers, constant: 2}
+      - {name: learning_rate, double: {min: 0.001, max: 1.0, scale: Log}}
+  scheduler: {asha: {eta: 2, rungs: [1, 2, 4]}}
+  resource: {unit: epochs, max: 4}
+  maxTrials: 4
+  parallelTrials: 1
+  seed: 7
+  trial:
+    accelerator: {resource: nvidia.com/gpu, count: 1}
+    data: {name: cifar10}
+    cpu: 1
+    checkpoints: {claim: checkpoints}
+";
+
+/// A namespace with everything that an experiment needs, and the kubelet of its pods.
+pub struct Rig {
+    pub namespace: Namespace,
+    pub kubelet: Kubelet,
+}
+
+/// An operator that runs.
+pub struct Operator {
+    pub metrics: Metrics,
+    stop: CancellationToken,
+    ended: JoinHandle<Result<(), Error>>,
+}
+
+/// A pod that waits for its kubelet, with what it was told to train.
+pub struct Started {
+    pub pod: Pod,
+    pub segment: Segment,
+}
+
+impl Rig {
+    pub async fn new(word: &str) -> Self {
+        let namespace = Cluster::shared().namespace(word).await;
+        define(&namespace).await;
+        let rig = Self { kubelet: Kubelet::new(namespace.client.clone(), &namespace.name), namespace };
+        rig.claim("checkpoints").await;
+        // The controller manager makes it a moment after the namespace.
+        let accounts = rig.namespace.api::<k8s_openapi::api::core::v1::ServiceAccount>();
+        eventually("the namespace's service account", || async { accounts.get("default").await.map(drop) }).await;
+        rig
+    }
+
+    pub async fn claim(&self, name: &str) {
+        let claim = json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name},
+            "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}},
+        });
+        let claim: PersistentVolumeClaim = serde_json::from_value(claim).unwrap();
+        self.namespace.api().create(&PostParams::default(), &claim).await.unwrap();
+    }
+
+    pub fn config(&self) -> Config {
+        Config {
+            watch_namespace: Some(self.namespace.name.clone()),
+            trainer_image: "trainer:test".to_owned(),
+            trainer_service_account: "default".to_owned(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            lease_namespace: self.namespace.name.clone(),
+            lease_name: "nas-operator".to_owned(),
+            identity: "one".to_owned(),
+            lease_seconds: 15,
+            stuck_seconds: 300,
+            log_format: "text".to_owned(),
+        }
+    }
+
+    pub fn operator(&self) -> Operator {
+        self.operator_with(self.config())
+    }
+
+    pub fn operator_with(&self, config: Config) -> Operator {
+        log();
+        let metrics = Metrics::new().unwrap();
+        let stop = CancellationToken::new();
+        let ended = tokio::spawn(run(config, self.namespace.client.clone(), metrics.clone(), stop.clone()));
+        Operator { metrics, stop, ended }
+    }
+
+    pub async fn create(&self, text: &str) -> NasExperiment {
+        let experiment = read_experiment(text).unwrap_or_else(|problems| panic!("{problems:?}")).experiment;
+        self.namespace.api().create(&PostParams::default(), &experiment).await.unwrap()
+    }
+
+    pub async fn experiment(&self) -> NasExperiment {
+        self.namespace.api().get("small").await.unwrap()
+    }
+
+    pub async fn edit(&self, spec: Value) {
+        let patch = Patch::Merge(json!({"spec": spec}));
+        self.namespace.api::<NasExperiment>().patch("small", &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    /// The trials, by number.
+    pub async fn trials(&self) -> Vec<NasTrial> {
+        let mut trials = self.namespace.api::<NasTrial>().list(&ListParams::default()).await.unwrap().items;
+        trials.sort_by_key(|trial| trial.spec.number);
+        trials
+    }
+
+    pub async fn jobs(&self) -> Vec<Job> {
+        self.namespace.api::<Job>().list(&ListParams::default()).await.unwrap().items
+    }
+
+    pub async fn pods(&self) -> Vec<Pod> {
+        self.namespace.api::<Pod>().list(&ListParams::default()).await.unwrap().items
+    }
+
+    /// The next pod that no kubelet has taken; it runs from now on.
+    pub async fn next_pod(&self) -> Started {
+        let pod = eventually("a new pod", || async {
+            let pods = self.pods().await;
+            let waiting = |pod: &&Pod| {
+                pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Pending")
+                    && pod.metadata.deletion_timestamp.is_none()
+            };
+            let found = pods.iter().filter(waiting).min_by_key(|pod| pod.name_any()).cloned();
+            match found {
+                Some(pod) => Ok(pod),
+                None => Err(self.seen().await),
+            }
+        })
+        .await;
+        self.kubelet.start(&pod, "trainer").await.unwrap();
+        Started { segment: segment(&pod), pod }
+    }
+
+    /// The next two pods, by name of their trials.
+    pub async fn two_pods(&self) -> [Started; 2] {
+        let mut both = [self.next_pod().await, self.next_pod().await];
+        both.sort_by_key(|started| started.segment.trial_name.clone());
+        both
+    }
+
+    /// Waits until a condition of the experiment has this status; returns its reason.
+    pub async fn condition(&self, kind: &str, status: &str) -> String {
+        eventually(&format!("{kind}={status}"), || async {
+            let experiment = self.experiment().await;
+            let conditions = experiment.status.map(|status| status.conditions).unwrap_or_default();
+            let found = conditions.iter().find(|condition| condition.type_ == kind && condition.status == status);
+            match found {
+                Some(found) => Ok(found.reason.clone()),
+                None => Err((conditions, self.seen().await)),
+            }
+        })
+        .await
+    }
+
+    pub async fn message(&self, kind: &str) -> String {
+        let conditions = self.experiment().await.status.unwrap_or_default().conditions;
+        conditions.into_iter().find(|condition| condition.type_ == kind).map(|condition| condition.message).unwrap_or_default()
+    }
+
+    /// What a person would look at first.
+    async fn seen(&self) -> Vec<String> {
+        let trials = self.trials().await;
+        let trials = trials.iter().map(|trial| {
+            let status = trial.status.clone().unwrap_or_default();
+            format!(
+                "{}: target {} attempt {} rungs {:?} segments {:?}",
+                trial.name_any(),
+                trial.spec.target_rung,
+                trial.spec.attempt,
+                status.rungs,
+                status.segments
+            )
+        });
+        let jobs = self.jobs().await;
+        let jobs =
+            jobs.iter().map(|job| format!("job {}: {:?}", job.name_any(), job.status.clone().unwrap_or_default().conditions));
+        let pods = self.pods().await;
+        let pods = pods.iter().map(|pod| {
+            format!(
+                "pod {}: {:?} {:?}",
+                pod.name_any(),
+                pod.status.clone().unwrap_or_default().phase,
+                pod.metadata.deletion_timestamp
+            )
+        });
+        trials.chain(jobs).chain(pods).collect()
+    }
+
+    /// The pod ends with a report of these values, one for each rung up to its target.
+    pub async fn report(&self, started: &Started, values: impl Fn(u64, usize) -> f64) {
+        let message = report(&started.segment, values).to_message();
+        self.end(started, 0, &message).await;
+    }
+
+    pub async fn end(&self, started: &Started, exit_code: i32, message: &str) {
+        let reason = if exit_code == 0 { "Completed" } else { "Error" };
+        self.kubelet.end(&started.pod, "trainer", exit_code, reason, message).await.unwrap();
+    }
+}
+
+impl Operator {
+    /// Stops it in order, as SIGTERM does.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.ended.await.unwrap().unwrap();
+    }
+
+    /// Ends it without a chance to write anything more.
+    pub async fn kill(self) {
+        self.ended.abort();
+        let _ = self.ended.await;
+    }
+
+    /// The value of a metric without labels, or with exactly these.
+    pub fn metric(&self, series: &str) -> Option<f64> {
+        self.metrics.text().lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+    }
+}
+
+/// A number of a trial's own: what the surrogate of training depends on.
+pub fn number(segment: &Segment) -> u64 {
+    segment.trial_name.rsplit('-').next().unwrap().parse().unwrap()
+}
+
+pub fn report(segment: &Segment, values: impl Fn(u64, usize) -> f64) -> Report {
+    let number = number(segment);
+    let result = |rung| RungResult {
+        rung,
+        outcome: Reported::Value,
+        value: Some(values(number, rung)),
+        metrics: BTreeMap::from([("loss".to_owned(), 0.5)]),
+        message: None,
+    };
+    let results = (0..=segment.target_rung).map(result).collect();
+    Report {
+        attempt: segment.attempt,
+        seq: 1 + segment.target_rung as u64,
+        step: segment.target_step,
+        results,
+        curve: Vec::new(),
+    }
+}
+
+/// Accuracies that differ by trial and grow with the rung.
+pub fn surrogate(number: u64, rung: usize) -> f64 {
+    let noise = number.wrapping_mul(2_654_435_761) % 1000;
+    0.2 + 0.2 * rung as f64 + noise as f64 / 10_000.0
+}
+
+fn segment(pod: &Pod) -> Segment {
+    let container = &pod.spec.as_ref().unwrap().containers[0];
+    let env: BTreeMap<_, _> =
+        container.env.iter().flatten().filter_map(|env| Some((env.name.clone(), env.value.clone()?))).collect();
+    Segment::from_env(|name| env.get(name).cloned()).unwrap()
+}
+
+/// Applies the definitions, once for each cluster.
+async fn define(namespace: &Namespace) {
+    let api: Api<CustomResourceDefinition> = Api::all(namespace.client.clone());
+    for definition in [NasExperiment::crd(), NasTrial::crd()] {
+        let name = definition.name_any();
+        let apply = PatchParams::apply("test").force();
+        api.patch(&name, &apply, &Patch::Apply(&definition)).await.unwrap();
+        eventually("the definition is established", || async {
+            let found = api.get(&name).await.unwrap();
+            let conditions = found.status.and_then(|status| status.conditions).unwrap_or_default();
+            let established = conditions.iter().any(|condition| condition.type_ == "Established" && condition.status == "True");
+            if established { Ok(()) } else { Err(conditions) }
+        })
+        .await;
+    }
+}
+
+/// `NAS_LOG=debug cargo test -- --nocapture` shows what the operator says.
+fn log() {
+    static ONCE: OnceLock<Mutex<()>> = OnceLock::new();
+    ONCE.get_or_init(|| {
+        if let Ok(filter) = tracing_subscriber::EnvFilter::try_from_env("NAS_LOG") {
+            tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().init();
+        }
+        Mutex::new(())
+    });
+}
+
+/// Nothing more happens: what `look` sees stays the same for a while. For asserting that something does *not* come.
+pub async fn stays<T, R>(look: impl Fn() -> R) -> T
+where
+    T: PartialEq + std::fmt::Debug,
+    R: Future<Output = T>,
+{
+    let before = look().await;
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(look().await, before);
+    }
+    before
+}

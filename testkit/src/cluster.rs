@@ -1,0 +1,117 @@
+//! The control plane as a test sees it: one for each test program, a namespace for each test.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use k8s_openapi::api::core::v1::Namespace as NamespaceObject;
+use kube::{Api, Client, api::PostParams};
+
+use crate::plane;
+
+/// A control plane that was started by this process.
+#[derive(Debug)]
+pub struct Cluster {
+    kubeconfig: PathBuf,
+    processes: Vec<u32>,
+    /// Holds the other side of the program's standard input: it ends when this process does.
+    _supervisor: Child,
+}
+
+/// A namespace of a test's own.
+#[derive(Clone)]
+pub struct Namespace {
+    /// Its name.
+    pub name: String,
+    /// An administrator's client with this namespace as its default.
+    pub client: Client,
+}
+
+impl Cluster {
+    /// The control plane of this process, started at the first call. `control_plane` is the path of the program of that name.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started: nothing can be tested then.
+    #[expect(clippy::panic, reason = "this is for tests alone")]
+    pub fn shared() -> &'static Self {
+        static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+        CLUSTER.get_or_init(|| {
+            let program = control_plane();
+            let started = Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+            let mut supervisor = started.unwrap_or_else(|error| {
+                panic!("{}: {error}; run the tests of the whole workspace (make test)", program.display())
+            });
+            let mut lines = BufReader::new(supervisor.stdout.take().unwrap_or_else(|| unreachable!("it is piped"))).lines();
+            let mut line =
+                || -> String { next(&mut lines).unwrap_or_else(|| panic!("the control plane did not start: see above")) };
+            let kubeconfig = line().into();
+            let processes = line().split_whitespace().filter_map(|id| id.parse().ok()).collect();
+            Self { kubeconfig, processes, _supervisor: supervisor }
+        })
+    }
+
+    /// A kubeconfig for an administrator.
+    pub fn kubeconfig(&self) -> &PathBuf {
+        &self.kubeconfig
+    }
+
+    /// Process ids of the control plane's programs.
+    pub fn processes(&self) -> &[u32] {
+        &self.processes
+    }
+
+    /// An administrator's client. Each test needs its own: a client belongs to the runtime that made it.
+    ///
+    /// # Panics
+    ///
+    /// If the kubeconfig is unusable.
+    #[expect(clippy::panic, reason = "this is for tests alone")]
+    pub async fn client(&self) -> Client {
+        plane::client(&self.kubeconfig).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// A fresh namespace; its name starts with `word`.
+    ///
+    /// # Panics
+    ///
+    /// If the API server refuses it.
+    #[expect(clippy::panic, reason = "this is for tests alone")]
+    pub async fn namespace(&self, word: &str) -> Namespace {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("{word}-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut object = NamespaceObject::default();
+        object.metadata.name = Some(name.clone());
+        let client = self.client().await;
+        let created = Api::<NamespaceObject>::all(client.clone()).create(&PostParams::default(), &object).await;
+        created.unwrap_or_else(|error| panic!("namespace {name}: {error}"));
+        Namespace { name, client }
+    }
+}
+
+impl Namespace {
+    /// The objects of one kind in this namespace.
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = kube::core::NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), &self.name)
+    }
+}
+
+fn next(lines: &mut std::io::Lines<BufReader<ChildStdout>>) -> Option<String> {
+    lines.next()?.ok()
+}
+
+/// `control-plane` in the folder of programs: tests lie in the folder `deps` below it.
+fn control_plane() -> PathBuf {
+    let test = std::env::current_exe().unwrap_or_default();
+    test.ancestors().nth(2).map(|folder| folder.join("control-plane")).unwrap_or_default()
+}

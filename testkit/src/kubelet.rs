@@ -1,0 +1,69 @@
+//! Plays the kubelet: pods of a control plane without nodes go on as a test says.
+
+use k8s_openapi::{
+    api::core::v1::{Binding, ObjectReference, Pod},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
+use serde_json::json;
+
+/// The kubelet of every pod of a namespace.
+#[derive(Clone)]
+pub struct Kubelet {
+    pods: Api<Pod>,
+}
+
+impl Kubelet {
+    /// A kubelet for the pods of a namespace.
+    pub fn new(client: Client, namespace: &str) -> Self {
+        Self { pods: Api::namespaced(client, namespace) }
+    }
+
+    /// The pod is on a node, and its container `name` runs. Deleted from then on, it stays until [`Self::remove`] or an end.
+    pub async fn start(&self, pod: &Pod, container: &str) -> Result<(), kube::Error> {
+        let binding = Binding {
+            metadata: ObjectMeta { name: Some(pod.name_any()), ..ObjectMeta::default() },
+            target: ObjectReference {
+                kind: Some("Node".to_owned()),
+                name: Some("node".to_owned()),
+                ..ObjectReference::default()
+            },
+        };
+        let _: serde_json::Value =
+            self.pods.create_subresource("binding", &pod.name_any(), &PostParams::default(), &binding).await?;
+        let state = json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
+        self.status(pod, "Running", container, &state).await
+    }
+
+    /// The container has ended with this exit code and termination message.
+    pub async fn end(&self, pod: &Pod, container: &str, exit_code: i32, reason: &str, message: &str) -> Result<(), kube::Error> {
+        let state = json!({"terminated": {
+            "exitCode": exit_code, "reason": reason, "message": message,
+            "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:01:00Z",
+        }});
+        let phase = if exit_code == 0 { "Succeeded" } else { "Failed" };
+        self.status(pod, phase, container, &state).await
+    }
+
+    /// The node is about to take the pod away: what a drain, a spot reclaim or a preemption leaves on it.
+    pub async fn disrupt(&self, pod: &Pod) -> Result<(), kube::Error> {
+        let condition = json!({"status": {"conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"}]}});
+        self.pods.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Strategic(condition)).await.map(drop)
+    }
+
+    /// The last of the pod is gone from its node.
+    pub async fn remove(&self, pod: &Pod) -> Result<(), kube::Error> {
+        self.pods.delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await.map(drop)
+    }
+
+    async fn status(&self, pod: &Pod, phase: &str, container: &str, state: &serde_json::Value) -> Result<(), kube::Error> {
+        let status = json!({"status": {"phase": phase, "containerStatuses": [{
+            "name": container, "ready": false, "restartCount": 0, "image": "image", "imageID": "image", "state": state,
+        }]}});
+        self.pods.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Strategic(status)).await.map(drop)
+    }
+}
