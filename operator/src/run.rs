@@ -62,7 +62,9 @@ pub async fn run(config: Config, client: Client, metrics: Metrics, stop: Cancell
     let take = move |event: Event<NasExperiment>| {
         keep.lock().unwrap_or_else(std::sync::PoisonError::into_inner).apply_watcher_event(&event);
         let groups = store.experiments.take(event);
-        groups.iter().for_each(|group| store.note_readable(group, None));
+        for group in &groups {
+            store.note_readable(group, None);
+        }
         groups
     };
     let store = Arc::clone(&world);

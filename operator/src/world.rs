@@ -110,6 +110,7 @@ pub(crate) async fn watch<K, F>(
     }
 }
 
+#[expect(clippy::result_large_err, reason = "kube's own error, and a rare one")]
 fn readable<K>(event: Event<DeserializeGuard<K>>) -> Result<Event<K>, InvalidObject> {
     Ok(match event {
         Event::Apply(DeserializeGuard(object)) => Event::Apply(object?),
