@@ -1,6 +1,6 @@
 //! The operator against a real API server and Job controller; the tests play the kubelet.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program uses its part")]
+#![allow(dead_code, unreachable_pub, clippy::cast_precision_loss, reason = "each test program uses its part")]
 
 use std::{
     collections::BTreeMap,
