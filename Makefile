@@ -30,7 +30,7 @@ flags := --release --workspace $(if $(CI),--locked)
 stage := @scripts/stage.sh
 
 TEST := check-fmt check-arrows check-lints check-tests check-generated
-VERIFY := verify-winner audit
+VERIFY := verify-winner kind-e2e audit
 
 .PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) env clean-cache
 
@@ -45,10 +45,10 @@ setup: ## fetch libtorch into the cache (about 540 MB, once) and say what tools 
 programs: ## build the programs of a test cluster into the cache (about 8 minutes, once)
 	@if [ ! -d '$(NAS_PROGRAMS)' ]; then scripts/programs.sh >/dev/null; fi
 
-build: setup ## build everything; bin/nasctl and bin/nas-trainer are the programs
+build: setup ## build everything; the programs are in bin/
 	cargo build $(flags) --bins
 	@mkdir -p bin && ln -sfn '$(LIBTORCH)/lib' bin/lib
-	@for program in nasctl nas-trainer; do \
+	@for program in nasctl nas-operator nas-trainer; do \
 	  cp "$$CARGO_TARGET_DIR/release/$$program" bin/$$program.tmp && mv -f bin/$$program.tmp bin/$$program || exit; done
 
 quickstart: build ## set up, build, and search an architecture on this machine (results in runs/)
@@ -73,9 +73,10 @@ check-generated: setup ## stage: the generated files are what their programs mak
 	$(stage) check-generated scripts/check-generated.sh
 
 # With the targets of `cargo test`: their dependencies have other features than the programs alone, and would be compiled twice.
-generate: setup ## make the generated files anew (crds/)
+generate: setup ## make the generated files anew (crds/, and their copy in the chart)
 	cargo build $(flags) --all-targets
 	"$$CARGO_TARGET_DIR/release/crdgen"
+	cp crds/*.yaml charts/nas-operator/files/
 
 fmt: ## format the code
 	cargo fmt --all
@@ -85,6 +86,9 @@ verify: setup ## what takes long: all stages below
 
 verify-winner: build ## stage: the search's winner is trained in full and checked
 	$(stage) verify-winner scripts/verify-winner.sh
+
+kind-e2e: build programs ## stage: a search on a real kind cluster (as root with NAS_ENGINE=own where no container engine runs)
+	$(stage) kind-e2e scripts/kind-e2e.sh
 
 audit: setup ## stage: licences, duplicates and sources of all dependencies (cargo-deny, offline)
 	$(stage) audit scripts/audit.sh

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-generated=(crds)
+generated=(crds charts/nas-operator/files)
 
 before=$(mktemp -d)
 # shellcheck disable=SC2317 # reached by the trap
