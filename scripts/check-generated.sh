@@ -17,7 +17,7 @@ restore() {
   rm -rf "$before"
 }
 for folder in "${generated[@]}"; do
-  if [ -d "$folder" ]; then cp -a "$folder" "$before/$folder"; fi
+  if [ -d "$folder" ]; then mkdir -p "$before/$(dirname "$folder")" && cp -a "$folder" "$before/$folder"; fi
 done
 trap restore EXIT
 trap 'exit 130' INT TERM
