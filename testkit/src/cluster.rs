@@ -77,6 +77,19 @@ impl Cluster {
         plane::client(&self.kubeconfig).await.unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// The configuration of a client that acts as this user, with this user's rights.
+    ///
+    /// # Panics
+    ///
+    /// If the kubeconfig is unusable.
+    #[expect(clippy::panic, reason = "this is for tests alone")]
+    pub async fn config_of(&self, user: &str) -> kube::Config {
+        let mut config = plane::config(&self.kubeconfig).await.unwrap_or_else(|error| panic!("{error}"));
+        config.auth_info.impersonate = Some(user.to_owned());
+        config.auth_info.impersonate_groups = Some(vec!["system:serviceaccounts".to_owned(), "system:authenticated".to_owned()]);
+        config
+    }
+
     /// A fresh namespace; its name starts with `word`.
     ///
     /// # Panics

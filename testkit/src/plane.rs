@@ -239,11 +239,14 @@ impl Drop for Plane {
 
 /// A client for a kubeconfig.
 pub(crate) async fn client(kubeconfig: &Path) -> Result<Client, PlaneError> {
-    let boxed = |error: Box<dyn std::error::Error + Send + Sync>| PlaneError::Client(error);
-    let file = Kubeconfig::read_from(kubeconfig).map_err(|error| boxed(error.into()))?;
-    let config =
-        Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(|error| boxed(error.into()))?;
-    Client::try_from(config).map_err(|error| boxed(error.into()))
+    Client::try_from(config(kubeconfig).await?).map_err(|error| PlaneError::Client(error.into()))
+}
+
+/// What a kubeconfig says.
+pub(crate) async fn config(kubeconfig: &Path) -> Result<Config, PlaneError> {
+    let file = Kubeconfig::read_from(kubeconfig).map_err(|error| PlaneError::Client(error.into()))?;
+    let options = KubeConfigOptions::default();
+    Config::from_custom_kubeconfig(file, &options).await.map_err(|error| PlaneError::Client(error.into()))
 }
 
 fn free_ports<const N: usize>() -> io::Result<[u16; N]> {

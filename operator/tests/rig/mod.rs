@@ -4,7 +4,9 @@
 
 use std::{
     collections::BTreeMap,
+    io::Write,
     net::SocketAddr,
+    process::{Command, Stdio},
     sync::{Mutex, OnceLock},
     time::Duration,
 };
@@ -26,7 +28,7 @@ use nas_api::{
     read_experiment,
 };
 use nas_operator::{Config, Error, Metrics, run};
-use nas_testkit::{Cluster, Kubelet, Namespace, eventually};
+use nas_testkit::{Cluster, Kubelet, Namespace, Programs, eventually};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -57,6 +59,7 @@ spec:
 pub struct Rig {
     pub namespace: Namespace,
     pub kubelet: Kubelet,
+    operator_config: kube::Config,
 }
 
 /// An operator that runs.
@@ -76,7 +79,10 @@ impl Rig {
     pub async fn new(word: &str) -> Self {
         let namespace = Cluster::shared().namespace(word).await;
         define(&namespace).await;
-        let rig = Self { kubelet: Kubelet::new(namespace.client.clone(), &namespace.name), namespace };
+        give_rights(&namespace.name);
+        let account = format!("system:serviceaccount:{}:nas-operator", namespace.name);
+        let kubelet = Kubelet::new(namespace.client.clone(), &namespace.name);
+        let rig = Self { kubelet, operator_config: Cluster::shared().config_of(&account).await, namespace };
         rig.claim("checkpoints").await;
         // The controller manager makes it a moment after the namespace.
         let accounts = rig.namespace.api::<k8s_openapi::api::core::v1::ServiceAccount>();
@@ -112,11 +118,13 @@ impl Rig {
         self.operator_with(self.config())
     }
 
+    /// The operator as the chart installs it: with its rights, and no others.
     pub fn operator_with(&self, config: Config) -> Operator {
         log();
         let metrics = Metrics::new().unwrap();
         let stop = CancellationToken::new();
-        let ended = tokio::spawn(run(config, self.namespace.client.clone(), metrics.clone(), stop.clone()));
+        let client = nas_operator::instrumented(self.operator_config.clone(), &metrics).unwrap();
+        let ended = tokio::spawn(run(config, client, metrics.clone(), stop.clone()));
         Operator { metrics, stop, ended }
     }
 
@@ -289,6 +297,21 @@ fn segment(pod: &Pod) -> Segment {
     let env: BTreeMap<_, _> =
         container.env.iter().flatten().filter_map(|env| Some((env.name.clone(), env.value.clone()?))).collect();
     Segment::from_env(|name| env.get(name).cloned()).unwrap()
+}
+
+/// Applies the roles of the chart to a namespace: what the operator may do in it.
+fn give_rights(namespace: &str) {
+    let programs = Programs::find().unwrap();
+    let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/nas-operator");
+    let mut helm = Command::new(programs.path("helm"));
+    helm.args(["template", "nas-operator", chart, "--namespace", namespace, "--set", &format!("watchNamespace={namespace}")]);
+    let rendered = helm.args(["--show-only", "templates/rbac.yaml"]).output().unwrap();
+    assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
+    let mut kubectl = Command::new(programs.path("kubectl"));
+    kubectl.arg("--kubeconfig").arg(Cluster::shared().kubeconfig()).args(["apply", "-f", "-"]);
+    let mut applied = kubectl.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    applied.stdin.take().unwrap().write_all(&rendered.stdout).unwrap();
+    assert!(applied.wait().unwrap().success());
 }
 
 /// Applies the definitions, once for each cluster.
