@@ -35,7 +35,7 @@ VERIFY := verify-winner kind-e2e audit
 .PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) env clean-cache
 
 help: ## what can be made
-	@awk -F ': .*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ': .*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## fetch libtorch into the cache (about 540 MB, once) and say what tools are missing
 	@scripts/preflight.sh
