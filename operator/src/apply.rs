@@ -141,20 +141,24 @@ impl Writer<'_> {
         Ok(found.map(|trial| self.context.world.trials.written(trial)))
     }
 
-    /// Creates a Job, or takes in the one that has its name: whether that one is ours is seen in the next pass.
-    pub(crate) async fn create_job(&self, job: &Job) -> Result<(), Error> {
+    /// Creates a Job, or takes in the one that has its name, which the next pass judges. `false`: that one does not even have our
+    /// labels, so that no watch would show it.
+    pub(crate) async fn create_job(&self, job: &Job) -> Result<bool, Error> {
         let name = job.name_any();
         let api = self.api::<Job>();
         match in_time("create", "Job", &name, api.create(&post(), job)).await {
             Ok(job) => drop(self.context.world.jobs.written(job)),
             Err(Error::Conflict { .. }) => {
                 if let Some(found) = in_time("get", "Job", &name, api.get_opt(&name)).await? {
+                    let is_watched =
+                        found.labels().contains_key(labels::TRIAL) && found.labels().contains_key(labels::EXPERIMENT);
                     self.context.world.jobs.written(found);
+                    return Ok(is_watched);
                 }
             }
             Err(error) => return Err(error),
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Deletes a Job and its pods, if it is still the one with this UID.

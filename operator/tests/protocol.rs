@@ -224,6 +224,30 @@ async fn a_report_that_comes_while_the_pod_is_stopped_is_recorded() {
 }
 
 #[tokio::test]
+async fn a_report_that_goes_back_is_recorded_and_does_not_hold_up_the_search() {
+    let rig = Rig::new("back").await;
+    let operator = rig.operator();
+    rig.create(EXPERIMENT).await;
+    for _ in 0..2 {
+        let started = rig.next_pod().await;
+        let mut report = rig::report(&started.segment, surrogate);
+        report.seq = 9;
+        rig.end(&started, 0, &report.to_message()).await;
+    }
+    // The same trial again, at the next rung, with a lower seq and more metrics than the schema takes.
+    let started = rig.next_pod().await;
+    assert_eq!((started.segment.trial_name.as_str(), started.segment.target_rung), ("small-1", 1));
+    let mut report = rig::report(&started.segment, surrogate);
+    report.results[1].metrics = (0..40).map(|number| (format!("m{number}"), 0.5)).collect();
+    rig.end(&started, 0, &report.to_message()).await;
+    rig.next_pod().await;
+    let trial = &rig.trials().await[1];
+    assert_eq!(trial.to_record().value_at(1), Some(surrogate(1, 1)));
+    assert_eq!(trial.status.as_ref().unwrap().reported.as_ref().unwrap().seq, 9);
+    operator.stop().await;
+}
+
+#[tokio::test]
 async fn scaling_down_pauses_the_newest_and_scaling_up_goes_on() {
     let rig = Rig::new("scale").await;
     let operator = rig.operator();
@@ -334,7 +358,7 @@ async fn a_disrupted_pod_is_replaced_within_its_attempt_for_free() {
 async fn a_job_of_somebody_else_is_left_alone_and_named() {
     let rig = Rig::new("foreign").await;
     let job = json!({
-        "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "small-0-r0-a0", "labels": {"nas-operator.dev/experiment": "small", "nas-operator.dev/trial": "small-0"}},
+        "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "small-0-r0-a0"},
         "spec": {"suspend": true, "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "x"}]}}},
     });
     let job: Job = serde_json::from_value(job).unwrap();
@@ -424,6 +448,11 @@ async fn a_target_that_is_reached_ends_the_search() {
     assert_eq!(rig.condition("Finished", "True").await, "TargetReached");
     assert_eq!(rig.condition("Succeeded", "True").await, "TargetReached");
     assert_eq!(rig.trials().await.len(), 1);
+    operator.stop().await;
+    // Finished is final, whatever the cluster lacks by now.
+    let status = rig.experiment().await.status;
+    let operator = rig.operator_with(Config { trainer_service_account: "gone".to_owned(), ..rig.config() });
+    assert_eq!(stays(|| async { rig.experiment().await.status }).await, status);
     operator.stop().await;
 }
 

@@ -51,11 +51,14 @@ use_engine_when_ready() {
   exit 1
 }
 
-# Nothing that a container sends may leave: every way out of this machine refuses what was forwarded.
+# Nothing that a container sends may leave: every way out of this machine refuses what was forwarded, until `down`.
 close_gates() {
-  local interface
+  local folder=$1 interface
   for interface in $(ip -o route show default | sed -n 's/.* dev \([^ ]*\).*/\1/p' | sort -u); do
-    iptables -C DOCKER-USER -o "$interface" -j REJECT 2>/dev/null || iptables -I DOCKER-USER -o "$interface" -j REJECT
+    if iptables -C DOCKER-USER -o "$interface" -j REJECT 2>/dev/null; then continue; fi
+    iptables -I DOCKER-USER -o "$interface" -j REJECT ||
+      { say "cannot keep the cluster's packets on this machine: run as root, which iptables needs"; exit 1; }
+    echo "$interface" >>"$folder/gates"
   done
   say "no packet of a container leaves by $(iptables -S DOCKER-USER | sed -n 's/.*-o \([^ ]*\) .*REJECT.*/\1/p' | xargs)"
 }
@@ -79,7 +82,7 @@ up() {
   mkdir -p "$folder/shared"
   chmod 0777 "$folder/shared"
   start_engine "$folder"
-  close_gates
+  close_gates "$folder"
   image=$(node_image)
   cat >"$folder/kind.yaml" <<YAML
 kind: Cluster
@@ -109,7 +112,7 @@ load() {
 }
 
 down() {
-  local folder=$1 engine
+  local folder=$1 engine interface
   use_engine "$folder"
   if docker info >/dev/null 2>&1; then "$programs/kind" delete cluster --name "$name" >&2 || true; fi
   if [ -e "$folder/engine.pid" ]; then
@@ -118,6 +121,10 @@ down() {
     for _ in $(seq 100); do kill -0 "$engine" 2>/dev/null || break; sleep 0.1; done
     kill -KILL "$engine" 2>/dev/null || true
     umount --recursive --lazy "$folder"/engine/* "$folder"/engine-run/* 2>/dev/null || true
+  fi
+  # The containers that the gates were for are gone; others of the same engine may go out again.
+  if [ -e "$folder/gates" ]; then
+    while read -r interface; do iptables -D DOCKER-USER -o "$interface" -j REJECT || true; done <"$folder/gates"
   fi
   rm -rf "$folder"
 }

@@ -7,7 +7,6 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -188,7 +187,7 @@ impl Plane {
             if Instant::now() > deadline {
                 return Err(problem(self.folder.path(), "kube-apiserver", "is not ready in time"));
             }
-            thread::sleep(Duration::from_millis(50));
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 

@@ -12,6 +12,7 @@ use super::ScalarValue;
 use crate::{
     Conclusion,
     contract::{Report, Reported, RungResult},
+    to_object,
 };
 
 /// One configuration of an experiment. Written by the operator; the set of these objects is the whole state of a search.
@@ -279,6 +280,16 @@ impl NasTrialStatus {
     }
 }
 
+impl ReportedStatus {
+    /// `metrics` of a result holds this many.
+    const METRICS: usize = 32;
+
+    /// Whether this may stand in place of `earlier`: reports never go back.
+    pub fn follows(&self, earlier: Option<&Self>) -> bool {
+        earlier.is_none_or(|earlier| (self.attempt, self.seq) >= (earlier.attempt, earlier.seq))
+    }
+}
+
 impl From<Report> for ReportedStatus {
     fn from(report: Report) -> Self {
         let result = |result: RungResult| ReportedResult {
@@ -289,7 +300,8 @@ impl From<Report> for ReportedStatus {
                 Reported::Infeasible => OutcomeName::Infeasible,
             },
             value: result.value,
-            metrics: result.metrics.into_iter().filter(|(_, value)| value.is_finite()).collect(),
+            // The schema takes no more; what a trainer of somebody else adds must not hold up its result.
+            metrics: result.metrics.into_iter().filter(|(_, value)| value.is_finite()).take(Self::METRICS).collect(),
         };
         Self {
             attempt: i64::from(report.attempt),
@@ -352,7 +364,7 @@ impl NasTrial {
         let spec = NasTrialSpec {
             experiment: experiment.to_owned(),
             number: whole(number),
-            assignment: sample.assignment.iter().map(|(name, value)| (name.clone(), ScalarValue(value.clone()))).collect(),
+            assignment: to_object(&sample.assignment),
             seed: whole(seed),
             bracket: 0,
             attempt: 0,

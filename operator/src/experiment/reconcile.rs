@@ -3,14 +3,15 @@
 //! All writes that decisions rest on are made here one after the other: recordings have an order, and trials are created in theirs.
 
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures::{StreamExt, TryStreamExt, stream};
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use k8s_openapi::jiff::Timestamp;
 use kube::{Resource, ResourceExt};
-use nas_api::objects::{EndStatus, NasExperiment, NasTrial, RunSegment};
+use nas_api::objects::{EndStatus, NasExperiment, NasTrial, ReportedStatus, RunSegment};
 use nas_search::{Decision, Outcome, Plan, Usage, decide};
 
 use super::{
@@ -53,6 +54,8 @@ struct Pass<'a> {
     plan: Arc<Plan>,
     now: Timestamp,
     next: Duration,
+    /// Versions of trials that this pass wrote: what they were granted is known from the server.
+    written: HashSet<String>,
 }
 
 /// Does what can be done now for an experiment.
@@ -65,10 +68,14 @@ pub(crate) async fn reconcile(context: &Context, group: &Group) -> Result<Next, 
         // Its trials and Jobs go with it.
         return Ok(Next(SAFETY));
     }
+    let writer = Writer { context, group };
+    if is_finished(&experiment) {
+        note_late_edit(context, &writer, &experiment).await?;
+        return Ok(Next(SAFETY));
+    }
     let search = context.search(group);
     let mut search = search.lock().await;
     search.of(&experiment);
-    let writer = Writer { context, group };
     let now = Timestamp::now();
     let plan = match accept(context, group, &mut search, &experiment).await? {
         Ok(plan) => plan,
@@ -78,7 +85,7 @@ pub(crate) async fn reconcile(context: &Context, group: &Group) -> Result<Next, 
             return Ok(Next(RECHECK));
         }
     };
-    let mut pass = Pass { context, writer, group, experiment, plan, now, next: SAFETY };
+    let mut pass = Pass { context, writer, group, experiment, plan, now, next: SAFETY, written: HashSet::new() };
     pass.run(&mut search).await?;
     Ok(Next(pass.next))
 }
@@ -103,27 +110,23 @@ async fn refuse(
     Ok(())
 }
 
+/// The experiment is finished: an edit changes nothing, and is told so.
+async fn note_late_edit(context: &Context, writer: &Writer<'_>, experiment: &NasExperiment) -> Result<(), Error> {
+    let mut status = experiment.status.clone().unwrap_or_default();
+    if status.observed_generation != experiment.metadata.generation {
+        status.observed_generation = experiment.metadata.generation;
+        writer.write_status(experiment, &status).await?;
+        context.events.publish(&experiment.object_ref(&()), &Happened::EditIgnored).await;
+    }
+    Ok(())
+}
+
 impl Pass<'_> {
     async fn run(&mut self, search: &mut Search) -> Result<(), Error> {
-        if is_finished(&self.experiment) {
-            return self.note_late_edit().await;
-        }
         self.account(search).await?;
         self.decide(search).await?;
         let waiting = self.jobs(search).await?;
         self.report(search, waiting).await
-    }
-
-    /// The experiment is finished: an edit changes nothing, and is told so.
-    async fn note_late_edit(&mut self) -> Result<(), Error> {
-        let status = self.experiment.status.clone().unwrap_or_default();
-        if status.observed_generation != self.experiment.metadata.generation {
-            let noted =
-                nas_api::objects::NasExperimentStatus { observed_generation: self.experiment.metadata.generation, ..status };
-            self.experiment = self.writer.write_status(&self.experiment, &noted).await?;
-            self.context.events.publish(&self.experiment.object_ref(&()), &Happened::EditIgnored).await;
-        }
-        Ok(())
     }
 
     fn trials(&self) -> Vec<Arc<NasTrial>> {
@@ -195,7 +198,8 @@ impl Pass<'_> {
                 let message = message.clone();
                 status.record(&outcomes, search.index(&self.plan).view().seq);
                 status.note(segment);
-                status.reported = report.map(Into::into).or(status.reported);
+                let report = report.map(ReportedStatus::from).filter(|report| report.follows(status.reported.as_ref()));
+                status.reported = report.or(status.reported);
                 let written = self.writer.write_trial_status(trial, &status).await?;
                 let trials = self.trials();
                 search.fold(&self.plan, &self.experiment, &trials);
@@ -231,17 +235,19 @@ impl Pass<'_> {
                 Decision::Create { number, seed, sample } => {
                     let view = search.index(&self.plan).view();
                     let trial = NasTrial::create(&self.group.experiment, *number, *seed, sample, view);
-                    if self.writer.create_trial(&self.experiment, trial).await?.is_none() {
+                    let Some(created) = self.writer.create_trial(&self.experiment, trial).await? else {
                         // An older experiment's trial of this name is still being deleted, or another replica was faster.
                         self.next = self.next.min(Duration::from_secs(1));
                         return Ok(());
-                    }
+                    };
+                    self.written.extend(created.resource_version());
                     tracing::info!(trial = name(*number), rejected = sample.rejected, "created");
                     "create"
                 }
                 Decision::Promote { trial: number, rung, view, reason } => {
                     let trial = trial(*number)?;
-                    self.writer.promote(&trial, *rung, *view, reason.to_string()).await?;
+                    let promoted = self.writer.promote(&trial, *rung, *view, reason.to_string()).await?;
+                    self.written.extend(promoted.resource_version());
                     tracing::info!(trial = name(*number), rung, %reason, "promoted");
                     let happened = Happened::Promoted { rung: *rung, reason: reason.to_string() };
                     self.context.events.publish(&trial.object_ref(&()), &happened).await;
@@ -316,6 +322,8 @@ impl Pass<'_> {
         let stuck_after = self.context.config.stuck_after();
         let views = self.views(search);
         let orders = self.orders(search, &views);
+        let jobs: HashSet<String> = views.iter().filter_map(|view| Some(view.job()?.name_any())).collect();
+        search.creation_failures.retain(|job, _| jobs.contains(job));
         let mut waiting = Vec::new();
         let mut work = Vec::new();
         for (view, orders) in views.into_iter().zip(orders) {
@@ -338,40 +346,44 @@ impl Pass<'_> {
             }
         }
         let pass = &*self;
-        stream::iter(work).map(|(view, steps)| pass.carry_out(view, steps)).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        let blocked: Vec<Option<Waiting>> =
+            stream::iter(work).map(|(view, steps)| pass.carry_out(view, steps)).buffer_unordered(AT_ONCE).try_collect().await?;
+        if blocked.iter().any(Option::is_some) {
+            self.next = self.next.min(RECHECK);
+        }
+        waiting.extend(blocked.into_iter().flatten());
         Ok(waiting)
     }
 
-    async fn carry_out(&self, view: TrialView, steps: Vec<JobStep>) -> Result<(), Error> {
+    /// Takes the steps for one trial; returns what is in the way of its Job.
+    async fn carry_out(&self, view: TrialView, steps: Vec<JobStep>) -> Result<Option<Waiting>, Error> {
         let mut trial = Arc::clone(&view.trial);
+        let mut fresh = trial.resource_version().is_some_and(|version| self.written.contains(&version));
         for step in steps {
             match step {
                 JobStep::Delete { name, uid } => self.writer.delete_job(&name, &uid).await?,
-                JobStep::NextAttempt => trial = self.writer.next_attempt(&trial).await?,
+                JobStep::NextAttempt => {
+                    trial = self.writer.next_attempt(&trial).await?;
+                    fresh = true;
+                }
                 JobStep::Create => {
-                    if !self.is_fresh(&trial) {
+                    if !fresh {
                         // A Job is made only for what the server, not the cache, says was granted.
-                        let Some(read) = self.writer.read_trial(&trial.name_any()).await? else { return Ok(()) };
+                        let Some(read) = self.writer.read_trial(&trial.name_any()).await? else { return Ok(None) };
                         if read.spec != trial.spec {
                             return Err(Error::Conflict { kind: "NasTrial", name: trial.name_any() });
                         }
                     }
                     let job = build_job(&self.experiment, &trial, &self.plan.rungs, &self.context.settings());
-                    self.writer.create_job(&job).await?;
+                    if !self.writer.create_job(&job).await? {
+                        return Ok(Some(Waiting::name_taken(&job.name_any())));
+                    }
                     tracing::info!(job = job.name_any(), "Job created");
                 }
                 JobStep::Wait(_) => {}
             }
         }
-        Ok(())
-    }
-
-    /// Whether the trial was written in this very pass.
-    fn is_fresh(&self, trial: &NasTrial) -> bool {
-        let managed =
-            trial.metadata.managed_fields.iter().flatten().filter_map(|entry| entry.time.as_ref()).map(|time| time.0).max();
-        let margin = SignedDuration::from_secs(2);
-        managed.is_some_and(|time| time.checked_add(margin).is_ok_and(|until| until >= self.now))
+        Ok(None)
     }
 
     /// Why a Job that is at work has no pod: an event says so.

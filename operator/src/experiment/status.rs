@@ -1,7 +1,10 @@
 //! The status of an experiment, out of the index and what its trials wait for. Pure.
 
 use k8s_openapi::jiff::Timestamp;
-use nas_api::objects::{BestTrial, BudgetStatus, NasExperiment, NasExperimentStatus, RungStatus, ScalarValue, TrialCounts};
+use nas_api::{
+    objects::{BestTrial, BudgetStatus, NasExperiment, NasExperimentStatus, RungStatus, TrialCounts},
+    to_object,
+};
 use nas_search::{Index, Outcome, Plan};
 
 use super::conditions::{Conditions, Kind, holds};
@@ -132,8 +135,7 @@ fn best(index: &Index, plan: &Plan, experiment: &NasExperiment) -> Vec<BestTrial
                 return best;
             }
             if listed.insert(trial.number) {
-                let assignment =
-                    trial.assignment.iter().map(|(name, value)| (name.clone(), ScalarValue(value.clone()))).collect();
+                let assignment = to_object(&trial.assignment);
                 best.push(BestTrial { trial: format!("{name}-{}", trial.number), rung: whole(rung), value, assignment });
             }
         }

@@ -55,6 +55,13 @@ pub(crate) struct Waiting {
     pub(crate) message: String,
 }
 
+impl Waiting {
+    /// Somebody else's Job has the name that the segment's needs.
+    pub(crate) fn name_taken(job: &str) -> Self {
+        Self { reason: "NameTaken", message: format!("a Job {job} of somebody else is in the way: delete it") }
+    }
+}
+
 /// Reads the standing of the present segment.
 pub(crate) fn standing(view: &TrialView, now: Timestamp, stuck_after: Duration) -> Standing {
     if let Some(ended) = ended_pod(view) {
@@ -152,7 +159,7 @@ fn blocked(view: &TrialView, job: &Job) -> Option<Waiting> {
         .iter()
         .any(|reference| reference.controller == Some(true) && Some(&reference.uid) == owner.as_ref());
     if !is_ours {
-        return block("NameTaken", format!("a Job {} of somebody else is in the way: delete it", job.name_any()));
+        return Some(Waiting::name_taken(&job.name_any()));
     }
     if job.annotations().get(labels::SEGMENT) != Some(&view.digest) {
         return block("OtherSegment", format!("the Job {} trains something else than was granted: delete it", job.name_any()));
