@@ -169,8 +169,10 @@ async fn three_trials_that_are_refused_stall_the_search_until_a_person_has_looke
     })
     .await;
     rig.edit(json!({"suspend": false})).await;
-    let again = rig.next_pod().await;
+    // The refused trial goes on, and the free slot takes a new one: in either order.
+    let [again, new] = rig.two_pods().await;
     assert_eq!((again.segment.trial_name.as_str(), again.segment.attempt), ("small-3", 1));
+    assert_eq!((new.segment.trial_name.as_str(), new.segment.attempt), ("small-4", 0));
     rig.report(&again, surrogate).await;
     eventually("the stall is over", || async {
         let conditions = rig.experiment().await.status.unwrap().conditions;
