@@ -1,23 +1,26 @@
-//! `nasctl describe`: a run's folder, in words.
+//! `nasctl describe`: where a search stands, in words.
 
-use std::path::PathBuf;
+use std::fmt::Write;
 
 use clap::Args;
-use nas_api::SourceFile;
-use nas_search::{Index, Outcome};
+use nas_api::objects::{NasExperiment, NasTrial};
+use nas_search::Outcome;
 use serde_json::json;
 
 use crate::{
     failure::Failure,
-    run::{JOURNAL_FILE, State, judged_by},
+    records::{Records, Target},
+    run::judged_by,
     table,
     validate::unit,
 };
 
 #[derive(Args)]
+#[command(after_help = "Examples:\n  nasctl describe runs/quickstart\n  nasctl describe runs/quickstart --trials\n  \
+    nasctl describe constrained-adaptive --namespace research\n  nasctl describe nasexp/constrained-adaptive --output json")]
 pub(crate) struct Arguments {
-    /// Folder of a run.
-    dir: PathBuf,
+    #[command(flatten)]
+    target: Target,
     /// List every trial: how far it was trained, and why it went on.
     #[arg(long)]
     trials: bool,
@@ -27,51 +30,64 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let path = arguments.dir.join(JOURNAL_FILE);
-    let (state, _) = State::read(&path)?;
-    let Some(experiment) = state.experiment.clone() else {
-        return Err(Failure::Folder(format!(
-            "{} holds no search: name a folder that `nasctl run` made",
-            arguments.dir.display()
-        )));
-    };
-    let plan = experiment.validate().map_err(|problems| Failure::Invalid { path, problems })?;
-    let source = SourceFile { experiment, plan };
-    let mut index = Index::new(source.plan.direction, &source.plan.rungs);
-    for trial in state.trials.values() {
-        index.apply(trial.to_record());
-    }
+    let records = Records::read(&arguments.target)?;
+    let Records { source, trials, end, .. } = &records;
+    let index = records.index();
     if arguments.output.is_some() {
         let best = index.incumbent().map(|best| json!({"trial": best.trial, "rung": best.rung, "value": best.value}));
-        let trials: Vec<_> = state.trials.values().collect();
-        let document = json!({"experiment": source.experiment, "trials": trials, "best": best, "end": state.end});
+        let document = json!({"experiment": source.experiment, "trials": trials, "best": best, "end": end});
         println!("{}", serde_json::to_string_pretty(&document).unwrap_or_default());
         return Ok(());
     }
     let metric = &source.experiment.spec.objective.metric;
-    print!("{}", table::result(&index, &source.plan, unit(&source), metric, judged_by(&source), state.end));
+    print!("{}", conditions(&source.experiment));
+    print!("{}", table::result(&index, &source.plan, unit(source), metric, judged_by(source), end.as_ref()));
+    print!("{}", budget(&source.experiment));
     if arguments.trials {
         println!();
-        for trial in index.trials() {
-            let results: Vec<String> = trial
-                .recorded
-                .iter()
-                .map(|recorded| match recorded.outcome {
-                    Outcome::Value(value) => format!("{value:.4}"),
-                    other => other.name().to_owned(),
-                })
-                .collect();
-            println!(
-                "trial {}: {}{}",
-                trial.number,
-                results.join(" -> "),
-                if trial.running().is_some() { " (running)" } else { "" }
-            );
-            let object = i64::try_from(trial.number).ok().and_then(|number| state.trials.get(&number));
-            for grant in object.iter().flat_map(|object| &object.spec.grants) {
-                println!("    rung {}: {}", grant.rung, grant.reason);
-            }
+        for trial in trials {
+            print!("{}", of_trial(trial));
         }
     }
     Ok(())
+}
+
+/// What the operator says about an experiment that has not ended; nothing for a run on this machine.
+fn conditions(experiment: &NasExperiment) -> String {
+    let mut text = String::new();
+    let Some(status) = experiment.status.as_ref().filter(|status| status.end.is_none()) else { return text };
+    for condition in status.conditions.iter().filter(|condition| !["Finished", "Succeeded"].contains(&condition.type_.as_str())) {
+        let is = if condition.status == "True" { "" } else { "not " };
+        let _ = writeln!(text, "{is}{}: {}: {}", condition.type_, condition.reason, condition.message);
+    }
+    if status.conditions.is_empty() {
+        text.push_str("No operator has looked at this experiment yet: does one run? (kubectl get pods -A -l app.kubernetes.io/name=nas-operator)\n");
+    }
+    text
+}
+
+fn budget(experiment: &NasExperiment) -> String {
+    let budget = experiment.status.as_ref().and_then(|status| status.budget.as_ref());
+    budget.map_or_else(String::new, |budget| {
+        format!("{} accelerator hours were spent, about {} saved.\n", budget.gpu_hours, budget.gpu_hours_saved)
+    })
+}
+
+fn of_trial(trial: &NasTrial) -> String {
+    let record = trial.to_record();
+    let result = |outcome: Outcome| match outcome {
+        Outcome::Value(value) => format!("{value:.4}"),
+        other => other.name().to_owned(),
+    };
+    let results: Vec<String> = record.recorded.iter().map(|recorded| result(recorded.outcome)).collect();
+    let running = if record.running().is_some() { " (running)" } else { "" };
+    let mut text = format!("trial {}: {}{running}\n", record.number, results.join(" -> "));
+    for grant in &trial.spec.grants {
+        let _ = writeln!(text, "    rung {}: {}", grant.rung, grant.reason);
+    }
+    let segments = trial.status.iter().flat_map(|status| &status.segments);
+    for segment in segments.filter(|segment| !segment.message.is_empty()) {
+        let _ = writeln!(text, "    attempt {}: {}: {}", segment.attempt, segment.outcome, segment.message);
+    }
+    text
 }

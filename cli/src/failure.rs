@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use nas_api::Problem;
 use thiserror::Error;
 
+use crate::cluster::ClusterError;
+
 /// Any end but success, with its exit code.
 #[derive(Debug, Error)]
 pub(crate) enum Failure {
@@ -38,6 +40,12 @@ pub(crate) enum Failure {
     /// The search ended without success.
     #[error("the search ended without success: {0}")]
     Unsuccessful(String),
+    /// A cluster that cannot be read.
+    #[error("{0}")]
+    Cluster(#[from] ClusterError),
+    /// The records of a search are not what would be decided on them.
+    #[error("{0} difference(s) between the records and what is decided on them")]
+    Different(usize),
     /// Ctrl-C or SIGTERM.
     #[error("stopped; the same command goes on from here")]
     Interrupted,
@@ -69,7 +77,8 @@ impl Failure {
             Self::Io { .. } | Self::Invalid { .. } => 65,
             Self::Folder(_) => 64,
             Self::Trainer { code, .. } => *code,
-            Self::Unsuccessful(_) => 1,
+            Self::Cluster(error) => error.code(),
+            Self::Unsuccessful(_) | Self::Different(_) => 1,
             Self::Interrupted => 130,
         }
     }

@@ -4,10 +4,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod cluster;
 mod describe;
 mod failure;
 mod file;
 mod preview;
+mod records;
+mod replay;
 mod run;
 mod table;
 mod validate;
@@ -17,8 +20,9 @@ mod validate;
 #[command(
     version,
     after_help = "Examples:\n  nasctl validate configs/quickstart.yaml\n  nasctl preview configs/constrained-adaptive-experiment.yaml\n  \
-    nasctl run configs/quickstart.yaml\n  nasctl describe runs/quickstart\n\nExit codes: 0 done, 1 the search ended without \
-    success, 64 usage, 65 the file or the data is wrong, 75 temporary (full disk), 78 configuration, 130 stopped (the same command goes on)."
+    nasctl run configs/quickstart.yaml\n  nasctl describe runs/quickstart\n  nasctl describe constrained-adaptive --namespace research\n  \
+    nasctl replay runs/quickstart\n\nExit codes: 0 done, 1 the search ended without \
+    success or a replay found a difference, 64 usage, 65 the file or the data is wrong, 69 the cluster does not answer, 75 temporary (full disk), 78 configuration, 130 stopped (the same command goes on)."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -33,8 +37,10 @@ enum Command {
     Validate(validate::Arguments),
     /// Say how many trials would reach which length, before anything is spent.
     Preview(preview::Arguments),
-    /// Show where the search of a folder stands.
+    /// Show where a search stands: of a run's folder, or on a cluster.
     Describe(describe::Arguments),
+    /// Recompute every decision of a search from what it had seen, and name what differs.
+    Replay(replay::Arguments),
     /// Start a program that is told to stop when its starter dies (what `run` starts trainers with).
     #[command(hide = true)]
     Supervise(run::supervise::Arguments),
@@ -46,6 +52,7 @@ fn main() -> ExitCode {
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Preview(arguments) => preview::run(&arguments),
         Command::Describe(arguments) => describe::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Supervise(arguments) => Err(run::supervise::run(&arguments)),
     };
     match done {

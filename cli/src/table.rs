@@ -2,8 +2,8 @@
 
 use std::{fmt::Write, time::Duration};
 
-use nas_api::genotype;
-use nas_search::{Domain, End, Index, Plan};
+use nas_api::{genotype, objects::EndStatus};
+use nas_search::{Domain, Index, Plan};
 
 /// The table of rungs.
 pub(crate) fn rungs(index: &Index, plan: &Plan, unit: &str) -> String {
@@ -41,9 +41,9 @@ pub(crate) fn minutes(duration: Duration) -> String {
 }
 
 /// The result of a search: its end, the best trial with its cells drawn, and what was saved.
-pub(crate) fn result(index: &Index, plan: &Plan, unit: &str, metric: &str, judged_by: &str, end: Option<End>) -> String {
+pub(crate) fn result(index: &Index, plan: &Plan, unit: &str, metric: &str, judged_by: &str, end: Option<&EndStatus>) -> String {
     let mut text = match end {
-        Some(end) => format!("The search ended: {end}.\n\n"),
+        Some(end) => format!("The search ended: {}.\n\n", end.message),
         None => "The search has not ended.\n\n".to_owned(),
     };
     text.push_str(&rungs(index, plan, unit));

@@ -116,8 +116,7 @@ fn grants(plan: &Plan, index: &Index, usage: &Usage, view: View) -> Vec<Decision
     if free == 0 || paused(plan, index, usage) {
         return Vec::new();
     }
-    let mut grants: Vec<_> =
-        (0..plan.rungs.top()).rev().flat_map(|rung| promotable(plan, index, rung, view)).take(free).collect();
+    let mut grants: Vec<_> = promotions(plan, index, view).take(free).collect();
     let mut drawn: Vec<Assignment> = Vec::new();
     while grants.len() < free && counted(index, drawn.len() as u64) < plan.max_trials {
         let number = index.created() + drawn.len() as u64;
@@ -129,8 +128,13 @@ fn grants(plan: &Plan, index: &Index, usage: &Usage, view: View) -> Vec<Decision
     grants
 }
 
+/// All promotions that may be made now, in the order in which they are: from the top rung downwards, in each the best first.
+pub(crate) fn promotions<'a>(plan: &'a Plan, index: &'a Index, view: View) -> impl Iterator<Item = Decision> + 'a {
+    (0..plan.rungs.top()).rev().flat_map(move |rung| promotable(plan, index, rung, view))
+}
+
 /// The trials of a rung that may be promoted now, best first.
-fn promotable(plan: &Plan, index: &Index, rung: usize, view: View) -> impl Iterator<Item = Decision> {
+fn promotable<'a>(plan: &Plan, index: &'a Index, rung: usize, view: View) -> impl Iterator<Item = Decision> + 'a {
     let entries = index.entries(rung);
     let quota = plan.rungs.quota(entries);
     index.waiting(rung).take_while(move |(rank, _)| *rank < quota).map(move |(rank, trial)| Decision::Promote {
@@ -150,7 +154,7 @@ fn promotable(plan: &Plan, index: &Index, rung: usize, view: View) -> impl Itera
 
 /// Trials that at least floor(maxTrials / eta) others beat in their rung: no later result can bring them among the top `1 / eta`,
 /// since a rung never holds more than maxTrials.
-fn retirements(plan: &Plan, index: &Index, granted: &BTreeSet<u64>, view: View) -> Vec<Decision> {
+pub(crate) fn retirements(plan: &Plan, index: &Index, granted: &BTreeSet<u64>, view: View) -> Vec<Decision> {
     let quota = plan.rungs.quota(usize::try_from(plan.max_trials).unwrap_or(usize::MAX));
     let retire = |rung| {
         index.waiting(rung).rev().take_while(move |(rank, _)| *rank >= quota).map(move |(rank, trial)| Decision::Retire {

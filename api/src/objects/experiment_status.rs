@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
+use nas_search::{End, View};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -125,4 +126,11 @@ pub struct EndStatus {
     pub succeeded: bool,
     /// What had been seen.
     pub view: ViewStatus,
+}
+
+impl EndStatus {
+    /// The record of a decision to end.
+    pub fn new(reason: End, view: View) -> Self {
+        Self { reason: reason.name().to_owned(), message: reason.to_string(), succeeded: reason.is_success(), view: view.into() }
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
-use nas_search::{Outcome, Recorded, Sample, Trial, View};
+use nas_search::{Outcome, Recorded, Sample, Trial, TrialHistory, View};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -323,6 +323,15 @@ impl From<View> for ViewStatus {
     }
 }
 
+impl ViewStatus {
+    /// The view as the search has it; a digest that is no hexadecimal number becomes one that matches nothing.
+    pub fn to_view(&self) -> View {
+        let count = |number: i64| u64::try_from(number).unwrap_or_default();
+        let digest = u64::from_str_radix(&self.digest, 16).unwrap_or(u64::MAX);
+        View { seq: count(self.decision_seq), count: count(self.count), digest }
+    }
+}
+
 impl RecordedRung {
     /// The record of an outcome.
     pub fn new(rung: usize, outcome: Outcome, seq: u64) -> Self {
@@ -392,6 +401,17 @@ impl NasTrial {
     pub fn counted_ends(&self) -> usize {
         let segments = self.status.iter().flat_map(|status| &status.segments);
         segments.filter(|segment| segment.rung == self.spec.target_rung && segment.outcome == RunSegment::CRASHED).count()
+    }
+
+    /// The trial with all that was decided about it, for a replay.
+    pub fn to_history(&self) -> TrialHistory {
+        let grant = |grant: &Grant| (usize::try_from(grant.rung).unwrap_or_default(), grant.view.to_view());
+        TrialHistory {
+            trial: self.to_record(),
+            seed: u64::try_from(self.spec.seed).unwrap_or_default(),
+            grants: self.spec.grants.iter().map(grant).collect(),
+            retired: self.spec.retired.first().map(ViewStatus::to_view),
+        }
     }
 
     /// The trial as the search sees it.

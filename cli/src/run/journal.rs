@@ -8,8 +8,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use nas_api::objects::{NasExperiment, NasTrial};
-use nas_search::End;
+use nas_api::objects::{EndStatus, NasExperiment, NasTrial};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -27,8 +26,8 @@ enum Entry {
     Began(u64),
     /// A trial, whole.
     Trial(Box<NasTrial>),
-    /// Why the search ended.
-    End(End),
+    /// The decision to end the search; written before anything is stopped.
+    End(EndStatus),
 }
 
 /// What a journal says.
@@ -37,7 +36,7 @@ pub(crate) struct State {
     pub(crate) experiment: Option<NasExperiment>,
     pub(crate) began: Option<u64>,
     pub(crate) trials: BTreeMap<i64, NasTrial>,
-    pub(crate) end: Option<End>,
+    pub(crate) end: Option<EndStatus>,
 }
 
 /// An open journal. No other process can have it open for writing.
@@ -141,8 +140,8 @@ impl Journal {
         self.write(Entry::Trial(Box::new(trial)))
     }
 
-    /// Records the end.
-    pub(crate) fn end(&mut self, end: End) -> Result<(), Failure> {
+    /// Records the decision to end.
+    pub(crate) fn end(&mut self, end: EndStatus) -> Result<(), Failure> {
         self.write(Entry::End(end))
     }
 

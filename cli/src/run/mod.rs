@@ -13,8 +13,10 @@ use std::{
 };
 
 use clap::Args;
-use nas_api::{SourceFile, objects::ValidationSpec};
-use nas_search::End;
+use nas_api::{
+    SourceFile,
+    objects::{EndStatus, ValidationSpec},
+};
 use signal_hook::{consts::TERM_SIGNALS, low_level};
 
 use self::{journal::Journal, process::Launcher, runner::Runner};
@@ -54,10 +56,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let journal = Journal::open(&folder, &source.experiment)?;
     let mut runner = Runner::new(source, journal, launcher, stops);
     let end = runner.search()?;
-    show(&runner, end, &folder)
+    show(&runner, &end, &folder)
 }
 
-fn show(runner: &Runner, end: End, folder: &Path) -> Result<(), Failure> {
+fn show(runner: &Runner, end: &EndStatus, folder: &Path) -> Result<(), Failure> {
     let text = table::result(
         runner.index(),
         runner.plan(),
@@ -72,7 +74,7 @@ fn show(runner: &Runner, end: End, folder: &Path) -> Result<(), Failure> {
         fs::write(&path, drawing).map_err(Failure::io(&path))?;
         println!("The cells are drawn in {}; `nasctl describe {}` shows this again.", path.display(), folder.display());
     }
-    if end.is_success() { Ok(()) } else { Err(Failure::Unsuccessful(end.to_string())) }
+    if end.succeeded { Ok(()) } else { Err(Failure::Unsuccessful(end.message.clone())) }
 }
 
 /// Which images the value of a trial speaks of.

@@ -17,9 +17,9 @@ use nas_api::{
     Conclusion, SourceFile, Surroundings, conclude,
     contract::{Exit, Segment},
     genotype,
-    objects::{NasTrial, NasTrialStatus, RunSegment},
+    objects::{EndStatus, NasTrial, NasTrialStatus, RunSegment},
 };
-use nas_search::{Decision, End, Index, Outcome, Plan, Usage, decide};
+use nas_search::{Decision, Index, Outcome, Plan, Usage, decide};
 
 use super::{
     journal::Journal,
@@ -92,18 +92,18 @@ impl Runner {
     }
 
     /// Runs the search to its end. On a failure, every trainer is stopped after a checkpoint first.
-    pub(crate) fn search(&mut self) -> Result<End, Failure> {
-        if let Some(end) = self.journal.state.end {
-            return Ok(end);
-        }
-        let ended = self.run_to_end();
+    pub(crate) fn search(&mut self) -> Result<EndStatus, Failure> {
+        let ended = match self.journal.state.end.clone() {
+            Some(end) => self.cancel_children().map(|()| end),
+            None => self.run_to_end(),
+        };
         if ended.is_err() {
             self.stop_children();
         }
         ended
     }
 
-    fn run_to_end(&mut self) -> Result<End, Failure> {
+    fn run_to_end(&mut self) -> Result<EndStatus, Failure> {
         if self.source.experiment.spec.suspend || self.source.plan.parallel_trials == 0 {
             return Err(Failure::Folder(
                 "spec.suspend is true or spec.parallelTrials is 0: nothing may start; change the file".to_owned(),
@@ -124,11 +124,12 @@ impl Runner {
                     self.say(&summary);
                     checked = true;
                 }
-                if let Decision::Finish { reason, .. } = decision {
+                if let Decision::Finish { reason, view } = decision {
+                    let end = EndStatus::new(reason, view);
+                    self.journal.end(end.clone())?;
                     self.cancel_children()?;
-                    self.journal.end(reason)?;
                     self.erase();
-                    return Ok(reason);
+                    return Ok(end);
                 }
                 self.record(&decision)?;
             }

@@ -262,12 +262,7 @@ impl Pass<'_> {
                 }
                 Decision::Finish { view, reason } => {
                     let mut status = self.experiment.status.clone().unwrap_or_default();
-                    status.end = Some(EndStatus {
-                        reason: reason.name().to_owned(),
-                        message: reason.to_string(),
-                        succeeded: reason.is_success(),
-                        view: (*view).into(),
-                    });
+                    status.end = Some(EndStatus::new(*reason, *view));
                     self.experiment = self.writer.write_status(&self.experiment, &status).await?;
                     tracing::info!(%reason, "the search ends");
                     self.context.events.publish(&self.experiment.object_ref(&()), &Happened::Ended { reason: *reason }).await;

@@ -1,0 +1,123 @@
+//! Reads the objects of a search on a cluster.
+
+use std::time::Duration;
+
+use kube::{
+    Api, Client, Config,
+    api::ListParams,
+    config::{KubeConfigOptions, KubeconfigError},
+};
+use nas_api::objects::{NasExperiment, NasTrial};
+use thiserror::Error;
+use tokio::runtime;
+
+/// Trials in one answer.
+const PAGE: u32 = 500;
+
+/// Why a cluster's objects could not be read.
+#[derive(Debug, Error)]
+pub(crate) enum ClusterError {
+    /// There is no kubeconfig that can be used.
+    #[error("{name} is no folder of a run here, and no cluster can be asked for it: {source}; set KUBECONFIG or --context")]
+    Kubeconfig {
+        /// What was looked for.
+        name: String,
+        /// What is wrong with the kubeconfig.
+        source: Box<KubeconfigError>,
+    },
+    /// There is no such experiment.
+    #[error(
+        "there is no NasExperiment {name} in namespace {namespace}, and no folder {name} here: `kubectl get nasexp -A` lists what there is"
+    )]
+    Missing {
+        /// The name.
+        name: String,
+        /// Where it was looked for.
+        namespace: String,
+    },
+    /// The cluster does not know the kind.
+    #[error("this cluster has no NasExperiments: install the operator first (helm install nas-operator charts/nas-operator)")]
+    NotInstalled,
+    /// The API server refuses, or does not answer.
+    #[error("cannot read the {what}: {source}")]
+    Request {
+        /// What was read.
+        what: &'static str,
+        /// What the client says.
+        source: Box<kube::Error>,
+    },
+    /// This process cannot start what it needs to talk.
+    #[error("cannot start: {0}")]
+    Runtime(#[from] std::io::Error),
+}
+
+impl ClusterError {
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Kubeconfig { .. } | Self::Missing { .. } => 64,
+            Self::NotInstalled | Self::Request { .. } | Self::Runtime(_) => 69,
+        }
+    }
+
+    fn of(what: &'static str) -> impl FnOnce(kube::Error) -> Self {
+        move |source| Self::Request { what, source: Box::new(source) }
+    }
+}
+
+/// An experiment and its trials, in any order.
+pub(crate) fn read(
+    name: &str,
+    namespace: Option<&str>,
+    context: Option<&str>,
+) -> Result<(NasExperiment, Vec<NasTrial>), ClusterError> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let client = connect(name, context).await?;
+        let namespace = namespace.unwrap_or(client.default_namespace()).to_owned();
+        let experiment = experiment(&client, name, &namespace).await?;
+        let trials = trials(&client, &experiment, name, &namespace).await?;
+        Ok((experiment, trials))
+    })
+}
+
+async fn connect(name: &str, context: Option<&str>) -> Result<Client, ClusterError> {
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    let config = Config::from_kubeconfig(&options).await;
+    let mut config = config.map_err(|source| ClusterError::Kubeconfig { name: name.to_owned(), source: Box::new(source) })?;
+    config.connect_timeout = Some(Duration::from_secs(10));
+    config.read_timeout = Some(Duration::from_secs(30));
+    Client::try_from(config).map_err(ClusterError::of("kubeconfig"))
+}
+
+async fn experiment(client: &Client, name: &str, namespace: &str) -> Result<NasExperiment, ClusterError> {
+    let experiments: Api<NasExperiment> = Api::namespaced(client.clone(), namespace);
+    match experiments.get(name).await {
+        Ok(experiment) => Ok(experiment),
+        // An object that is not there is named; a kind that is not there has no name.
+        Err(kube::Error::Api(status)) if status.code == 404 => Err(match status.details {
+            Some(details) if details.name == name => {
+                ClusterError::Missing { name: name.to_owned(), namespace: namespace.to_owned() }
+            }
+            _ => ClusterError::NotInstalled,
+        }),
+        Err(error) => Err(ClusterError::of("NasExperiment")(error)),
+    }
+}
+
+/// The trials of this very experiment: not those of a namesake that was deleted before.
+async fn trials(client: &Client, experiment: &NasExperiment, name: &str, namespace: &str) -> Result<Vec<NasTrial>, ClusterError> {
+    let api: Api<NasTrial> = Api::namespaced(client.clone(), namespace);
+    let mut parameters = ListParams::default().fields(&format!("spec.experiment={name}")).limit(PAGE);
+    let mut trials = Vec::new();
+    loop {
+        let page = api.list(&parameters).await.map_err(ClusterError::of("NasTrials"))?;
+        trials.extend(page.items);
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => parameters = parameters.continue_token(&token),
+            None => break,
+        }
+    }
+    let uid = experiment.metadata.uid.as_ref();
+    trials.retain(|trial| trial.metadata.owner_references.iter().flatten().any(|owner| Some(&owner.uid) == uid));
+    Ok(trials)
+}

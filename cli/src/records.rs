@@ -1,0 +1,93 @@
+//! The records of a search, from wherever it runs.
+
+use std::path::Path;
+
+use clap::Args;
+use nas_api::{
+    SourceFile,
+    objects::{EndStatus, NasTrial},
+};
+use nas_search::Index;
+
+use crate::{
+    cluster,
+    failure::Failure,
+    run::{JOURNAL_FILE, State},
+};
+
+/// Which search.
+#[derive(Args)]
+pub(crate) struct Target {
+    /// Folder of a run, or name of an experiment on the cluster (nasexp/NAME where a folder has that name, too).
+    search: String,
+    /// Namespace of the experiment [default: that of the kubeconfig].
+    #[arg(short, long)]
+    namespace: Option<String>,
+    /// Context of the kubeconfig [default: the present one].
+    #[arg(long)]
+    context: Option<String>,
+}
+
+/// What is recorded about a search.
+pub(crate) struct Records {
+    pub(crate) source: SourceFile,
+    /// By number.
+    pub(crate) trials: Vec<NasTrial>,
+    pub(crate) end: Option<EndStatus>,
+    /// Trials that were ever created, also where the last of them were deleted since.
+    pub(crate) created: u64,
+}
+
+impl Records {
+    /// Reads the journal of a run's folder, or the objects of a cluster.
+    pub(crate) fn read(target: &Target) -> Result<Self, Failure> {
+        let folder = Path::new(&target.search);
+        if let Some(name) = ["nasexp/", "nasexperiment/"].iter().find_map(|kind| target.search.strip_prefix(kind)) {
+            return Self::of_cluster(name, target);
+        }
+        let asks_for_cluster = target.namespace.is_some() || target.context.is_some();
+        if folder.is_dir() && !asks_for_cluster || target.search.contains('/') {
+            return Self::of_folder(folder);
+        }
+        Self::of_cluster(&target.search, target)
+    }
+
+    fn of_folder(folder: &Path) -> Result<Self, Failure> {
+        let path = folder.join(JOURNAL_FILE);
+        let (state, _) = State::read(&path)?;
+        let Some(experiment) = state.experiment else {
+            let said = format!("{} holds no search: name a folder that `nasctl run` made, or an experiment", folder.display());
+            return Err(Failure::Folder(said));
+        };
+        let plan = experiment.validate().map_err(|problems| Failure::Invalid { path, problems })?;
+        Ok(Self {
+            source: SourceFile { experiment, plan },
+            trials: state.trials.into_values().collect(),
+            end: state.end,
+            created: 0,
+        })
+    }
+
+    fn of_cluster(name: &str, target: &Target) -> Result<Self, Failure> {
+        let (experiment, mut trials) = cluster::read(name, target.namespace.as_deref(), target.context.as_deref())?;
+        let plan =
+            experiment.validate().map_err(|problems| Failure::Invalid { path: format!("nasexp/{name}").into(), problems })?;
+        trials.sort_by_key(|trial| trial.spec.number);
+        let status = experiment.status.as_ref();
+        let created = status.and_then(|status| status.trials).map_or(0, |counts| counts.created);
+        Ok(Self {
+            trials,
+            end: status.and_then(|status| status.end.clone()),
+            created: u64::try_from(created).unwrap_or_default(),
+            source: SourceFile { experiment, plan },
+        })
+    }
+
+    /// The trials, indexed.
+    pub(crate) fn index(&self) -> Index {
+        let mut index = Index::new(self.source.plan.direction, &self.source.plan.rungs);
+        self.trials.iter().for_each(|trial| index.apply(trial.to_record()));
+        index.raise_created(self.created);
+        index
+    }
+}
