@@ -35,6 +35,9 @@ pub struct Config {
     /// Seconds after which a pod that should be gone is given up: its trial starts again, and what it still writes is void.
     #[arg(long, env = "NAS_STUCK_SECONDS", default_value_t = 300)]
     pub stuck_seconds: u32,
+    /// Seconds after which a trial whose Job's name somebody else's Job has takes another name: that of its next attempt.
+    #[arg(long, env = "NAS_NAME_TAKEN_SECONDS", default_value_t = 600)]
+    pub name_taken_seconds: u32,
     /// Log lines: text or json.
     #[arg(long, env = "NAS_LOG_FORMAT", default_value = "text", value_parser = ["text", "json"])]
     pub log_format: String,
@@ -43,6 +46,10 @@ pub struct Config {
 impl Config {
     pub(crate) fn stuck_after(&self) -> Duration {
         Duration::from_secs(self.stuck_seconds.into())
+    }
+
+    pub(crate) fn name_taken_after(&self) -> Duration {
+        Duration::from_secs(self.name_taken_seconds.into())
     }
 
     pub(crate) fn lease_duration(&self) -> Duration {

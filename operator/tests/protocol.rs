@@ -12,10 +12,10 @@
 
 mod rig;
 
-use k8s_openapi::api::{batch::v1::Job, coordination::v1::Lease, core::v1::ResourceQuota};
+use k8s_openapi::api::{batch::v1::Job, coordination::v1::Lease};
 use kube::{
     ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams},
 };
 use nas_api::{
     objects::{NasExperiment, NasTrial},
@@ -61,7 +61,7 @@ async fn with_one_slot_a_search_decides_as_the_simulation_does() {
         format!("nas_experiment_best_value{{experiment=\"small\",metric=\"accuracy\",namespace=\"{}\"}}", rig.namespace.name);
     assert_eq!(operator.metric(&series), Some(best.value));
     assert_eq!(status.budget.unwrap().gpu_hours, 0.12, "7 segments of a minute");
-    operator.stop().await;
+    rig.close(operator).await;
 }
 
 /// The outcomes of a trial's segments, in order.
@@ -99,7 +99,7 @@ async fn an_operator_that_is_killed_and_started_again_adopts_what_runs() {
     assert_eq!(stays(|| async { uids(rig.jobs().await) }).await, before);
     rig.report(&next, surrogate).await;
     assert_eq!(rig.next_pod().await.segment.target_rung, 1);
-    operator.stop().await;
+    rig.close(operator).await;
 }
 
 #[tokio::test]
@@ -116,7 +116,35 @@ async fn a_second_replica_waits_and_takes_over_when_the_first_stops() {
     eventually("the second leads", || async { if second.metric(leads) == Some(1.0) { Ok(()) } else { Err(()) } }).await;
     rig.report(&started, surrogate).await;
     assert_eq!(rig.next_pod().await.segment.trial_name, "small-1");
-    second.stop().await;
+    rig.close(second).await;
+}
+
+#[tokio::test]
+async fn two_leaders_at_once_do_each_thing_once() {
+    let rig = Rig::new("two-leaders").await;
+    rig.allow_any_lease().await;
+    let leaders = ["one", "two"].map(|lease| {
+        let identity = lease.to_owned();
+        rig.operator_with(Config { lease_name: lease.to_owned(), identity, ..rig.config() })
+    });
+    rig.create(EXPERIMENT).await;
+    let plan = read_experiment(EXPERIMENT).unwrap().plan;
+    let simulated = simulate(&plan, |trial, rung| Outcome::Value(surrogate(trial.number, rung)));
+    let segments = simulated.index.trials().map(|trial| trial.target_rung + 1).sum::<usize>();
+    for _ in 0..segments {
+        let started = rig.next_pod().await;
+        assert_eq!(started.segment.attempt, 0);
+        rig.report(&started, surrogate).await;
+    }
+    assert_eq!(rig.condition("Finished", "True").await, "Completed");
+    for trial in rig.trials().await {
+        assert_eq!(trial.to_record(), *simulated.index.trial(trial.number()).unwrap());
+        assert_eq!(trial.status.unwrap().segments.len(), trial.spec.grants.len());
+    }
+    let [one, two] = leaders;
+    assert!(one.lost_races() + two.lost_races() > 0.0, "they never met: the test shows nothing");
+    one.stop().await;
+    rig.close(two).await;
 }
 
 #[tokio::test]
@@ -136,7 +164,7 @@ async fn a_pod_that_ends_without_a_report_is_tried_again_five_times_and_fails() 
     assert_eq!(rig.condition("Finished", "True").await, "TooManyFailed");
     assert_eq!(rig.condition("Succeeded", "False").await, "TooManyFailed");
     assert_eq!(segments(&rig, 0).await, ["Crashed", "Crashed", "Crashed", "Crashed", "Failed"]);
-    operator.stop().await;
+    rig.close(operator).await;
 }
 
 #[tokio::test]
@@ -179,7 +207,7 @@ async fn three_trials_that_are_refused_stall_the_search_until_a_person_has_looke
         if conditions.iter().any(|condition| condition.type_ == "Stalled") { Err(conditions) } else { Ok(()) }
     })
     .await;
-    operator.stop().await;
+    rig.close(operator).await;
 }
 
 #[tokio::test]
@@ -201,7 +229,7 @@ async fn suspend_stops_what_runs_and_lets_it_go_on_as_an_uncounted_attempt() {
     rig.report(&again, surrogate).await;
     rig.next_pod().await;
     assert_eq!(rig.trials().await[0].counted_ends(), 0);
-    operator.stop().await;
+    rig.close(operator).await;
 }
 
 #[tokio::test]
@@ -222,7 +250,7 @@ async fn a_report_that_comes_while_the_pod_is_stopped_is_recorded() {
         trials[0].to_record().value_at(0).ok_or(trials)
     })
     .await;
-    operator.stop().await;
+    rig.close(operator).await;
 }
 
 #[tokio::test]
@@ -246,7 +274,7 @@ async fn a_report_that_goes_back_is_recorded_and_does_not_hold_up_the_search() {
     let trial = &rig.trials().await[1];
     assert_eq!(trial.to_record().value_at(1), Some(surrogate(1, 1)));
     assert_eq!(trial.status.as_ref().unwrap().reported.as_ref().unwrap().seq, 9);
-    operator.stop().await;
+    rig.close(operator).await;
 }
 
 #[tokio::test]
@@ -269,7 +297,7 @@ async fn scaling_down_pauses_the_newest_and_scaling_up_goes_on() {
     let again = rig.next_pod().await;
     assert_eq!((again.segment.trial_name.as_str(), again.segment.attempt), ("small-1", 1));
     rig.report(&first, surrogate).await;
-    operator.stop().await;
+    rig.close(operator).await;
 }
 
 #[tokio::test]
@@ -317,7 +345,7 @@ async fn what_a_person_deletes_is_made_up_for_or_counted() {
         if text.contains("experiment=\"small\"") { Err(text) } else { Ok(()) }
     })
     .await;
-    operator.stop().await;
+    rig.close(operator).await;
 }
 
 #[tokio::test]
@@ -337,7 +365,7 @@ async fn a_pod_of_a_lost_node_is_given_up_and_what_it_says_later_is_void() {
     rig.report(&again, surrogate).await;
     rig.next_pod().await;
     assert_eq!(rig.trials().await[0].to_record().value_at(0), Some(surrogate(0, 0)));
-    operator.stop().await;
+    rig.close(operator).await;
 }
 
 #[tokio::test]
@@ -353,29 +381,7 @@ async fn a_disrupted_pod_is_replaced_within_its_attempt_for_free() {
     rig.report(&again, surrogate).await;
     rig.next_pod().await;
     assert_eq!(segments(&rig, 0).await, ["Value"]);
-    operator.stop().await;
-}
-
-#[tokio::test]
-async fn a_job_of_somebody_else_is_left_alone_and_named() {
-    let rig = Rig::new("foreign").await;
-    let job = json!({
-        "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "small-0-r0-a0"},
-        "spec": {"suspend": true, "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "x"}]}}},
-    });
-    let job: Job = serde_json::from_value(job).unwrap();
-    let job = rig.namespace.api::<Job>().create(&PostParams::default(), &job).await.unwrap();
-    let operator = rig.operator();
-    rig.create(EXPERIMENT).await;
-    eventually("the reason", || async {
-        let message = rig.message("Progressing").await;
-        if message.contains("small-0-r0-a0") && message.contains("delete it") { Ok(()) } else { Err(message) }
-    })
-    .await;
-    assert_eq!(rig.jobs().await[0].uid(), job.uid());
-    rig.namespace.api::<Job>().delete("small-0-r0-a0", &DeleteParams::background()).await.unwrap();
-    assert_eq!(rig.next_pod().await.segment.trial_name, "small-0");
-    operator.stop().await;
+    rig.close(operator).await;
 }
 
 #[tokio::test]
@@ -410,7 +416,7 @@ async fn outcomes_are_told_apart() {
         }
     })
     .await;
-    operator.stop().await;
+    rig.close(operator).await;
 }
 
 #[tokio::test]
@@ -434,7 +440,7 @@ async fn an_end_by_wall_clock_stops_what_runs_and_keeps_what_it_still_reports() 
     // Later edits change nothing.
     rig.edit(json!({"budget": {"wallClock": "48h"}})).await;
     assert_eq!(stays(|| async { rig.trials().await.len() }).await, 2);
-    operator.stop().await;
+    rig.close(operator).await;
 }
 
 #[tokio::test]
@@ -455,45 +461,5 @@ async fn a_target_that_is_reached_ends_the_search() {
     let status = rig.experiment().await.status;
     let operator = rig.operator_with(Config { trainer_service_account: "gone".to_owned(), ..rig.config() });
     assert_eq!(stays(|| async { rig.experiment().await.status }).await, status);
-    operator.stop().await;
-}
-
-#[tokio::test]
-async fn what_is_missing_in_the_cluster_is_named_and_waited_for() {
-    let rig = Rig::new("missing").await;
-    let operator = rig.operator();
-    rig.create(&EXPERIMENT.replace("{claim: checkpoints}", "{claim: elsewhere}")).await;
-    assert_eq!(rig.condition("Accepted", "False").await, "ClaimMissing");
-    assert!(rig.message("Accepted").await.contains("PersistentVolumeClaim elsewhere"));
-    rig.claim("elsewhere").await;
-    rig.condition("Accepted", "True").await;
-    rig.next_pod().await;
-    operator.stop().await;
-
-    let rig = Rig::new("no-claim").await;
-    let operator = rig.operator();
-    rig.create(&EXPERIMENT.replace("    checkpoints: {claim: checkpoints}\n", "")).await;
-    assert_eq!(rig.condition("Accepted", "False").await, "CheckpointsNeeded");
-    operator.stop().await;
-}
-
-#[tokio::test]
-async fn a_quota_that_lets_no_pod_start_is_a_reason_of_progressing() {
-    let rig = Rig::new("quota").await;
-    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "gpus"}, "spec": {"hard": {"requests.nvidia.com/gpu": "0"}}});
-    let quota: ResourceQuota = serde_json::from_value(quota).unwrap();
-    rig.namespace.api().create(&PostParams::default(), &quota).await.unwrap();
-    eventually("the quota counts", || async {
-        let quota = rig.namespace.api::<ResourceQuota>().get("gpus").await.unwrap();
-        quota.status.filter(|status| status.hard.is_some()).map(drop).ok_or(())
-    })
-    .await;
-    let operator = rig.operator();
-    rig.create(EXPERIMENT).await;
-    eventually("the reason", || async {
-        let conditions = rig.experiment().await.status.unwrap_or_default().conditions;
-        if conditions.iter().any(|condition| condition.reason == "QuotaExceeded") { Ok(()) } else { Err(conditions) }
-    })
-    .await;
-    operator.stop().await;
+    rig.close(operator).await;
 }

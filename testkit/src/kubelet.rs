@@ -48,6 +48,18 @@ impl Kubelet {
         self.status(pod, phase, container, &state).await
     }
 
+    /// The scheduler finds no node for the pod.
+    pub async fn fits_nowhere(&self, pod: &Pod, message: &str) -> Result<(), kube::Error> {
+        let condition = json!({"status": {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+            "message": message, "lastTransitionTime": "2026-01-01T00:00:00Z"}]}});
+        self.pods.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Strategic(condition)).await.map(drop)
+    }
+
+    /// The pod's container cannot start yet.
+    pub async fn waits(&self, pod: &Pod, container: &str, reason: &str, message: &str) -> Result<(), kube::Error> {
+        self.status(pod, "Pending", container, &json!({"waiting": {"reason": reason, "message": message}})).await
+    }
+
     /// The node is about to take the pod away: what a drain, a spot reclaim or a preemption leaves on it.
     pub async fn disrupt(&self, pod: &Pod) -> Result<(), kube::Error> {
         let condition = json!({"status": {"conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI",

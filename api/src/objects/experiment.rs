@@ -342,7 +342,7 @@ pub struct BudgetSpec {
 }
 
 /// How one trial is trained.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct TrialTemplate {
     /// Container image of the trainer. Default: the trainer image of the operator's installation. `nasctl run` uses its own trainer.
@@ -359,6 +359,8 @@ pub struct TrialTemplate {
     pub cpu: Option<i64>,
     /// Memory that each trial gets, such as `8Gi`: one that needs more is killed and counts as OutOfMemory. Default: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))")
+        .message("must be an amount of memory, such as 8Gi"))]
     #[schemars(length(min = 1, max = 32))]
     pub memory: Option<String>,
     /// What is trained on.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::ScalarValue;
 use crate::{
     Conclusion,
-    contract::{Report, Reported, RungResult},
+    contract::{CurvePoint, Report, Reported, RungResult},
     to_object,
 };
 
@@ -162,6 +162,20 @@ pub struct ReportedStatus {
     /// One entry for each rung reached, from rung 0.
     #[schemars(length(max = 16))]
     pub results: Vec<ReportedResult>,
+    /// The learning curve, thinned: the objective's metric by step, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub curve: Vec<ReportedPoint>,
+}
+
+/// One point of a learning curve.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq)]
+pub struct ReportedPoint {
+    /// Steps trained; a fraction where an evaluation falls inside a step.
+    #[schemars(range(min = 0))]
+    pub step: f64,
+    /// The objective's metric there.
+    pub value: f64,
 }
 
 /// A trainer's result at one rung.
@@ -283,6 +297,8 @@ impl NasTrialStatus {
 impl ReportedStatus {
     /// `metrics` of a result holds this many.
     const METRICS: usize = 32;
+    /// `curve` holds this many.
+    const POINTS: usize = 32;
 
     /// Whether this may stand in place of `earlier`: reports never go back.
     pub fn follows(&self, earlier: Option<&Self>) -> bool {
@@ -303,11 +319,14 @@ impl From<Report> for ReportedStatus {
             // The schema takes no more; what a trainer of somebody else adds must not hold up its result.
             metrics: result.metrics.into_iter().filter(|(_, value)| value.is_finite()).take(Self::METRICS).collect(),
         };
+        let is_finite = |point: &CurvePoint| point.step.is_finite() && point.step >= 0.0 && point.value.is_finite();
+        let curve = report.curve.into_iter().filter(is_finite).map(|CurvePoint { step, value }| ReportedPoint { step, value });
         Self {
             attempt: i64::from(report.attempt),
             seq: whole(report.seq),
             step: whole(report.step),
             results: report.results.into_iter().map(result).collect(),
+            curve: curve.take(Self::POINTS).collect(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From an experiment that somebody wrote to a plan that can be carried out: every problem, with its field.
 
 mod document;
+mod quantity;
 mod space;
 
 use std::time::Duration;
@@ -54,6 +55,9 @@ impl NasExperiment {
         let budget = self.budget(&mut problems);
         if spec.target.is_some_and(|target| !target.is_finite()) {
             problems.push(Problem::new("spec.target", "must be finite"));
+        }
+        if let Some(memory) = spec.trial.memory.as_deref().filter(|memory| !quantity::is_positive(memory)) {
+            problems.push(Problem::new("spec.trial.memory", format!("must be an amount of memory, such as 8Gi, not {memory:?}")));
         }
         let (Some(space), Some(rungs), true) = (space, rungs, problems.is_empty()) else { return Err(problems) };
         let plan = Plan {

@@ -124,6 +124,7 @@ pub(crate) const BAD: &[(&str, &str, &str, &str, &[&str])] = &[
         "spec.space.parameters",
         &["auxiliary"],
     ),
+    ("no amount", "  trial:\n", "  trial:\n    memory: 8gb\n", "spec.trial.memory", &["8Gi", "\"8gb\""]),
     ("negative time", "checkpointEvery: 60s", "checkpointEvery: 60", "spec.trial.checkpointEvery", &["text"]),
     ("YAML 1.1", "constant: false} # the", "constant: no} # the", "spec.space.parameters[2].constant", &["\"no\"", "or false"]),
 ];

@@ -27,7 +27,7 @@ use crate::{
     events::Happened,
     metrics::ExperimentStanding,
     store::Group,
-    trial::{Account, JobStep, Orders, TrialView, Waiting, account, build_job, held_seconds, plan as plan_jobs},
+    trial::{Account, Clock, JobStep, Orders, TrialView, Waiting, account, build_job, held_seconds, plan as plan_jobs},
 };
 
 /// An experiment that is not accepted is looked at again after this long: claims and permissions may have come.
@@ -52,10 +52,16 @@ struct Pass<'a> {
     group: &'a Group,
     experiment: Arc<NasExperiment>,
     plan: Arc<Plan>,
-    now: Timestamp,
+    clock: Clock,
     next: Duration,
     /// Versions of trials that this pass wrote: what they were granted is known from the server.
     written: HashSet<String>,
+}
+
+/// A trial whose Job cannot be created, since another that no watch shows has its name.
+struct Blocked {
+    trial: Arc<NasTrial>,
+    job: String,
 }
 
 /// Does what can be done now for an experiment.
@@ -85,7 +91,8 @@ pub(crate) async fn reconcile(context: &Context, group: &Group) -> Result<Next, 
             return Ok(Next(RECHECK));
         }
     };
-    let mut pass = Pass { context, writer, group, experiment, plan, now, next: SAFETY, written: HashSet::new() };
+    let clock = Clock { now, stuck_after: context.config.stuck_after(), name_taken_after: context.config.name_taken_after() };
+    let mut pass = Pass { context, writer, group, experiment, plan, clock, next: SAFETY, written: HashSet::new() };
     pass.run(&mut search).await?;
     Ok(Next(pass.next))
 }
@@ -160,7 +167,6 @@ impl Pass<'_> {
 
     /// Writes on each trial what has become of its segment.
     async fn account(&mut self, search: &mut Search) -> Result<(), Error> {
-        let stuck_after = self.context.config.stuck_after();
         let views = self.views(search);
         let orders = self.orders(search, &views);
         for (mut view, mut orders) in views.into_iter().zip(orders) {
@@ -169,11 +175,11 @@ impl Pass<'_> {
                 orders = Orders::Hold;
             }
             let count = self.accelerators().max(1);
-            let mut wanted = account(&view, orders, count, self.now, stuck_after);
+            let mut wanted = account(&view, orders, count, &self.clock);
             if wanted == Some(Account::Look) {
                 view.pods = self.writer.read_pods(&view.trial.name_any()).await?;
                 view.pods_are_live = true;
-                wanted = account(&view, orders, count, self.now, stuck_after);
+                wanted = account(&view, orders, count, &self.clock);
             }
             let Some(wanted) = wanted else { continue };
             self.write_account(search, &view.trial, wanted).await?;
@@ -275,14 +281,12 @@ impl Pass<'_> {
     }
 
     fn usage(&mut self, views: &[TrialView]) -> Usage {
-        let stuck_after = self.context.config.stuck_after();
-        let began = self.experiment.metadata.creation_timestamp.as_ref().map_or(self.now, |time| time.0);
-        let since = Duration::try_from(self.now.duration_since(began)).unwrap_or_default();
+        let began = self.experiment.metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);
+        let since = Duration::try_from(self.clock.now.duration_since(began)).unwrap_or_default();
         if let Some(limit) = self.plan.budget.wall_clock {
             self.next = self.next.min(limit.saturating_sub(since).max(Duration::from_millis(100)));
         }
-        let lingering =
-            |view: &&TrialView| view.trial.to_record().running().is_none() && view.has_live_pods(self.now, stuck_after);
+        let lingering = |view: &&TrialView| view.trial.to_record().running().is_none() && view.has_live_pods(&self.clock);
         Usage {
             wall_clock: since,
             accelerator: Duration::try_from_secs_f64(self.accelerator_seconds(views)).unwrap_or(Duration::MAX),
@@ -306,7 +310,7 @@ impl Pass<'_> {
             .sum();
         let open = |view: &&TrialView| view.trial.to_record().running().is_some() && !view.is_noted();
         let running: f64 =
-            views.iter().filter(open).flat_map(TrialView::segment_pods).map(|pod| held_seconds(pod, self.now)).sum();
+            views.iter().filter(open).flat_map(TrialView::segment_pods).map(|pod| held_seconds(pod, self.clock.now)).sum();
         #[expect(clippy::cast_precision_loss, reason = "at most 64 accelerators")]
         let count = self.accelerators() as f64;
         ended + running * count
@@ -314,7 +318,6 @@ impl Pass<'_> {
 
     /// Creates and deletes Jobs; returns what trials wait for.
     async fn jobs(&mut self, search: &mut Search) -> Result<Vec<Waiting>, Error> {
-        let stuck_after = self.context.config.stuck_after();
         let views = self.views(search);
         let orders = self.orders(search, &views);
         let jobs: HashSet<String> = views.iter().filter_map(|view| Some(view.job()?.name_any())).collect();
@@ -322,18 +325,23 @@ impl Pass<'_> {
         let mut waiting = Vec::new();
         let mut work = Vec::new();
         for (view, orders) in views.into_iter().zip(orders) {
-            if let Some(at) = view.gives_up_at(stuck_after) {
-                let left = Duration::try_from(at.duration_since(self.now)).unwrap_or_default();
+            if let Some(at) = view.gives_up_at(&self.clock) {
+                let left = Duration::try_from(at.duration_since(self.clock.now)).unwrap_or_default();
                 self.next = self.next.min(left.max(Duration::from_millis(100)));
             }
-            let mut steps = plan_jobs(&view, orders, self.now, stuck_after);
+            let mut steps = plan_jobs(&view, orders, &self.clock);
+            let mut name_taken = false;
             steps.retain(|step| match step {
                 JobStep::Wait(reason) => {
+                    name_taken |= reason.is_for_name();
                     waiting.push(reason.clone());
                     false
                 }
                 _ => true,
             });
+            if name_taken {
+                self.name_is_taken(search, &view.trial);
+            }
             if steps.is_empty() {
                 waiting.extend(self.podless(search, &view).await?);
             } else {
@@ -341,17 +349,27 @@ impl Pass<'_> {
             }
         }
         let pass = &*self;
-        let blocked: Vec<Option<Waiting>> =
+        let blocked: Vec<Option<Blocked>> =
             stream::iter(work).map(|(view, steps)| pass.carry_out(view, steps)).buffer_unordered(AT_ONCE).try_collect().await?;
-        if blocked.iter().any(Option::is_some) {
+        for Blocked { trial, job } in blocked.into_iter().flatten() {
+            self.name_is_taken(search, &trial);
             self.next = self.next.min(RECHECK);
+            waiting.push(Waiting::name_taken(&job));
         }
-        waiting.extend(blocked.into_iter().flatten());
         Ok(waiting)
     }
 
+    /// Remembers since when, so that the trial takes another name in the end.
+    fn name_is_taken(&self, search: &mut Search, trial: &NasTrial) {
+        let attempt = trial.spec.attempt;
+        let known = search.names_taken.entry(trial.number()).or_insert((attempt, self.clock.now));
+        if known.0 != attempt {
+            *known = (attempt, self.clock.now);
+        }
+    }
+
     /// Takes the steps for one trial; returns what is in the way of its Job.
-    async fn carry_out(&self, view: TrialView, steps: Vec<JobStep>) -> Result<Option<Waiting>, Error> {
+    async fn carry_out(&self, view: TrialView, steps: Vec<JobStep>) -> Result<Option<Blocked>, Error> {
         let mut trial = Arc::clone(&view.trial);
         let mut fresh = trial.resource_version().is_some_and(|version| self.written.contains(&version));
         for step in steps {
@@ -371,7 +389,7 @@ impl Pass<'_> {
                     }
                     let job = build_job(&self.experiment, &trial, &self.plan.rungs, &self.context.settings());
                     if !self.writer.create_job(&job).await? {
-                        return Ok(Some(Waiting::name_taken(&job.name_any())));
+                        return Ok(Some(Blocked { job: job.name_any(), trial }));
                     }
                     tracing::info!(job = job.name_any(), "Job created");
                 }
@@ -384,8 +402,8 @@ impl Pass<'_> {
     /// Why a Job that is at work has no pod: an event says so.
     async fn podless(&mut self, search: &mut Search, view: &TrialView) -> Result<Option<Waiting>, Error> {
         let Some(job) = view.job().filter(|_| view.segment_pods().next().is_none()) else { return Ok(None) };
-        let age = |since: Timestamp| Duration::try_from(self.now.duration_since(since)).unwrap_or_default();
-        let created = job.metadata.creation_timestamp.as_ref().map_or(self.now, |time| time.0);
+        let age = |since: Timestamp| Duration::try_from(self.clock.now.duration_since(since)).unwrap_or_default();
+        let created = job.metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);
         if age(created) < PODLESS {
             self.next = self.next.min(PODLESS);
             return Ok(None);
@@ -402,18 +420,17 @@ impl Pass<'_> {
             Waiting { reason, message: format!("Job {name}: {message}") }
         });
         self.next = self.next.min(PODLESS);
-        search.creation_failures.insert(name, (self.now, waiting.clone()));
+        search.creation_failures.insert(name, (self.clock.now, waiting.clone()));
         Ok(waiting)
     }
 
     /// Writes the experiment's status, where it has changed.
     async fn report(&mut self, search: &mut Search, waiting: Vec<Waiting>) -> Result<(), Error> {
         let views = self.views(search);
-        let stuck_after = self.context.config.stuck_after();
         let accelerator_seconds = self.accelerator_seconds(&views);
-        let is_quiet = views.iter().all(|view| {
-            view.trial.to_record().running().is_none() && !view.has_live_pods(self.now, stuck_after) && view.jobs.is_empty()
-        });
+        let is_quiet = views
+            .iter()
+            .all(|view| view.trial.to_record().running().is_none() && !view.has_live_pods(&self.clock) && view.jobs.is_empty());
         let inputs = Inputs {
             plan: &self.plan,
             index: search.index(&self.plan),
@@ -421,7 +438,7 @@ impl Pass<'_> {
             accelerators: self.accelerators(),
             waiting,
             is_quiet,
-            now: self.now,
+            now: self.clock.now,
         };
         let wanted = status(&self.experiment, &inputs);
         self.context.metrics.stands(

@@ -37,6 +37,8 @@ pub(crate) struct Search {
     versions: HashMap<u64, String>,
     /// The segment (rung, attempt) whose Job was seen last, by trial.
     jobs_seen: HashMap<u64, (i64, i64)>,
+    /// Since when somebody else's Job has the name that a trial's attempt needs.
+    pub(crate) names_taken: HashMap<u64, (i64, Timestamp)>,
     /// Why a Job has no pods, as an event said, and when that was read.
     pub(crate) creation_failures: HashMap<String, (Timestamp, Option<Waiting>)>,
     /// When the status was written last.
@@ -102,6 +104,7 @@ impl Search {
             let pending = trial.to_record().running().is_some();
             if !pending {
                 self.jobs_seen.remove(&trial.number());
+                self.names_taken.remove(&trial.number());
             }
             if pending || !jobs.is_empty() || !pods.is_empty() {
                 let mut view = TrialView::new(Arc::clone(trial), jobs, pods, &plan.rungs);
@@ -109,6 +112,8 @@ impl Search {
                 if view.job().is_some() {
                     self.jobs_seen.insert(trial.number(), segment);
                 }
+                let taken = self.names_taken.get(&trial.number()).filter(|(attempt, _)| *attempt == trial.spec.attempt);
+                view.name_taken_since = taken.map(|(_, since)| *since);
                 view.job_was_seen = self.jobs_seen.get(&trial.number()) == Some(&segment);
                 views.push(view);
             }

@@ -1,7 +1,5 @@
 //! What is to be written on a trial about the segment that was granted last.
 
-use std::time::Duration;
-
 use k8s_openapi::{
     api::core::v1::Pod,
     jiff::{Timestamp, Unit},
@@ -12,7 +10,7 @@ use nas_search::Outcome;
 
 use super::{
     standing::{Ended, Standing, lost, standing, terminated},
-    view::{Orders, TrialView},
+    view::{Clock, Orders, TrialView},
 };
 
 /// Something to write on a trial.
@@ -27,11 +25,11 @@ pub(crate) enum Account {
 }
 
 /// What is to be written; `None`: nothing.
-pub(crate) fn account(view: &TrialView, orders: Orders, count: i64, now: Timestamp, stuck_after: Duration) -> Option<Account> {
+pub(crate) fn account(view: &TrialView, orders: Orders, count: i64, clock: &Clock) -> Option<Account> {
     let rung = view.trial.to_record().running()?;
     let noted = view.is_noted();
-    let note = |outcome: &str, message: &str| (!noted).then(|| Account::Note(segment(view, outcome, message, count, now)));
-    let mut standing = standing(view, now, stuck_after);
+    let note = |outcome: &str, message: &str| (!noted).then(|| Account::Note(segment(view, outcome, message, count, clock.now)));
+    let mut standing = standing(view, clock);
     if standing == Standing::Absent && view.job_was_seen && !noted && orders != Orders::End {
         standing = lost(view, "the Job is gone: somebody deleted it");
     }
@@ -44,14 +42,14 @@ pub(crate) fn account(view: &TrialView, orders: Orders, count: i64, now: Timesta
                 return note("Refused", &message);
             }
             let outcome = outcomes.last().map_or("Reported", |(_, outcome)| outcome.name());
-            Some(Account::Record { segment: segment(view, outcome, &message, count, now), outcomes, report })
+            Some(Account::Record { segment: segment(view, outcome, &message, count, clock.now), outcomes, report })
         }
         Standing::Ended(Ended { conclusion: again @ Conclusion::Again { .. }, .. }) => {
             note(RunSegment::outcome_of(&again), again.message())
         }
         Standing::Stuck => note("Lost", "the pod's node does not answer"),
-        _ if orders == Orders::End && !view.has_live_pods(now, stuck_after) && view.jobs.is_empty() => {
-            let segment = segment(view, Outcome::Cancelled.name(), "the experiment has ended", count, now);
+        _ if orders == Orders::End && !view.has_live_pods(clock) && view.jobs.is_empty() => {
+            let segment = segment(view, Outcome::Cancelled.name(), "the experiment has ended", count, clock.now);
             Some(Account::Record { outcomes: vec![(rung, Outcome::Cancelled)], segment, report: None })
         }
         Standing::Working(_) if orders == Orders::Pause => {

@@ -1,13 +1,10 @@
 //! What is to be done with a trial's Jobs.
 
-use std::time::Duration;
-
-use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
     standing::{Standing, Waiting, standing},
-    view::{Orders, TrialView},
+    view::{Clock, Orders, TrialView},
 };
 
 /// Something to do about a trial's Jobs.
@@ -24,7 +21,7 @@ pub(crate) enum JobStep {
 }
 
 /// The steps, in order. At most one Job of a trial is ever at work: the next is created when no process of the last can be.
-pub(crate) fn plan(view: &TrialView, orders: Orders, now: Timestamp, stuck_after: Duration) -> Vec<JobStep> {
+pub(crate) fn plan(view: &TrialView, orders: Orders, clock: &Clock) -> Vec<JobStep> {
     let delete = |job: &k8s_openapi::api::batch::v1::Job| {
         let leaving = job.metadata.deletion_timestamp.is_some();
         (!leaving).then(|| JobStep::Delete { name: job.name_any(), uid: job.uid().unwrap_or_default() })
@@ -38,7 +35,7 @@ pub(crate) fn plan(view: &TrialView, orders: Orders, now: Timestamp, stuck_after
     if !pending || orders != Orders::Run || view.trial.metadata.deletion_timestamp.is_some() {
         return steps;
     }
-    let lingers = view.has_live_pods(now, stuck_after);
+    let lingers = view.has_live_pods(clock);
     if view.is_noted() {
         if lingers {
             steps.push(wait("PodsLeaving", "the last pod has not ended yet"));
@@ -47,7 +44,12 @@ pub(crate) fn plan(view: &TrialView, orders: Orders, now: Timestamp, stuck_after
         }
         return steps;
     }
-    match standing(view, now, stuck_after) {
+    let standing = standing(view, clock);
+    if matches!(standing, Standing::Absent | Standing::Blocked(_)) && view.gives_up_name(clock) && !lingers {
+        steps.extend([JobStep::NextAttempt, JobStep::Create]);
+        return steps;
+    }
+    match standing {
         Standing::Absent if lingers => steps.push(wait("PodsLeaving", "the last pod has not ended yet")),
         Standing::Absent => steps.push(JobStep::Create),
         Standing::Blocked(waiting) | Standing::Working(Some(waiting)) => steps.push(JobStep::Wait(waiting)),

@@ -3,14 +3,9 @@
 //! a pod that ended with a report, or in a way that no retry changes; a Job that failed or is Complete; a Job that is not ours, is being
 //! deleted, or works; no Job.
 
-use std::time::Duration;
-
-use k8s_openapi::{
-    api::{
-        batch::v1::{Job, JobCondition},
-        core::v1::{ContainerStateTerminated, Pod},
-    },
-    jiff::Timestamp,
+use k8s_openapi::api::{
+    batch::v1::{Job, JobCondition},
+    core::v1::{ContainerStateTerminated, Pod},
 };
 use kube::ResourceExt;
 use nas_api::{
@@ -19,7 +14,7 @@ use nas_api::{
 };
 use nas_search::Outcome;
 
-use super::view::{TrialView, is_stuck};
+use super::view::{Clock, TrialView, is_stuck};
 use crate::labels;
 
 /// How a segment stands.
@@ -56,6 +51,11 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
+    /// Whether a Job that is not the segment's has its name, and nobody deletes it.
+    pub(crate) fn is_for_name(&self) -> bool {
+        ["NameTaken", "OtherSegment"].contains(&self.reason)
+    }
+
     /// Somebody else's Job has the name that the segment's needs.
     pub(crate) fn name_taken(job: &str) -> Self {
         Self { reason: "NameTaken", message: format!("a Job {job} of somebody else is in the way: delete it") }
@@ -63,7 +63,7 @@ impl Waiting {
 }
 
 /// Reads the standing of the present segment.
-pub(crate) fn standing(view: &TrialView, now: Timestamp, stuck_after: Duration) -> Standing {
+pub(crate) fn standing(view: &TrialView, clock: &Clock) -> Standing {
     if let Some(ended) = ended_pod(view) {
         return Standing::Ended(ended);
     }
@@ -81,7 +81,7 @@ pub(crate) fn standing(view: &TrialView, now: Timestamp, stuck_after: Duration) 
             Standing::Unclear
         };
     }
-    if view.segment_pods().any(|pod| is_stuck(pod, now, stuck_after)) {
+    if view.segment_pods().any(|pod| is_stuck(pod, clock)) {
         return Standing::Stuck;
     }
     Standing::Working(waiting(view, job))

@@ -12,6 +12,27 @@ use nas_api::objects::NasTrial;
 use super::job::{job_name, segment_digest};
 use crate::labels;
 
+/// The time of a pass, and how long it waits for what may never come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    pub(crate) now: Timestamp,
+    /// A pod that should be gone for so long counts as given up.
+    pub(crate) stuck_after: Duration,
+    /// A Job's name that somebody else has had for so long is not waited for.
+    pub(crate) name_taken_after: Duration,
+}
+
+impl Clock {
+    /// Whether so much time has passed since then.
+    fn is_past(&self, since: Timestamp, wait: Duration) -> bool {
+        end_of(since, wait).is_some_and(|end| self.now >= end)
+    }
+}
+
+fn end_of(since: Timestamp, wait: Duration) -> Option<Timestamp> {
+    since.checked_add(SignedDuration::try_from(wait).ok()?).ok()
+}
+
 /// A trial and everything in the cluster that belongs to it.
 #[derive(Clone)]
 pub(crate) struct TrialView {
@@ -22,6 +43,8 @@ pub(crate) struct TrialView {
     pub(crate) digest: String,
     /// A Job of the present segment was seen before, in this life of the operator.
     pub(crate) job_was_seen: bool,
+    /// Since when a Job that is not ours is known to have the name of the present segment's.
+    pub(crate) name_taken_since: Option<Timestamp>,
     /// The pods were read from the server, not only from the cache.
     pub(crate) pods_are_live: bool,
 }
@@ -42,7 +65,7 @@ pub(crate) enum Orders {
 impl TrialView {
     pub(crate) fn new(trial: Arc<NasTrial>, jobs: Vec<Arc<Job>>, pods: Vec<Arc<Pod>>, rungs: &nas_search::Rungs) -> Self {
         let digest = segment_digest(&trial, rungs);
-        Self { trial, jobs, pods, digest, job_was_seen: false, pods_are_live: false }
+        Self { trial, jobs, pods, digest, job_was_seen: false, name_taken_since: None, pods_are_live: false }
     }
 
     /// The Job of the present segment.
@@ -68,8 +91,8 @@ impl TrialView {
     }
 
     /// Whether a process of this trial may still be at work somewhere.
-    pub(crate) fn has_live_pods(&self, now: Timestamp, stuck_after: Duration) -> bool {
-        self.pods.iter().any(|pod| !is_terminal(pod) && !is_stuck(pod, now, stuck_after))
+    pub(crate) fn has_live_pods(&self, clock: &Clock) -> bool {
+        self.pods.iter().any(|pod| !is_terminal(pod) && !is_stuck(pod, clock))
     }
 
     /// Whether the present segment's end has been noted though nothing was recorded: it needs another attempt.
@@ -79,10 +102,16 @@ impl TrialView {
         segments.filter(|segment| segment.rung == spec.target_rung).any(|segment| segment.attempt == spec.attempt)
     }
 
-    /// When the first of its pods that should be gone counts as given up.
-    pub(crate) fn gives_up_at(&self, stuck_after: Duration) -> Option<Timestamp> {
+    /// Whether somebody else has had the name of the segment's Job for too long.
+    pub(crate) fn gives_up_name(&self, clock: &Clock) -> bool {
+        self.name_taken_since.is_some_and(|since| clock.is_past(since, clock.name_taken_after))
+    }
+
+    /// When the first wait is over: for a pod that should be gone, or for a name.
+    pub(crate) fn gives_up_at(&self, clock: &Clock) -> Option<Timestamp> {
         let leaving = self.pods.iter().filter(|pod| !is_terminal(pod)).filter_map(|pod| pod.metadata.deletion_timestamp.as_ref());
-        leaving.filter_map(|time| time.0.checked_add(SignedDuration::try_from(stuck_after).ok()?).ok()).min()
+        let pods = leaving.filter_map(|time| end_of(time.0, clock.stuck_after));
+        pods.chain(self.name_taken_since.and_then(|since| end_of(since, clock.name_taken_after))).min()
     }
 }
 
@@ -92,7 +121,6 @@ pub(crate) fn is_terminal(pod: &Pod) -> bool {
 }
 
 /// Whether the pod was deleted so long ago that its node does not answer. (The timestamp is the end of its grace period.)
-pub(crate) fn is_stuck(pod: &Pod, now: Timestamp, stuck_after: Duration) -> bool {
-    let deadline = |time: Timestamp| time.checked_add(SignedDuration::try_from(stuck_after).ok()?).ok();
-    pod.metadata.deletion_timestamp.as_ref().and_then(|time| deadline(time.0)).is_some_and(|deadline| now >= deadline)
+pub(crate) fn is_stuck(pod: &Pod, clock: &Clock) -> bool {
+    pod.metadata.deletion_timestamp.as_ref().is_some_and(|time| clock.is_past(time.0, clock.stuck_after))
 }

@@ -1,6 +1,12 @@
 //! The operator against a real API server and Job controller; the tests play the kubelet.
 
-#![allow(dead_code, unreachable_pub, clippy::cast_precision_loss, reason = "each test program uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "each test program uses its part"
+)]
 
 use std::{
     collections::BTreeMap,
@@ -15,6 +21,7 @@ use k8s_openapi::{
     api::{
         batch::v1::Job,
         core::v1::{PersistentVolumeClaim, Pod},
+        rbac::v1::{Role, RoleBinding},
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
@@ -28,6 +35,7 @@ use nas_api::{
     read_experiment,
 };
 use nas_operator::{Config, Error, Metrics, run};
+use nas_search::replay;
 use nas_testkit::{Cluster, Kubelet, Namespace, Programs, eventually};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -99,6 +107,23 @@ impl Rig {
         self.namespace.api().create(&PostParams::default(), &claim).await.unwrap();
     }
 
+    /// Lets the operator hold a lease of any name: two of them then lead at once.
+    pub async fn allow_any_lease(&self) {
+        let role = json!({
+            "metadata": {"name": "any-lease"},
+            "rules": [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update", "patch"]}],
+        });
+        let binding = json!({
+            "metadata": {"name": "any-lease"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "any-lease"},
+            "subjects": [{"kind": "ServiceAccount", "name": "nas-operator", "namespace": self.namespace.name}],
+        });
+        let role: Role = serde_json::from_value(role).unwrap();
+        let binding: RoleBinding = serde_json::from_value(binding).unwrap();
+        self.namespace.api().create(&PostParams::default(), &role).await.unwrap();
+        self.namespace.api().create(&PostParams::default(), &binding).await.unwrap();
+    }
+
     pub fn config(&self) -> Config {
         Config {
             watch_namespace: Some(self.namespace.name.clone()),
@@ -110,6 +135,7 @@ impl Rig {
             identity: "one".to_owned(),
             lease_seconds: 15,
             stuck_seconds: 300,
+            name_taken_seconds: 600,
             log_format: "text".to_owned(),
         }
     }
@@ -202,6 +228,20 @@ impl Rig {
         conditions.into_iter().find(|condition| condition.type_ == kind).map(|condition| condition.message).unwrap_or_default()
     }
 
+    /// Stops the operator; what it recorded must be what is decided on its records.
+    pub async fn close(&self, operator: Operator) {
+        operator.stop().await;
+        let Some(experiment) = self.namespace.api::<NasExperiment>().get_opt("small").await.unwrap() else { return };
+        let plan = experiment.validate().unwrap();
+        let status = experiment.status.unwrap_or_default();
+        let created = status.trials.map_or(0, |trials| trials.created);
+        let end = status.end.as_ref().map(|end| (end.reason.as_str(), end.view.to_view()));
+        let trials: Vec<_> = self.trials().await.iter().map(NasTrial::to_history).collect();
+        let found = replay(&plan, created as u64, &trials, end);
+        assert_eq!(found.differences, [], "{found:?}");
+        assert!(found.deleted.len() + found.recomputed >= trials.len(), "{found:?}");
+    }
+
     /// What a person would look at first.
     async fn seen(&self) -> Vec<String> {
         let trials = self.trials().await;
@@ -254,6 +294,13 @@ impl Operator {
     pub async fn kill(self) {
         self.ended.abort();
         let _ = self.ended.await;
+    }
+
+    /// Requests that somebody else was faster with.
+    pub fn lost_races(&self) -> f64 {
+        let text = self.metrics.text();
+        let lost = text.lines().filter(|line| ["code=\"409\"", "code=\"422\""].iter().any(|code| line.contains(code)));
+        lost.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
     }
 
     /// The value of a metric without labels, or with exactly these.

@@ -1,0 +1,157 @@
+//! `nasctl describe` and `nasctl replay` on a real API server.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test fails by panicking")]
+
+use std::process::Command;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{
+    Api, CustomResourceExt, Resource, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+};
+use nas_api::{
+    objects::{EndStatus, NasExperiment, NasTrial},
+    read_experiment,
+};
+use nas_search::{Decision, Index, Outcome, Plan, Usage, decide};
+use nas_testkit::{Cluster, Namespace, eventually};
+use serde_json::{Value, json};
+
+const EXPERIMENT: &str = "
+apiVersion: nas-operator.dev/v1alpha1
+kind: NasExperiment
+metadata: {name: small}
+spec:
+  space: {parameters: [{name: learning_rate, double: {min: 0.001, max: 1.0, scale: Log}}]}
+  scheduler: {asha: {eta: 2, rungs: [1, 2, 4]}}
+  resource: {unit: epochs, max: 4}
+  maxTrials: 4
+  parallelTrials: 1
+  trial: {data: {name: cifar10}, checkpoints: {claim: checkpoints}}
+";
+
+/// Runs nasctl against the cluster: its exit code, stdout and stderr.
+fn nasctl(arguments: &[&str], kubeconfig: &str) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nasctl"));
+    let output = command.args(arguments).env("KUBECONFIG", kubeconfig).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+async fn define(namespace: &Namespace) {
+    let api: Api<CustomResourceDefinition> = Api::all(namespace.client.clone());
+    for definition in [NasExperiment::crd(), NasTrial::crd()] {
+        api.create(&PostParams::default(), &definition).await.unwrap();
+        eventually("the definition is established", || async {
+            let status = api.get(&definition.name_any()).await.unwrap().status.unwrap();
+            let conditions = status.conditions.unwrap_or_default();
+            let established = conditions.iter().any(|condition| condition.type_ == "Established" && condition.status == "True");
+            if established { Ok(()) } else { Err(conditions) }
+        })
+        .await;
+    }
+}
+
+/// What an operator would have written: a whole search, of which the value of each trial is its number.
+fn search(plan: &Plan) -> (Vec<NasTrial>, EndStatus) {
+    let mut index = Index::new(plan.direction, &plan.rungs);
+    let mut trials: Vec<NasTrial> = Vec::new();
+    loop {
+        for decision in decide(plan, &index, &Usage::default()) {
+            let at = |number: u64| usize::try_from(number).unwrap();
+            match &decision {
+                Decision::Create { number, seed, sample } => {
+                    let mut trial = NasTrial::create("small", *number, *seed, sample, index.view());
+                    trial.status = Some(nas_api::objects::NasTrialStatus::default());
+                    trials.push(trial);
+                }
+                Decision::Promote { trial, rung, view, reason } => trials[at(*trial)].promote(*rung, *view, reason.to_string()),
+                Decision::Retire { trial, view, .. } => trials[at(*trial)].spec.retired = vec![(*view).into()],
+                Decision::Finish { view, reason } => return (trials, EndStatus::new(*reason, *view)),
+            }
+            index.apply(index.record(&decision).unwrap());
+        }
+        let seq = index.view().seq;
+        let trial = trials.iter_mut().find(|trial| trial.to_record().running().is_some()).unwrap();
+        let rung = trial.to_record().running().unwrap();
+        let value = Outcome::Value((f64::from(u32::try_from(trial.spec.number).unwrap()) + 1.0) / 100.0);
+        trial.status.as_mut().unwrap().record(&[(rung, value)], seq);
+        index.apply(trial.to_record());
+    }
+}
+
+/// Writes the objects as an operator would.
+async fn write(namespace: &Namespace, name: &str) {
+    let source = read_experiment(&EXPERIMENT.replace("small", name)).unwrap();
+    let experiment: NasExperiment = namespace.api().create(&PostParams::default(), &source.experiment).await.unwrap();
+    let (trials, end) = search(&source.plan);
+    let created = trials.len();
+    for mut trial in trials {
+        trial.metadata.owner_references = experiment.controller_owner_ref(&()).map(|owner| vec![owner]);
+        let status = trial.status.take();
+        let api = namespace.api::<NasTrial>();
+        api.create(&PostParams::default(), &trial).await.unwrap();
+        let status = Patch::Merge(json!({"status": status}));
+        api.patch_status(&trial.name_any(), &PatchParams::default(), &status).await.unwrap();
+    }
+    let zero =
+        ["running", "completed", "retired", "infeasible", "diverged", "outOfMemory", "failed", "misconfigured", "cancelled"];
+    let mut counts: Value = zero.iter().map(|name| ((*name).to_owned(), json!(0))).collect::<serde_json::Map<_, _>>().into();
+    counts["created"] = json!(created);
+    let status = json!({"end": end, "trials": counts, "budget": {"gpuHours": 1.5, "gpuHoursSaved": 3.0}});
+    let patch = Patch::Merge(json!({"status": status}));
+    namespace.api::<NasExperiment>().patch_status(name, &PatchParams::default(), &patch).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_search_on_a_cluster_is_described_and_replayed() {
+    let cluster = Cluster::shared();
+    let kubeconfig = cluster.kubeconfig().to_str().unwrap();
+    let namespace = cluster.namespace("nasctl").await;
+    let on = |arguments: &[&str]| nasctl(&[arguments, &["--namespace", &namespace.name]].concat(), kubeconfig);
+
+    let (code, _, said) = on(&["describe", "small"]);
+    assert_eq!(code, 69, "{said}");
+    assert!(said.contains("helm install"), "{said}");
+    define(&namespace).await;
+    let (code, _, said) = on(&["describe", "small"]);
+    assert_eq!(code, 64, "{said}");
+    assert!(said.contains(&format!("no NasExperiment small in namespace {}", namespace.name)), "{said}");
+
+    write(&namespace, "small").await;
+    let (code, told, said) = on(&["describe", "small", "--trials"]);
+    assert_eq!(code, 0, "{said}");
+    for words in ["The search ended: all trials went", "Best: trial", "1.5 accelerator hours", "rank 1 of 2 at rung 0"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let (_, told, _) = on(&["describe", "nasexp/small", "--output", "json"]);
+    let document: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(document["trials"].as_array().unwrap().len(), 4);
+    assert_eq!(document["end"]["reason"], "Completed");
+
+    let (code, told, said) = on(&["replay", "small"]);
+    assert_eq!(code, 0, "{told}{said}");
+    assert!(told.contains(": 0 differences"), "{told}");
+    // The last trial's configuration is another: the record is not what was decided.
+    let trials = namespace.api::<NasTrial>();
+    let mut forged = trials.get("small-3").await.unwrap();
+    trials.delete("small-3", &kube::api::DeleteParams::default()).await.unwrap();
+    forged.metadata.resource_version = None;
+    forged.spec.seed += 1;
+    let status = Patch::Merge(json!({"status": forged.status.take()}));
+    trials.create(&PostParams::default(), &forged).await.unwrap();
+    trials.patch_status("small-3", &PatchParams::default(), &status).await.unwrap();
+    let (code, told, said) = on(&["replay", "small"]);
+    assert_eq!(code, 1, "{told}{said}");
+    assert!(told.contains("trial 3: its configuration or seed"), "{told}");
+}
+
+#[test]
+fn without_a_folder_and_without_a_cluster_both_are_named() {
+    let (code, _, said) = nasctl(&["describe", "nowhere"], "/nonexistent/kubeconfig");
+    assert_eq!(code, 64, "{said}");
+    assert!(said.contains("nowhere is no folder of a run") && said.contains("KUBECONFIG"), "{said}");
+    let (code, _, said) = nasctl(&["replay", "no/such/folder"], "/nonexistent/kubeconfig");
+    assert_eq!(code, 64, "{said}");
+    assert!(said.contains("no/such/folder holds no search"), "{said}");
+}
