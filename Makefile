@@ -29,8 +29,8 @@ export $(environment)
 flags := --release --workspace $(if $(CI),--locked)
 stage := @scripts/stage.sh
 
-TEST := check-fmt check-arrows check-lints check-tests check-generated
-VERIFY := verify-winner kind-e2e audit
+TEST := check-fmt check-arrows check-lints check-tests check-generated kind-e2e
+VERIFY := verify-winner audit
 
 .PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) env clean-cache
 
@@ -72,9 +72,8 @@ check-tests: setup programs ## stage: the tests of all crates
 check-generated: setup ## stage: the generated files are what their programs make
 	$(stage) check-generated scripts/check-generated.sh
 
-# With the targets of `cargo test`: their dependencies have other features than the programs alone, and would be compiled twice.
 generate: setup ## make the generated files anew (crds/, and their copy in the chart)
-	cargo build $(flags) --all-targets
+	cargo build $(flags) --bins
 	"$$CARGO_TARGET_DIR/release/crdgen"
 	cp crds/*.yaml charts/nas-operator/files/
 
@@ -87,7 +86,7 @@ verify: setup ## what takes long: all stages below
 verify-winner: build ## stage: the search's winner is trained in full and checked
 	$(stage) verify-winner scripts/verify-winner.sh
 
-kind-e2e: build programs ## stage: a search on a real kind cluster (as root with NAS_ENGINE=own where no container engine runs)
+kind-e2e: build programs ## stage: a search on a real kind cluster (needs a container engine, or root and NAS_ENGINE=own; says so where not)
 	$(stage) kind-e2e scripts/kind-e2e.sh
 
 audit: setup ## stage: licences, duplicates and sources of all dependencies (cargo-deny, offline)

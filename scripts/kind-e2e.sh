@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The whole, on a real kind cluster: the chart is installed, a constrained adaptive experiment is applied, its pods request an accelerator
 # and run the real trainer, the operator and a trainer are killed on the way, and the trials equal those of `nasctl run` to the last bit.
+# What is published on the way (metrics, status, records) is held against what came out.
 #
 #   scripts/kind-e2e.sh      exit 3: not run, since there is no container engine
 set -euo pipefail
@@ -81,6 +82,31 @@ bin/nasctl run testkit/kind/experiment.yaml --threads 1 --dir "$folder/laptop" >
 bin/nasctl describe "$folder/laptop" --output json >"$folder/laptop.json"
 testkit/kind/compare.py "$folder/cluster.json" "$folder/laptop.json"
 [ -z "$("$kubectl" get jobs -o name)" ] || fail "Jobs are left"
+
+say "the records of both are what is decided on them"
+bin/nasctl describe nasexp/small
+bin/nasctl replay nasexp/small
+bin/nasctl replay "$folder/laptop"
+
+say "pods went on from the checkpoints of the rung below"
+values=$(jq '[.items[].status.rungs | length] | add' "$folder/cluster.json")
+measured=$(cat "$folder"/shared/checkpoints/*/small-*/*/curve.jsonl | wc -l)
+# Once for each rung. Only the trainer that was killed may have measured one and not have committed it.
+[ "$measured" = "$values" ] || [ "$measured" = $((values + 1)) ] || fail "$values values were measured $measured times"
+
+say "a long segment: what its pod's /metrics show is what its report carries"
+"$kubectl" apply -f testkit/kind/long.yaml
+watch_long() {
+  local pod
+  pod=$("$kubectl" get pods -l nas-operator.dev/experiment=long --field-selector=status.phase=Running -o name | sed -n '1s/pod.//p')
+  if [ -n "$pod" ]; then
+    "$kubectl" get --raw "/api/v1/namespaces/default/pods/$pod:9464/proxy/metrics" | sed -n 's/^nas_trainer_accuracy //p' >>"$folder/seen"
+  fi
+  "$kubectl" wait nasexperiment long --for=condition=Succeeded --timeout=0s
+}
+until_true 180 watch_long
+"$kubectl" get nastrial long-0 -o json >"$folder/long.json"
+testkit/kind/observed.py "$folder/seen" "$folder/long.json" || fail "the report differs from what was seen"
 
 say "uninstalling keeps the experiment"
 "$NAS_PROGRAMS/helm" uninstall nas-operator --namespace nas-system --wait >/dev/null

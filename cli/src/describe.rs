@@ -68,7 +68,7 @@ fn conditions(experiment: &NasExperiment) -> String {
 
 fn budget(experiment: &NasExperiment) -> String {
     let budget = experiment.status.as_ref().and_then(|status| status.budget.as_ref());
-    budget.map_or_else(String::new, |budget| {
+    budget.filter(|budget| budget.gpu_hours > 0.0).map_or_else(String::new, |budget| {
         format!("{} accelerator hours were spent, about {} saved.\n", budget.gpu_hours, budget.gpu_hours_saved)
     })
 }

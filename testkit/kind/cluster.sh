@@ -23,12 +23,24 @@ use_engine() {
   if [ -e "$1/engine.sock" ]; then export DOCKER_HOST=unix://$1/engine.sock; fi
 }
 
+not_run() {
+  say "NOT RUN, because $*"
+  exit 3
+}
+
+need_tools() {
+  local tool
+  for tool in docker ip iptables python3; do
+    command -v "$tool" >/dev/null || not_run "$tool is missing: sudo apt-get install docker.io iproute2 iptables python3"
+  done
+  [ "$(uname -sm)" = "Linux x86_64" ] || not_run "this is $(uname -sm), and the images are for x86-64 Linux"
+}
+
 start_engine() {
   local folder=$1
   if docker info >/dev/null 2>&1; then say "using the engine that is there"; return; fi
   if [ "$(id -u)" != 0 ] || { [ -z "${CI:-}" ] && [ "${NAS_ENGINE:-}" != own ]; }; then
-    say "NOT RUN, because no container engine answers ('docker info'): start one, or run as root with NAS_ENGINE=own"
-    exit 3
+    not_run "no container engine answers ('docker info'): start one, or run as root with NAS_ENGINE=own"
   fi
   say "starting a container engine in $folder"
   cat >"$folder/engine.json" <<JSON
@@ -57,18 +69,21 @@ close_gates() {
   for interface in $(ip -o route show default | sed -n 's/.* dev \([^ ]*\).*/\1/p' | sort -u); do
     if iptables -C DOCKER-USER -o "$interface" -j REJECT 2>/dev/null; then continue; fi
     iptables -I DOCKER-USER -o "$interface" -j REJECT ||
-      { say "cannot keep the cluster's packets on this machine: run as root, which iptables needs"; exit 1; }
+      not_run "only root can keep the cluster's packets on this machine (iptables)"
     echo "$interface" >>"$folder/gates"
   done
   say "no packet of a container leaves by $(iptables -S DOCKER-USER | sed -n 's/.*-o \([^ ]*\) .*REJECT.*/\1/p' | xargs)"
 }
 
 node_image() {
-  local public=kindest/node:$version own archive
+  local public=kindest/node:$version own archive tool
   if [ -z "${CI:-}" ] && docker pull --quiet "$public" >/dev/null 2>&1; then echo "$public"; return; fi
   own=kindest/node:$version-nas
   archive=$cache/node-$(cat node-image.sh ../../deploy/image.py ../programs/go.sum | sha256sum | cut -c1-12).tar
   if [ ! -e "$archive" ]; then
+    for tool in mmdebstrap jq gcc containerd; do
+      command -v "$tool" >/dev/null || not_run "$tool is missing, with which the node image is assembled: sudo apt-get install $tool"
+    done
     mkdir -p "$cache"
     NAS_PROGRAMS=$programs ./node-image.sh "$own" "$archive.part" >&2
     mv "$archive.part" "$archive"
@@ -79,6 +94,7 @@ node_image() {
 
 up() {
   local folder=$1 image
+  need_tools
   mkdir -p "$folder/shared"
   chmod 0777 "$folder/shared"
   start_engine "$folder"
