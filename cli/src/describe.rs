@@ -55,7 +55,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// What the operator says about an experiment that has not ended; nothing for a run on this machine.
 fn conditions(experiment: &NasExperiment) -> String {
     let mut text = String::new();
-    let Some(status) = experiment.status.as_ref().filter(|status| status.end.is_none()) else { return text };
+    if experiment.metadata.uid.is_none() {
+        return text;
+    }
+    let status = experiment.status.clone().unwrap_or_default();
+    if status.end.is_some() {
+        return text;
+    }
     for condition in status.conditions.iter().filter(|condition| !["Finished", "Succeeded"].contains(&condition.type_.as_str())) {
         let is = if condition.status == "True" { "" } else { "not " };
         let _ = writeln!(text, "{is}{}: {}: {}", condition.type_, condition.reason, condition.message);

@@ -55,11 +55,13 @@ impl Records {
     fn of_folder(folder: &Path) -> Result<Self, Failure> {
         let path = folder.join(JOURNAL_FILE);
         let (state, _) = State::read(&path)?;
-        let Some(experiment) = state.experiment else {
+        let Some(mut experiment) = state.experiment else {
             let said = format!("{} holds no search: name a folder that `nasctl run` made, or an experiment", folder.display());
             return Err(Failure::Folder(said));
         };
         let plan = experiment.validate().map_err(|problems| Failure::Invalid { path, problems })?;
+        // It holds the rungs, and nothing that an operator says.
+        experiment.status = None;
         Ok(Self {
             source: SourceFile { experiment, plan },
             trials: state.trials.into_values().collect(),

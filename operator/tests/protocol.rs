@@ -177,8 +177,14 @@ async fn three_trials_that_are_refused_stall_the_search_until_a_person_has_looke
         let next = rig.next_pod().await;
         rig.end(&left, 65, "data set cifar10: /data/cifar10 is not a folder").await;
         left = next;
+        eventually("the refusal is told", || async {
+            let said = [rig.message("Progressing").await, rig.message("Stalled").await];
+            if said.iter().any(|said| said.contains("/data/cifar10 is not a folder")) { Ok(()) } else { Err(said) }
+        })
+        .await;
     }
     assert_eq!(rig.condition("Stalled", "True").await, "TrialsRefused");
+    assert!(rig.message("Stalled").await.contains("/data/cifar10 is not a folder"));
     // The one that still ran is refused, too: it waits unrecorded.
     rig.end(&left, 65, "data set cifar10: /data/cifar10 is not a folder").await;
     eventually("the last is noted", || async {
@@ -301,6 +307,26 @@ async fn scaling_down_pauses_the_newest_and_scaling_up_goes_on() {
 }
 
 #[tokio::test]
+async fn more_trials_do_not_change_the_rungs_of_a_search_that_has_begun() {
+    let rig = Rig::new("rungs").await;
+    let operator = rig.operator();
+    // Two trials allow two rungs, of 2 and 4 epochs; eight would allow three.
+    let experiment = EXPERIMENT.replace("rungs: [1, 2, 4]", "maxRungs: 3").replace("maxTrials: 4", "maxTrials: 2");
+    rig.create(&experiment).await;
+    let first = rig.next_pod().await;
+    rig.edit(json!({"maxTrials": 8})).await;
+    rig.report(&first, surrogate).await;
+    for _ in 0..2 {
+        let started = rig.next_pod().await;
+        assert_eq!(started.segment.rung_steps, [2, 4]);
+        rig.report(&started, surrogate).await;
+    }
+    let steps: Vec<_> = rig.experiment().await.status.unwrap().rungs.iter().map(|rung| rung.step).collect();
+    assert_eq!(steps, [2, 4]);
+    rig.close(operator).await;
+}
+
+#[tokio::test]
 async fn what_a_person_deletes_is_made_up_for_or_counted() {
     let rig = Rig::new("deleted").await;
     let operator = rig.operator();
@@ -324,6 +350,8 @@ async fn what_a_person_deletes_is_made_up_for_or_counted() {
         if pods.iter().any(|pod| pod.metadata.deletion_timestamp.is_some()) { Ok(()) } else { Err(pods.len()) }
     })
     .await;
+    // Its pod may still be at work: the slot is not free.
+    assert_eq!(stays(|| async { rig.trials().await.len() }).await, 0);
     rig.kubelet.remove(&again.pod).await.unwrap();
     let next = rig.next_pod().await;
     assert_eq!(next.segment.trial_name, "small-1");

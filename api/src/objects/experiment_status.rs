@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
-use nas_search::{End, View};
+use nas_search::{End, Rungs, View};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub struct NasExperimentStatus {
     /// Number of trials by state and outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trials: Option<TrialCounts>,
-    /// The table of rungs, from rung 0.
+    /// The table of rungs, from rung 0. Their lengths are fixed when the search begins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub rungs: Vec<RungStatus>,
@@ -126,6 +126,13 @@ pub struct EndStatus {
     pub succeeded: bool,
     /// What had been seen.
     pub view: ViewStatus,
+}
+
+impl RungStatus {
+    /// The table of rungs of a search that has not begun.
+    pub fn table(rungs: &Rungs) -> Vec<Self> {
+        rungs.steps().iter().map(|step| Self { step: i64::try_from(*step).unwrap_or(i64::MAX), ..Self::default() }).collect()
+    }
 }
 
 impl EndStatus {

@@ -13,7 +13,7 @@ pub use document::{SourceFile, read_experiment};
 
 use crate::{
     Problem, darts_space,
-    objects::{Asha, DirectionSpec, NasExperiment, SchedulerSpec},
+    objects::{Asha, DirectionSpec, NasExperiment, RungStatus, SchedulerSpec},
 };
 
 /// Rungs where an experiment names no number of them.
@@ -26,7 +26,8 @@ const MAX_NAME: usize = 40;
 impl NasExperiment {
     /// Checks the whole experiment and makes its plan.
     ///
-    /// Rules are compiled and tried, and one configuration is drawn: for a space that nothing satisfies this takes seconds.
+    /// Rules are compiled and tried, and one configuration is drawn: for a space that nothing satisfies this takes seconds. The rungs of a
+    /// search that has begun are those of its status: another `maxTrials` changes them no more.
     ///
     /// # Errors
     ///
@@ -51,7 +52,8 @@ impl NasExperiment {
         }
         let max_trials = at_least_one(spec.max_trials, "spec.maxTrials", &mut problems);
         let max = at_least_one(spec.resource.max, "spec.resource.max", &mut problems);
-        let rungs = rungs(&spec.scheduler, max, max_trials).map_err(|problem| problems.push(problem)).ok();
+        let begun = self.status.as_ref().map_or(&[] as &[_], |status| &status.rungs);
+        let rungs = rungs(&spec.scheduler, max, max_trials, begun).map_err(|problem| problems.push(problem)).ok();
         let budget = self.budget(&mut problems);
         if spec.target.is_some_and(|target| !target.is_finite()) {
             problems.push(Problem::new("spec.target", "must be finite"));
@@ -160,7 +162,7 @@ fn at_least_one(value: i64, path: &str, problems: &mut Vec<Problem>) -> u64 {
     })
 }
 
-fn rungs(scheduler: &SchedulerSpec, max: u64, max_trials: u64) -> Result<Rungs, Problem> {
+fn rungs(scheduler: &SchedulerSpec, max: u64, max_trials: u64, begun: &[RungStatus]) -> Result<Rungs, Problem> {
     let Asha { eta, max_rungs, rungs, .. } = match scheduler {
         SchedulerSpec::FullLength(_) => return Ok(Rungs::full_length(max)),
         SchedulerSpec::Asha(asha) => asha,
@@ -168,6 +170,10 @@ fn rungs(scheduler: &SchedulerSpec, max: u64, max_trials: u64) -> Result<Rungs, 
     let Some(eta) = u64::try_from(*eta).ok().filter(|eta| *eta >= 2) else {
         return Err(Problem::new("spec.scheduler.asha.eta", format!("is {eta}, but must be at least 2")));
     };
+    if !begun.is_empty() {
+        let steps = begun.iter().map(|rung| u64::try_from(rung.step).unwrap_or_default()).collect();
+        return Rungs::explicit(steps, eta, max, u64::MAX).map_err(|error| Problem::new("status.rungs", error.to_string()));
+    }
     match (rungs, max_rungs) {
         (Some(_), Some(_)) => Err(Problem::new("spec.scheduler.asha", "has rungs and maxRungs: give only one of them")),
         (Some(steps), None) => {

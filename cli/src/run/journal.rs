@@ -8,7 +8,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use nas_api::objects::{EndStatus, NasExperiment, NasTrial};
+use nas_api::{
+    SourceFile,
+    objects::{EndStatus, NasExperiment, NasExperimentStatus, NasTrial, RungStatus},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -83,12 +86,13 @@ impl State {
 }
 
 impl Journal {
-    /// Opens the journal of a run's folder, or begins one.
+    /// Opens the journal of a run's folder, or begins one. Returns it with the experiment as it is run from here on: with the rungs with
+    /// which its search began.
     ///
     /// # Errors
     ///
     /// If another process has it, if it is damaged, or if it is of another experiment.
-    pub(crate) fn open(folder: &Path, experiment: &NasExperiment) -> Result<Self, Failure> {
+    pub(crate) fn open(folder: &Path, source: SourceFile) -> Result<(Self, SourceFile), Failure> {
         fs::create_dir_all(folder).map_err(Failure::io(folder))?;
         let path = folder.join(FILE);
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(Failure::io(&path))?;
@@ -101,14 +105,19 @@ impl Journal {
         let (state, whole) = State::read(&path)?;
         file.set_len(whole).map_err(Failure::io(&path))?;
         let mut journal = Self { folder: folder.to_owned(), path, file, whole, state };
-        journal.begin(experiment)?;
-        Ok(journal)
+        let source = journal.begin(source)?;
+        Ok((journal, source))
     }
 
-    fn begin(&mut self, experiment: &NasExperiment) -> Result<(), Failure> {
+    fn begin(&mut self, source: SourceFile) -> Result<SourceFile, Failure> {
+        let SourceFile { mut experiment, mut plan } = source;
+        let begun = self.state.experiment.as_ref().and_then(|earlier| earlier.status.as_ref()).map(|status| status.rungs.clone());
+        let rungs = begun.unwrap_or_else(|| RungStatus::table(&plan.rungs));
+        let is_other = rungs != RungStatus::table(&plan.rungs);
+        experiment.status = Some(NasExperimentStatus { rungs, ..NasExperimentStatus::default() });
         match &self.state.experiment {
-            Some(earlier) if earlier == experiment => {}
-            Some(earlier) if !may_become(earlier, experiment) => {
+            Some(earlier) if *earlier == experiment => {}
+            Some(earlier) if !may_become(earlier, &experiment) => {
                 return Err(Failure::Folder(format!(
                     "{} holds the search of another experiment: only parallelTrials, budget, target, suspend, maxFailedTrials and maxTrials may \
                      change; use another --dir",
@@ -121,7 +130,10 @@ impl Journal {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             self.write(Entry::Began(now.as_secs()))?;
         }
-        Ok(())
+        if is_other {
+            plan = experiment.validate().map_err(|problems| Failure::Invalid { path: self.path.clone(), problems })?;
+        }
+        Ok(SourceFile { experiment, plan })
     }
 
     /// The run's folder.
@@ -170,4 +182,36 @@ fn may_become(earlier: &NasExperiment, later: &NasExperiment) -> bool {
     earlier.spec.max_failed_trials = spec.max_failed_trials;
     earlier.spec.max_trials = spec.max_trials;
     earlier.spec == *spec && earlier.metadata.name == later.metadata.name
+}
+
+#[cfg(test)]
+mod tests {
+    use nas_api::read_experiment;
+
+    use super::*;
+
+    const EXPERIMENT: &str = "
+apiVersion: nas-operator.dev/v1alpha1
+kind: NasExperiment
+metadata: {name: small}
+spec:
+  space: {parameters: [{name: learning_rate, double: {min: 0.001, max: 1.0}}]}
+  scheduler: {asha: {eta: 2, maxRungs: 3}}
+  resource: {unit: epochs, max: 4}
+  maxTrials: 2
+  trial: {data: {name: cifar10}}
+";
+
+    #[test]
+    fn more_trials_do_not_change_the_rungs_of_a_search_that_has_begun() {
+        let folder = tempfile::tempdir().unwrap();
+        let steps = |trials: &str| {
+            let Ok(source) = read_experiment(&EXPERIMENT.replace("maxTrials: 2", trials)) else { unreachable!() };
+            let Ok((_, source)) = Journal::open(folder.path(), source) else { unreachable!() };
+            (source.plan.max_trials, source.plan.rungs.steps().to_vec())
+        };
+        assert_eq!(steps("maxTrials: 2"), (2, vec![2, 4]));
+        assert_eq!(steps("maxTrials: 8"), (8, vec![2, 4]));
+        assert_eq!(steps("maxTrials: 8"), (8, vec![2, 4]));
+    }
 }

@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         arguments.threads.unwrap_or_else(|| threads_of_a_slot(&source)),
     )?;
     let stops = hear_stops()?;
-    let journal = Journal::open(&folder, &source.experiment)?;
+    let (journal, source) = Journal::open(&folder, source)?;
     let mut runner = Runner::new(source, journal, launcher, stops);
     let end = runner.search()?;
     show(&runner, &end, &folder)

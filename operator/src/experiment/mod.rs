@@ -2,6 +2,7 @@
 
 mod accept;
 mod conditions;
+mod jobs;
 mod reconcile;
 mod search;
 mod status;

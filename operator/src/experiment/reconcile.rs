@@ -8,7 +8,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 use nas_api::objects::{EndStatus, NasExperiment, NasTrial, ReportedStatus, RunSegment};
@@ -25,43 +24,34 @@ use crate::{
     apply::Writer,
     context::Context,
     events::Happened,
+    labels,
     metrics::ExperimentStanding,
     store::Group,
-    trial::{Account, Clock, JobStep, Orders, TrialView, Waiting, account, build_job, held_seconds, plan as plan_jobs},
+    trial::{Account, Clock, Orders, TrialView, Waiting, account, held_seconds, is_live},
 };
 
 /// An experiment that is not accepted is looked at again after this long: claims and permissions may have come.
-const RECHECK: Duration = Duration::from_secs(10);
+pub(super) const RECHECK: Duration = Duration::from_secs(10);
 /// A safety net: nothing waits for it.
 const SAFETY: Duration = Duration::from_mins(5);
 /// Counts in the status follow at most this often; conditions follow at once.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
-/// A Job without pods is asked about after this long, and not more often.
-const PODLESS: Duration = Duration::from_secs(5);
-/// Requests for Jobs at the same time.
-const AT_ONCE: usize = 16;
 
 /// When the next pass is due at the latest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Next(pub(crate) Duration);
 
 /// One pass.
-struct Pass<'a> {
-    context: &'a Context,
-    writer: Writer<'a>,
-    group: &'a Group,
-    experiment: Arc<NasExperiment>,
-    plan: Arc<Plan>,
-    clock: Clock,
-    next: Duration,
+pub(super) struct Pass<'a> {
+    pub(super) context: &'a Context,
+    pub(super) writer: Writer<'a>,
+    pub(super) group: &'a Group,
+    pub(super) experiment: Arc<NasExperiment>,
+    pub(super) plan: Arc<Plan>,
+    pub(super) clock: Clock,
+    pub(super) next: Duration,
     /// Versions of trials that this pass wrote: what they were granted is known from the server.
-    written: HashSet<String>,
-}
-
-/// A trial whose Job cannot be created, since another that no watch shows has its name.
-struct Blocked {
-    trial: Arc<NasTrial>,
-    job: String,
+    pub(super) written: HashSet<String>,
 }
 
 /// Does what can be done now for an experiment.
@@ -130,6 +120,10 @@ async fn note_late_edit(context: &Context, writer: &Writer<'_>, experiment: &Nas
 
 impl Pass<'_> {
     async fn run(&mut self, search: &mut Search) -> Result<(), Error> {
+        if self.experiment.status.as_ref().is_none_or(|status| status.rungs.is_empty()) {
+            // The rungs are fixed before the first trial is granted one.
+            self.report(search, Vec::new()).await?;
+        }
         self.account(search).await?;
         self.decide(search).await?;
         let waiting = self.jobs(search).await?;
@@ -140,7 +134,7 @@ impl Pass<'_> {
         trials_of(&self.context.world, self.group, &self.experiment)
     }
 
-    fn views(&self, search: &mut Search) -> Vec<TrialView> {
+    pub(super) fn views(&self, search: &mut Search) -> Vec<TrialView> {
         let trials = self.trials();
         search.fold(&self.plan, &self.experiment, &trials);
         search.views(&self.context.world, self.group, &self.plan, &trials)
@@ -151,7 +145,7 @@ impl Pass<'_> {
     }
 
     /// What each trial may do. Slots go to the longest trained first, then to the oldest: what was lowered pauses the newest.
-    fn orders(&self, search: &mut Search, views: &[TrialView]) -> Vec<Orders> {
+    pub(super) fn orders(&self, search: &mut Search, views: &[TrialView]) -> Vec<Orders> {
         let status = self.experiment.status.as_ref();
         let ended = status.is_some_and(|status| status.end.is_some());
         let stalled = search.index(&self.plan).is_stalled(stall_cleared(&self.experiment));
@@ -292,8 +286,16 @@ impl Pass<'_> {
             accelerator: Duration::try_from_secs_f64(self.accelerator_seconds(views)).unwrap_or(Duration::MAX),
             stall_cleared: stall_cleared(&self.experiment),
             suspended: self.experiment.spec.suspend,
-            held: views.iter().filter(lingering).count(),
+            held: views.iter().filter(lingering).count() + self.orphans(),
         }
+    }
+
+    /// Trials that a person deleted and that have a pod which has not ended.
+    fn orphans(&self) -> usize {
+        let trials: HashSet<String> = self.trials().iter().map(|trial| trial.name_any()).collect();
+        let pods = self.context.world.pods.of(self.group);
+        let left = pods.iter().filter(|pod| is_live(pod, &self.clock)).filter_map(|pod| pod.labels().get(labels::TRIAL));
+        left.filter(|trial| !trials.contains(*trial)).collect::<HashSet<_>>().len()
     }
 
     /// Time that accelerators were held, by segments that ended and by pods that run.
@@ -316,114 +318,6 @@ impl Pass<'_> {
         ended + running * count
     }
 
-    /// Creates and deletes Jobs; returns what trials wait for.
-    async fn jobs(&mut self, search: &mut Search) -> Result<Vec<Waiting>, Error> {
-        let views = self.views(search);
-        let orders = self.orders(search, &views);
-        let jobs: HashSet<String> = views.iter().filter_map(|view| Some(view.job()?.name_any())).collect();
-        search.creation_failures.retain(|job, _| jobs.contains(job));
-        let mut waiting = Vec::new();
-        let mut work = Vec::new();
-        for (view, orders) in views.into_iter().zip(orders) {
-            if let Some(at) = view.gives_up_at(&self.clock) {
-                let left = Duration::try_from(at.duration_since(self.clock.now)).unwrap_or_default();
-                self.next = self.next.min(left.max(Duration::from_millis(100)));
-            }
-            let mut steps = plan_jobs(&view, orders, &self.clock);
-            let mut name_taken = false;
-            steps.retain(|step| match step {
-                JobStep::Wait(reason) => {
-                    name_taken |= reason.is_for_name();
-                    waiting.push(reason.clone());
-                    false
-                }
-                _ => true,
-            });
-            if name_taken {
-                self.name_is_taken(search, &view.trial);
-            }
-            if steps.is_empty() {
-                waiting.extend(self.podless(search, &view).await?);
-            } else {
-                work.push((view, steps));
-            }
-        }
-        let pass = &*self;
-        let blocked: Vec<Option<Blocked>> =
-            stream::iter(work).map(|(view, steps)| pass.carry_out(view, steps)).buffer_unordered(AT_ONCE).try_collect().await?;
-        for Blocked { trial, job } in blocked.into_iter().flatten() {
-            self.name_is_taken(search, &trial);
-            self.next = self.next.min(RECHECK);
-            waiting.push(Waiting::name_taken(&job));
-        }
-        Ok(waiting)
-    }
-
-    /// Remembers since when, so that the trial takes another name in the end.
-    fn name_is_taken(&self, search: &mut Search, trial: &NasTrial) {
-        let attempt = trial.spec.attempt;
-        let known = search.names_taken.entry(trial.number()).or_insert((attempt, self.clock.now));
-        if known.0 != attempt {
-            *known = (attempt, self.clock.now);
-        }
-    }
-
-    /// Takes the steps for one trial; returns what is in the way of its Job.
-    async fn carry_out(&self, view: TrialView, steps: Vec<JobStep>) -> Result<Option<Blocked>, Error> {
-        let mut trial = Arc::clone(&view.trial);
-        let mut fresh = trial.resource_version().is_some_and(|version| self.written.contains(&version));
-        for step in steps {
-            match step {
-                JobStep::Delete { name, uid } => self.writer.delete_job(&name, &uid).await?,
-                JobStep::NextAttempt => {
-                    trial = self.writer.next_attempt(&trial).await?;
-                    fresh = true;
-                }
-                JobStep::Create => {
-                    if !fresh {
-                        // A Job is made only for what the server, not the cache, says was granted.
-                        let Some(read) = self.writer.read_trial(&trial.name_any()).await? else { return Ok(None) };
-                        if read.spec != trial.spec {
-                            return Err(Error::Conflict { kind: "NasTrial", name: trial.name_any() });
-                        }
-                    }
-                    let job = build_job(&self.experiment, &trial, &self.plan.rungs, &self.context.settings());
-                    if !self.writer.create_job(&job).await? {
-                        return Ok(Some(Blocked { job: job.name_any(), trial }));
-                    }
-                    tracing::info!(job = job.name_any(), "Job created");
-                }
-                JobStep::Wait(_) => {}
-            }
-        }
-        Ok(None)
-    }
-
-    /// Why a Job that is at work has no pod: an event says so.
-    async fn podless(&mut self, search: &mut Search, view: &TrialView) -> Result<Option<Waiting>, Error> {
-        let Some(job) = view.job().filter(|_| view.segment_pods().next().is_none()) else { return Ok(None) };
-        let age = |since: Timestamp| Duration::try_from(self.clock.now.duration_since(since)).unwrap_or_default();
-        let created = job.metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);
-        if age(created) < PODLESS {
-            self.next = self.next.min(PODLESS);
-            return Ok(None);
-        }
-        let name = job.name_any();
-        if let Some((read, known)) = search.creation_failures.get(&name)
-            && age(*read) < PODLESS
-        {
-            return Ok(known.clone());
-        }
-        let said = self.writer.read_creation_failure(&job.uid().unwrap_or_default()).await?;
-        let waiting = said.map(|message| {
-            let reason = if message.contains("exceeded quota") { "QuotaExceeded" } else { "PodsNotCreated" };
-            Waiting { reason, message: format!("Job {name}: {message}") }
-        });
-        self.next = self.next.min(PODLESS);
-        search.creation_failures.insert(name, (self.clock.now, waiting.clone()));
-        Ok(waiting)
-    }
-
     /// Writes the experiment's status, where it has changed.
     async fn report(&mut self, search: &mut Search, waiting: Vec<Waiting>) -> Result<(), Error> {
         let views = self.views(search);
@@ -437,6 +331,7 @@ impl Pass<'_> {
             accelerator_seconds,
             accelerators: self.accelerators(),
             waiting,
+            refusal: last_refusal(&self.trials(), stall_cleared(&self.experiment)),
             is_quiet,
             now: self.clock.now,
         };
@@ -464,6 +359,15 @@ impl Pass<'_> {
         }
         Ok(())
     }
+}
+
+/// The words of the trainer that refused the trial which was recorded last, if a trainer did.
+fn last_refusal(trials: &[Arc<NasTrial>], cleared: u64) -> Option<String> {
+    let last = |trial: &Arc<NasTrial>| trial.to_record().last().map_or(0, |last| last.seq);
+    let trial = trials.iter().max_by_key(|trial| last(trial)).filter(|trial| last(trial) > cleared)?;
+    let refused = trial.to_record().last()?.outcome == Outcome::Misconfigured;
+    let segment = trial.status.as_ref()?.segments.last().filter(|_| refused)?;
+    Some(format!("{}: {}", trial.name_any(), segment.message))
 }
 
 /// What a new status tells that the old one did not.

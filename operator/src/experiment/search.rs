@@ -85,7 +85,7 @@ impl Search {
         self.index.get_or_insert_with(|| Index::new(plan.direction, &plan.rungs))
     }
 
-    /// The trials that have something running or to run, each with its Jobs and pods; and how many slots are held by pods of others.
+    /// The trials that have something running or to run, each with its Jobs and pods.
     pub(crate) fn views(&mut self, world: &World, group: &Group, plan: &Plan, trials: &[Arc<NasTrial>]) -> Vec<TrialView> {
         let mut jobs: BTreeMap<String, Vec<_>> = BTreeMap::new();
         for job in world.jobs.of(group) {

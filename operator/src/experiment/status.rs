@@ -19,6 +19,8 @@ pub(crate) struct Inputs<'a> {
     pub(crate) index: &'a Index,
     pub(crate) accelerator_seconds: f64,
     pub(crate) accelerators: i64,
+    /// What the trainer said that refused the trial which was recorded last, if a trainer did.
+    pub(crate) refusal: Option<String>,
     /// What keeps trials from training, one for each that waits.
     pub(crate) waiting: Vec<Waiting>,
     /// Nothing of the experiment is at work any more.
@@ -71,8 +73,11 @@ fn set_progress(conditions: &mut Conditions<'_>, experiment: &NasExperiment, inp
     let spec = &experiment.spec;
     let stalled = inputs.index.is_stalled(stall_cleared(experiment));
     if stalled && !spec.suspend {
-        let message = "three trials in a row were refused by their trainer (see status.segments of the last NasTrials); mend what they name, then set spec.suspend to true and back to false";
-        conditions.set(Kind::Stalled, true, "TrialsRefused", message);
+        let said = inputs.refusal.as_deref().unwrap_or("see status.segments of the last NasTrials");
+        let message = format!(
+            "three trials in a row were refused by their trainer ({said}); mend what it names, then set spec.suspend to true and back to false"
+        );
+        conditions.set(Kind::Stalled, true, "TrialsRefused", &message);
     } else {
         conditions.clear(Kind::Stalled);
     }
@@ -96,6 +101,9 @@ fn set_progress(conditions: &mut Conditions<'_>, experiment: &NasExperiment, inp
         conditions.set(Kind::Progressing, false, "Stalled", "see the condition Stalled");
     } else if let Some(waiting) = inputs.waiting.iter().min() {
         conditions.set(Kind::Progressing, true, waiting.reason, &waiting.message);
+    } else if let Some(said) = &inputs.refusal {
+        let message = format!("the last trial was refused by its trainer ({said}); after three in a row nothing new starts");
+        conditions.set(Kind::Progressing, true, "TrialRefused", &message);
     } else {
         conditions.set(Kind::Progressing, true, "Searching", "trials are training");
     }

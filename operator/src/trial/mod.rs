@@ -10,4 +10,4 @@ pub(crate) use account::{Account, account, held_seconds};
 pub(crate) use job::{Settings, build_job};
 pub(crate) use plan::{JobStep, plan};
 pub(crate) use standing::Waiting;
-pub(crate) use view::{Clock, Orders, TrialView};
+pub(crate) use view::{Clock, Orders, TrialView, is_live};

@@ -92,7 +92,7 @@ impl TrialView {
 
     /// Whether a process of this trial may still be at work somewhere.
     pub(crate) fn has_live_pods(&self, clock: &Clock) -> bool {
-        self.pods.iter().any(|pod| !is_terminal(pod) && !is_stuck(pod, clock))
+        self.pods.iter().any(|pod| is_live(pod, clock))
     }
 
     /// Whether the present segment's end has been noted though nothing was recorded: it needs another attempt.
@@ -113,6 +113,11 @@ impl TrialView {
         let pods = leaving.filter_map(|time| end_of(time.0, clock.stuck_after));
         pods.chain(self.name_taken_since.and_then(|since| end_of(since, clock.name_taken_after))).min()
     }
+}
+
+/// Whether the pod's container may still be at work.
+pub(crate) fn is_live(pod: &Pod, clock: &Clock) -> bool {
+    !is_terminal(pod) && !is_stuck(pod, clock)
 }
 
 /// Whether the pod's container has ended for good.

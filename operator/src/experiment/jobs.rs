@@ -1,0 +1,138 @@
+//! The part of a pass that creates and deletes Jobs.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use nas_api::objects::NasTrial;
+
+use super::{
+    reconcile::{Pass, RECHECK},
+    search::Search,
+};
+use crate::{
+    Error,
+    trial::{JobStep, TrialView, Waiting, build_job, plan as plan_jobs},
+};
+
+/// A Job without pods is asked about after this long, and not more often.
+const PODLESS: Duration = Duration::from_secs(5);
+/// Requests for Jobs at the same time.
+const AT_ONCE: usize = 16;
+
+/// A trial whose Job cannot be created, since another that no watch shows has its name.
+struct Blocked {
+    trial: Arc<NasTrial>,
+    job: String,
+}
+
+impl Pass<'_> {
+    /// Creates and deletes Jobs; returns what trials wait for.
+    pub(super) async fn jobs(&mut self, search: &mut Search) -> Result<Vec<Waiting>, Error> {
+        let views = self.views(search);
+        let orders = self.orders(search, &views);
+        let jobs: HashSet<String> = views.iter().filter_map(|view| Some(view.job()?.name_any())).collect();
+        search.creation_failures.retain(|job, _| jobs.contains(job));
+        let mut waiting = Vec::new();
+        let mut work = Vec::new();
+        for (view, orders) in views.into_iter().zip(orders) {
+            if let Some(at) = view.gives_up_at(&self.clock) {
+                let left = Duration::try_from(at.duration_since(self.clock.now)).unwrap_or_default();
+                self.next = self.next.min(left.max(Duration::from_millis(100)));
+            }
+            let mut steps = plan_jobs(&view, orders, &self.clock);
+            let mut name_taken = false;
+            steps.retain(|step| match step {
+                JobStep::Wait(reason) => {
+                    name_taken |= reason.is_for_name();
+                    waiting.push(reason.clone());
+                    false
+                }
+                _ => true,
+            });
+            if name_taken {
+                self.name_is_taken(search, &view.trial);
+            }
+            if steps.is_empty() {
+                waiting.extend(self.podless(search, &view).await?);
+            } else {
+                work.push((view, steps));
+            }
+        }
+        let pass = &*self;
+        let blocked: Vec<Option<Blocked>> =
+            stream::iter(work).map(|(view, steps)| pass.carry_out(view, steps)).buffer_unordered(AT_ONCE).try_collect().await?;
+        for Blocked { trial, job } in blocked.into_iter().flatten() {
+            self.name_is_taken(search, &trial);
+            self.next = self.next.min(RECHECK);
+            waiting.push(Waiting::name_taken(&job));
+        }
+        Ok(waiting)
+    }
+
+    /// Remembers since when, so that the trial takes another name in the end.
+    fn name_is_taken(&self, search: &mut Search, trial: &NasTrial) {
+        let attempt = trial.spec.attempt;
+        let known = search.names_taken.entry(trial.number()).or_insert((attempt, self.clock.now));
+        if known.0 != attempt {
+            *known = (attempt, self.clock.now);
+        }
+    }
+
+    /// Takes the steps for one trial; returns what is in the way of its Job.
+    async fn carry_out(&self, view: TrialView, steps: Vec<JobStep>) -> Result<Option<Blocked>, Error> {
+        let mut trial = Arc::clone(&view.trial);
+        let mut fresh = trial.resource_version().is_some_and(|version| self.written.contains(&version));
+        for step in steps {
+            match step {
+                JobStep::Delete { name, uid } => self.writer.delete_job(&name, &uid).await?,
+                JobStep::NextAttempt => {
+                    trial = self.writer.next_attempt(&trial).await?;
+                    fresh = true;
+                }
+                JobStep::Create => {
+                    if !fresh {
+                        // A Job is made only for what the server, not the cache, says was granted.
+                        let Some(read) = self.writer.read_trial(&trial.name_any()).await? else { return Ok(None) };
+                        if read.spec != trial.spec {
+                            return Err(Error::Conflict { kind: "NasTrial", name: trial.name_any() });
+                        }
+                    }
+                    let job = build_job(&self.experiment, &trial, &self.plan.rungs, &self.context.settings());
+                    if !self.writer.create_job(&job).await? {
+                        return Ok(Some(Blocked { job: job.name_any(), trial }));
+                    }
+                    tracing::info!(job = job.name_any(), "Job created");
+                }
+                JobStep::Wait(_) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Why a Job that is at work has no pod: an event says so.
+    async fn podless(&mut self, search: &mut Search, view: &TrialView) -> Result<Option<Waiting>, Error> {
+        let Some(job) = view.job().filter(|_| view.segment_pods().next().is_none()) else { return Ok(None) };
+        let age = |since: Timestamp| Duration::try_from(self.clock.now.duration_since(since)).unwrap_or_default();
+        let created = job.metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);
+        if age(created) < PODLESS {
+            self.next = self.next.min(PODLESS);
+            return Ok(None);
+        }
+        let name = job.name_any();
+        if let Some((read, known)) = search.creation_failures.get(&name)
+            && age(*read) < PODLESS
+        {
+            return Ok(known.clone());
+        }
+        let said = self.writer.read_creation_failure(&job.uid().unwrap_or_default()).await?;
+        let waiting = said.map(|message| {
+            let reason = if message.contains("exceeded quota") { "QuotaExceeded" } else { "PodsNotCreated" };
+            Waiting { reason, message: format!("Job {name}: {message}") }
+        });
+        self.next = self.next.min(PODLESS);
+        search.creation_failures.insert(name, (self.clock.now, waiting.clone()));
+        Ok(waiting)
+    }
+}
