@@ -6,6 +6,7 @@
 
 mod constraint;
 mod decide;
+pub mod determined;
 mod index;
 mod metric;
 mod plan;
