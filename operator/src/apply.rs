@@ -148,13 +148,12 @@ impl Writer<'_> {
         let api = self.api::<Job>();
         match in_time("create", "Job", &name, api.create(&post(), job)).await {
             Ok(job) => drop(self.context.world.jobs.written(job)),
-            Err(Error::Conflict { .. }) => {
-                if let Some(found) = in_time("get", "Job", &name, api.get_opt(&name)).await? {
-                    let is_watched =
-                        found.labels().contains_key(labels::TRIAL) && found.labels().contains_key(labels::EXPERIMENT);
-                    self.context.world.jobs.written(found);
-                    return Ok(is_watched);
-                }
+            Err(conflict @ Error::Conflict { .. }) => {
+                // Gone again in between, and perhaps no watch shows it: the next pass must try anew.
+                let Some(found) = in_time("get", "Job", &name, api.get_opt(&name)).await? else { return Err(conflict) };
+                let is_watched = found.labels().contains_key(labels::TRIAL) && found.labels().contains_key(labels::EXPERIMENT);
+                self.context.world.jobs.written(found);
+                return Ok(is_watched);
             }
             Err(error) => return Err(error),
         }
