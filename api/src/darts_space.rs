@@ -64,7 +64,7 @@ pub(crate) fn parameters(space: &DartsSpace) -> (Vec<Parameter>, Vec<Problem>) {
                 Domain::Constant(value.clone())
             }
         };
-        chosen.push(Parameter { name: name.to_owned(), domain, when: None });
+        chosen.push(Parameter { name: name.to_owned(), domain, when: None, count: None });
     }
     (chosen, problems)
 }

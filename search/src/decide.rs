@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    Assignment, Index, Plan, Sample, Usage, View,
+    Assignment, Index, Plan, Sample, Sampler, Usage, View,
     random::trial_seed,
     reason::{Cutoff, End, Retirement},
     sample,
@@ -76,16 +76,18 @@ pub fn decide(plan: &Plan, index: &Index, usage: &Usage) -> Vec<Decision> {
     }
     let starts = decisions.iter().any(|decision| matches!(decision, Decision::Create { .. } | Decision::Promote { .. }));
     if !starts && index.running() == 0 && usage.held == 0 {
-        let wants_more = counted(index, 0) < plan.max_trials;
+        let wants_more = counted(plan, index, 0) < plan.max_trials;
         let reason = if wants_more { End::SpaceExhausted } else { End::Completed };
         decisions.push(Decision::Finish { view, reason });
     }
     decisions
 }
 
-/// Trials that count towards `maxTrials`, with `new` ones that were just decided on.
-fn counted(index: &Index, new: u64) -> u64 {
-    index.created() + new - index.infeasible()
+/// Trials that count towards `maxTrials`, with `new` ones that were just decided on. An infeasible one is replaced, unless it is the point
+/// of a grid.
+pub(crate) fn counted(plan: &Plan, index: &Index, new: u64) -> u64 {
+    let replaced = if plan.sampler == Sampler::Random { index.infeasible() } else { 0 };
+    index.created() + new - replaced
 }
 
 /// Whether nothing new may start, though the search has not ended.
@@ -118,7 +120,7 @@ fn grants(plan: &Plan, index: &Index, usage: &Usage, view: View) -> Vec<Decision
     }
     let mut grants: Vec<_> = promotions(plan, index, view).take(free).collect();
     let mut drawn: Vec<Assignment> = Vec::new();
-    while grants.len() < free && counted(index, drawn.len() as u64) < plan.max_trials {
+    while grants.len() < free && counted(plan, index, drawn.len() as u64) < plan.max_trials {
         let number = index.created() + drawn.len() as u64;
         let distinct = index.distinct_assignments() + drawn.len();
         let Ok(sample) = sample(plan, number, distinct, |a| index.has_assignment(a) || drawn.contains(a)) else { break };

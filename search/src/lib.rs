@@ -7,6 +7,7 @@
 mod constraint;
 mod decide;
 pub mod determined;
+mod grid;
 mod index;
 mod metric;
 mod plan;
@@ -22,9 +23,10 @@ mod trial;
 
 pub use constraint::{Checker, Constraints, Describe, Feature, MAX_RULE_DEPTH, MAX_RULE_LENGTH, RuleError, Verdict};
 pub use decide::{Decision, decide};
+pub use grid::{Grid, GridError, MAX_POINTS};
 pub use index::{Incumbent, Index, RungSummary, View};
 pub use metric::{Direction, Metric};
-pub use plan::{Budget, Plan, Usage};
+pub use plan::{Budget, Plan, Sampler, Usage};
 pub use reason::{Cutoff, End, Retirement};
 pub use replay::{Difference, Replay, TrialHistory, replay};
 pub use rungs::{MAX_RUNGS, Rungs, RungsError};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Constraints, Direction, Rungs, Space};
+use crate::{Constraints, Direction, Grid, Rungs, Space};
 
 /// A checked experiment, as decisions need it.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub struct Plan {
     pub direction: Direction,
     /// What is searched.
     pub space: Space,
+    /// How configurations are chosen.
+    pub sampler: Sampler,
     /// Which configurations count.
     pub constraints: Constraints,
     /// After how much training trials are compared; one rung is full-length training of all.
@@ -29,6 +31,15 @@ pub struct Plan {
     pub target: Option<f64>,
     /// What may be spent.
     pub budget: Budget,
+}
+
+/// How configurations are chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sampler {
+    /// At random, without repeats while others are left.
+    Random,
+    /// The points of a grid, in order.
+    Grid(Grid),
 }
 
 /// What a search may spend; `None`: no limit.

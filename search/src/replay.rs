@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt};
 
 use crate::{
     Decision, Index, Outcome, Plan, Recorded, Trial, View,
-    decide::{promotions, retirements},
+    decide::{counted, promotions, retirements},
     random::trial_seed,
     sample,
 };
@@ -108,9 +108,11 @@ pub fn replay(plan: &Plan, created: u64, trials: &[TrialHistory], end: Option<(&
         past.advance(view.seq);
         replay.end(plan, &past, name, view);
     }
-    let infeasible = trials.values().filter(|history| history.trial.is_infeasible()).count() as u64;
-    if created - infeasible > plan.max_trials {
-        replay.differences.push(Difference::TooMany { trials: created - infeasible });
+    past.advance(u64::MAX);
+    past.index.raise_created(created);
+    let counted = counted(plan, &past.index, 0);
+    if counted > plan.max_trials {
+        replay.differences.push(Difference::TooMany { trials: counted });
     }
     replay
 }
@@ -261,7 +263,7 @@ impl Replay {
         }
         self.recomputed += 1;
         let idle = index.running() == 0 && promotions(plan, index, view).next().is_none();
-        let all_created = index.created() - index.infeasible() >= plan.max_trials;
+        let all_created = counted(plan, index, 0) >= plan.max_trials;
         let holds = match name {
             "Completed" => idle && all_created,
             "SpaceExhausted" => idle && !all_created,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Assignment, Plan, Verdict, random::Words};
+use crate::{Assignment, Plan, Sampler, Verdict, random::Words};
 
 /// Rejected draws after which a space counts as empty: a space of which less is allowed than 1 in 100,000 is not one to search at random.
 pub const MAX_DRAWS: u32 = 100_000;
@@ -39,11 +39,16 @@ impl NoSample {
     }
 }
 
-/// Draws the configuration of trial `number`: the first draw `(seed, number, retry)` that satisfies all rules and that `is_taken`
+/// The configuration of trial `number`. On a grid: the point of that number. At random: the first draw `(seed, number, retry)` that satisfies all rules and that `is_taken`
 /// does not know, for retry 0, 1, 2, ...
 ///
 /// `distinct` is the number of different configurations that are taken: where that is the whole space, repeats are allowed.
 pub fn sample(plan: &Plan, number: u64, distinct: usize, is_taken: impl Fn(&Assignment) -> bool) -> Result<Sample, NoSample> {
+    if let Sampler::Grid(grid) = &plan.sampler {
+        let found = grid.assignment(&plan.space, number);
+        let sample = found.map(|assignment| Sample { assignment, rejected: 0, repeats: 0 });
+        return sample.ok_or(NoSample { draws: 0, rejected: BTreeMap::new(), broken: None });
+    }
     let checker = plan.constraints.checker();
     let exhausted = plan.space.cardinality().is_some_and(|cardinality| cardinality <= distinct as u64);
     let mut failure = NoSample { draws: 0, rejected: BTreeMap::new(), broken: None };

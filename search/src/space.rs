@@ -13,6 +13,8 @@ pub struct Parameter {
     pub domain: Domain,
     /// When it exists at all; `None`: always.
     pub when: Option<Condition>,
+    /// How many values of a range a grid has; `None`: of a whole number all.
+    pub count: Option<u64>,
 }
 
 /// The values of one parameter.
@@ -144,6 +146,11 @@ impl Space {
     /// Each parameter takes the word at its own place, whether it exists or not, so that no draw depends on another's condition.
     pub(crate) fn draw(&self, words: &mut Words) -> Assignment {
         let words: Vec<u64> = self.parameters.iter().map(|_| words.next()).collect();
+        self.assignment(|index| self.parameters[index].domain.at(words[index]))
+    }
+
+    /// The configuration in which each parameter that exists has the value of its place.
+    pub(crate) fn assignment(&self, value: impl Fn(usize) -> Scalar) -> Assignment {
         let mut assignment = Assignment::new();
         for &index in &self.order {
             let parameter = &self.parameters[index];
@@ -152,7 +159,7 @@ impl Space {
                 .as_ref()
                 .is_none_or(|when| assignment.get(&when.name).is_some_and(|value| when.values.contains(value)));
             if exists {
-                assignment.insert(parameter.name.clone(), parameter.domain.at(words[index]));
+                assignment.insert(parameter.name.clone(), value(index));
             }
         }
         assignment
@@ -312,7 +319,7 @@ mod tests {
     use super::*;
 
     fn parameter(name: &str, domain: Domain) -> Parameter {
-        Parameter { name: name.to_owned(), domain, when: None }
+        Parameter { name: name.to_owned(), domain, when: None, count: None }
     }
 
     fn int(min: i64, max: i64, scale: Scale) -> Domain {
@@ -358,6 +365,7 @@ mod tests {
             name: "optimizer.beta2".into(),
             domain: Domain::Double { min: 0.9, max: 0.9999, scale: Scale::Linear },
             when: Some(Condition { name: "optimizer.kind".into(), values: vec!["adamw".into()] }),
+            count: None,
         };
         let space = Space::new(vec![beta, parameter("optimizer.kind", kinds)]).unwrap();
         let mut with = 0;

@@ -180,6 +180,10 @@ pub struct IntDomain {
     /// How values are spread over the range.
     #[serde(default)]
     pub scale: ScaleSpec,
+    /// Number of values on a grid, both ends included; for one, the middle. Only the sampler `grid` reads it. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub count: Option<i64>,
 }
 
 /// A number from `min` up to, but without, `max`.
@@ -196,6 +200,10 @@ pub struct DoubleDomain {
     /// How values are spread over the range.
     #[serde(default)]
     pub scale: ScaleSpec,
+    /// Number of values on a grid, both ends included; for one, the middle. The sampler `grid` needs it, no other reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub count: Option<i64>,
 }
 
 /// One of several values, each as likely.
@@ -247,6 +255,9 @@ pub struct ConstraintSpec {
 pub enum SamplerSpec {
     /// At random, without repeats while others are left.
     Random(Empty),
+    /// Every combination of `count` values of each parameter that satisfies the constraints, in order: the last parameter by name changes
+    /// fastest. At most 100,000.
+    Grid(Empty),
 }
 
 /// No settings.

@@ -7,13 +7,13 @@ mod space;
 use std::time::Duration;
 
 use kube::core::Duration as ObjectDuration;
-use nas_search::{Budget, Constraints, Direction, Plan, Rungs, RungsError, rejections, sample};
+use nas_search::{Budget, Constraints, Direction, Grid, Plan, Rungs, RungsError, Sampler, Space, rejections, sample};
 
 pub use document::{SourceFile, read_experiment};
 
 use crate::{
     Problem, darts_space,
-    objects::{Asha, DirectionSpec, NasExperiment, RungStatus, SchedulerSpec},
+    objects::{Asha, DirectionSpec, NasExperiment, RungStatus, SamplerSpec, SchedulerSpec},
 };
 
 /// Rungs where an experiment names no number of them.
@@ -53,6 +53,11 @@ impl NasExperiment {
         let max_trials = at_least_one(spec.max_trials, "spec.maxTrials", &mut problems);
         let max = at_least_one(spec.resource.max, "spec.resource.max", &mut problems);
         let begun = self.status.as_ref().map_or(&[] as &[_], |status| &status.rungs);
+        let sampler = space.as_ref().and_then(|space| sampler(&spec.sampler, space, &constraints, &mut problems));
+        let max_trials = match &sampler {
+            Some(Sampler::Grid(grid)) => max_trials.min(grid.len()),
+            _ => max_trials,
+        };
         let rungs = rungs(&spec.scheduler, max, max_trials, begun).map_err(|problem| problems.push(problem)).ok();
         let budget = self.budget(&mut problems);
         if spec.target.is_some_and(|target| !target.is_finite()) {
@@ -61,7 +66,9 @@ impl NasExperiment {
         if let Some(memory) = spec.trial.memory.as_deref().filter(|memory| !quantity::is_positive(memory)) {
             problems.push(Problem::new("spec.trial.memory", format!("must be an amount of memory, such as 8Gi, not {memory:?}")));
         }
-        let (Some(space), Some(rungs), true) = (space, rungs, problems.is_empty()) else { return Err(problems) };
+        let (Some(space), Some(sampler), Some(rungs), true) = (space, sampler, rungs, problems.is_empty()) else {
+            return Err(problems);
+        };
         let plan = Plan {
             seed: u64::try_from(spec.seed).unwrap_or_default(),
             direction: match spec.objective.direction {
@@ -69,6 +76,7 @@ impl NasExperiment {
                 DirectionSpec::Minimize => Direction::Minimize,
             },
             space,
+            sampler,
             constraints,
             rungs,
             max_trials,
@@ -160,6 +168,18 @@ fn at_least_one(value: i64, path: &str, problems: &mut Vec<Problem>) -> u64 {
         problems.push(Problem::new(path, format!("is {value}, but must be at least 1")));
         1
     })
+}
+
+/// The sampler; none while there are other problems, since a grid tries every point.
+fn sampler(spec: &SamplerSpec, space: &Space, constraints: &Constraints, problems: &mut Vec<Problem>) -> Option<Sampler> {
+    match spec {
+        SamplerSpec::Random(_) => Some(Sampler::Random),
+        SamplerSpec::Grid(_) if !problems.is_empty() => None,
+        SamplerSpec::Grid(_) => {
+            let grid = Grid::new(space, constraints);
+            grid.map(Sampler::Grid).map_err(|error| problems.push(Problem::new("spec.sampler.grid", error.to_string()))).ok()
+        }
+    }
 }
 
 fn rungs(scheduler: &SchedulerSpec, max: u64, max_trials: u64, begun: &[RungStatus]) -> Result<Rungs, Problem> {

@@ -4,7 +4,7 @@ use nas_search::{Condition, Domain, Parameter, Scalar, Scale, Space, SpaceProble
 
 use crate::{
     Problem, darts_space,
-    objects::{DomainSpec, ParameterSpec, ScalarValue, ScaleSpec, SpaceSpec},
+    objects::{DomainSpec, DoubleDomain, IntDomain, ParameterSpec, ScalarValue, ScaleSpec, SpaceSpec},
 };
 
 /// The space, or every problem of its parameters.
@@ -40,7 +40,11 @@ fn parameter(spec: &ParameterSpec) -> Parameter {
         DomainSpec::Categorical(choice) => Domain::Categorical(scalars(&choice.values)),
     };
     let when = spec.when.as_ref().map(|when| Condition { name: when.name.clone(), values: scalars(&when.values) });
-    Parameter { name: spec.name.clone(), domain, when }
+    let count = match &spec.domain {
+        DomainSpec::Int(IntDomain { count, .. }) | DomainSpec::Double(DoubleDomain { count, .. }) => *count,
+        DomainSpec::Constant(_) | DomainSpec::Categorical(_) => None,
+    };
+    Parameter { name: spec.name.clone(), domain, when, count: count.and_then(|count| u64::try_from(count).ok()) }
 }
 
 const fn scale(scale: ScaleSpec) -> Scale {

@@ -1,13 +1,15 @@
 //! Searches that tests drive: a plan, outcomes by chance, and the loop.
 
+#![allow(dead_code, reason = "each test program uses its part")]
+
 use nas_search::{
-    Budget, Constraints, Decision, Direction, Domain, End, Index, Outcome, Parameter, Plan, Recorded, Rungs, Scale, Space, Trial,
-    Usage, decide,
+    Budget, Constraints, Decision, Direction, Domain, End, Index, Outcome, Parameter, Plan, Recorded, Rungs, Sampler, Scale,
+    Space, Trial, Usage, decide,
 };
 use proptest::prelude::*;
 
 pub(crate) fn space(domains: Vec<(&str, Domain)>) -> Space {
-    let parameters = domains.into_iter().map(|(name, domain)| Parameter { name: name.into(), domain, when: None });
+    let parameters = domains.into_iter().map(|(name, domain)| Parameter { name: name.into(), domain, when: None, count: None });
     Space::new(parameters.collect()).unwrap()
 }
 
@@ -20,6 +22,7 @@ pub(crate) fn plan(max_trials: u64, parallel_trials: usize, eta: u64) -> Plan {
             ("width", Domain::Int { min: 1, max: 64, scale: Scale::Linear }),
         ]),
         constraints: Constraints::new(None),
+        sampler: Sampler::Random,
         rungs: Rungs::geometric(81, eta, 4, max_trials),
         max_trials,
         parallel_trials,
