@@ -4,9 +4,8 @@
 
 use std::process::Command;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
-    Api, CustomResourceExt, Resource, ResourceExt,
+    CustomResourceExt, Resource, ResourceExt,
     api::{Patch, PatchParams, PostParams},
 };
 use nas_api::{
@@ -14,7 +13,7 @@ use nas_api::{
     read_experiment,
 };
 use nas_search::{Decision, Index, Outcome, Plan, Usage, decide};
-use nas_testkit::{Cluster, Namespace, eventually};
+use nas_testkit::{Cluster, Namespace};
 use serde_json::{Value, json};
 
 const EXPERIMENT: &str = "
@@ -36,20 +35,6 @@ fn nasctl(arguments: &[&str], kubeconfig: &str) -> (i32, String, String) {
     let output = command.args(arguments).env("KUBECONFIG", kubeconfig).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-}
-
-async fn define(namespace: &Namespace) {
-    let api: Api<CustomResourceDefinition> = Api::all(namespace.client.clone());
-    for definition in [NasExperiment::crd(), NasTrial::crd()] {
-        api.create(&PostParams::default(), &definition).await.unwrap();
-        eventually("the definition is established", || async {
-            let status = api.get(&definition.name_any()).await.unwrap().status.unwrap();
-            let conditions = status.conditions.unwrap_or_default();
-            let established = conditions.iter().any(|condition| condition.type_ == "Established" && condition.status == "True");
-            if established { Ok(()) } else { Err(conditions) }
-        })
-        .await;
-    }
 }
 
 /// What an operator would have written: a whole search, of which the value of each trial is its number.
@@ -113,7 +98,7 @@ async fn a_search_on_a_cluster_is_described_and_replayed() {
     let (code, _, said) = on(&["describe", "small"]);
     assert_eq!(code, 69, "{said}");
     assert!(said.contains("helm install"), "{said}");
-    define(&namespace).await;
+    namespace.define(&[NasExperiment::crd(), NasTrial::crd()]).await;
     let (code, _, said) = on(&["describe", "small"]);
     assert_eq!(code, 64, "{said}");
     assert!(said.contains(&format!("no NasExperiment small in namespace {}", namespace.name)), "{said}");

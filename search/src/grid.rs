@@ -5,7 +5,7 @@ use thiserror::Error;
 use crate::{Assignment, Constraints, Domain, Parameter, Scalar, Scale, Space, Verdict};
 
 /// Most points of a grid, before constraints.
-pub const MAX_POINTS: u64 = 100_000;
+const MAX_POINTS: u64 = 100_000;
 
 /// The points of a grid that satisfy the constraints, in order: parameters by name, the values of the last change fastest.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +23,14 @@ pub enum GridError {
     /// More points than can be tried.
     #[error("the grid has more than {MAX_POINTS} points: give its parameters a smaller count, or search at random")]
     TooLarge,
+    /// A rule cannot be evaluated at some point.
+    #[error("rule {rule} cannot be evaluated: {reason}")]
+    Broken {
+        /// The rule's place.
+        rule: usize,
+        /// What is wrong.
+        reason: String,
+    },
     /// No point satisfies the constraints.
     #[error("none of the grid's {points} points satisfies the constraints; this rule rejects most of them: {rule}")]
     Empty {
@@ -46,7 +54,8 @@ impl Grid {
             let Some(assignment) = grid.at(space, point) else { continue };
             match checker.check(&assignment) {
                 Verdict::Satisfied => grid.points.push(point),
-                Verdict::Violated(rule) | Verdict::Broken(rule, _) => rejected[rule] += 1,
+                Verdict::Violated(rule) => rejected[rule] += 1,
+                Verdict::Broken(rule, reason) => return Err(GridError::Broken { rule, reason }),
             }
         }
         let worst = (0..rejected.len()).rev().max_by_key(|rule| rejected[*rule]);

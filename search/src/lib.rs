@@ -23,7 +23,7 @@ mod trial;
 
 pub use constraint::{Checker, Constraints, Describe, Feature, MAX_RULE_DEPTH, MAX_RULE_LENGTH, RuleError, Verdict};
 pub use decide::{Decision, decide};
-pub use grid::{Grid, GridError, MAX_POINTS};
+pub use grid::{Grid, GridError};
 pub use index::{Incumbent, Index, RungSummary, View};
 pub use metric::{Direction, Metric};
 pub use plan::{Budget, Plan, Sampler, Usage};

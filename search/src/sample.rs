@@ -39,8 +39,8 @@ impl NoSample {
     }
 }
 
-/// The configuration of trial `number`. On a grid: the point of that number. At random: the first draw `(seed, number, retry)` that satisfies all rules and that `is_taken`
-/// does not know, for retry 0, 1, 2, ...
+/// The configuration of trial `number`. On a grid: the point of that number. At random: the first draw `(seed, number, retry)` that
+/// satisfies all rules and that `is_taken` does not know, for retry 0, 1, 2, ...
 ///
 /// `distinct` is the number of different configurations that are taken: where that is the whole space, repeats are allowed.
 pub fn sample(plan: &Plan, number: u64, distinct: usize, is_taken: impl Fn(&Assignment) -> bool) -> Result<Sample, NoSample> {

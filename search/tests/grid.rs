@@ -118,6 +118,8 @@ fn a_space_without_a_grid_is_told_why() {
     assert_eq!(grid(vec![double("x", 0.0, 1.0, Scale::Linear, None)], &[]), GridError::NoCount("x".into()));
     assert_eq!(grid(vec![int("a", 0, 999, None), int("b", 0, 999, None)], &[]), GridError::TooLarge);
     assert_eq!(grid(vec![int("a", 0, i64::MAX, None)], &[]), GridError::TooLarge);
+    let broken = grid(vec![choice("c", &["x"])], &["hp.c > 3"]);
+    assert!(matches!(broken, GridError::Broken { rule: 0, .. }), "{broken:?}");
     let empty = grid(vec![int("a", 0, 3, None)], &["hp.a >= 0", "hp.a > 3"]);
     assert_eq!(empty, GridError::Empty { points: 4, rule: "hp.a > 3".into() });
 }

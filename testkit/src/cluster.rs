@@ -10,10 +10,15 @@ use std::{
     },
 };
 
-use k8s_openapi::api::core::v1::Namespace as NamespaceObject;
-use kube::{Api, Client, api::PostParams};
+use k8s_openapi::{
+    api::core::v1::Namespace as NamespaceObject, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+};
 
-use crate::plane;
+use crate::{eventually, plane};
 
 /// A control plane that was started by this process.
 #[derive(Debug)]
@@ -109,6 +114,30 @@ impl Cluster {
 }
 
 impl Namespace {
+    /// Applies definitions, which all namespaces of the cluster share, and waits until they are served.
+    ///
+    /// # Panics
+    ///
+    /// If the API server refuses one.
+    #[expect(clippy::panic, reason = "this is for tests alone")]
+    pub async fn define(&self, definitions: &[CustomResourceDefinition]) {
+        let api: Api<CustomResourceDefinition> = Api::all(self.client.clone());
+        let apply = PatchParams::apply("test").force();
+        for definition in definitions {
+            let name = definition.name_any();
+            let applied = api.patch(&name, &apply, &Patch::Apply(definition)).await;
+            applied.unwrap_or_else(|error| panic!("definition {name}: {error}"));
+            eventually(&format!("the definition {name} is established"), || async {
+                let found = api.get(&name).await.map_err(|error| error.to_string())?;
+                let conditions = found.status.and_then(|status| status.conditions).unwrap_or_default();
+                let is_established =
+                    conditions.iter().any(|condition| condition.type_ == "Established" && condition.status == "True");
+                if is_established { Ok(()) } else { Err(format!("{conditions:?}")) }
+            })
+            .await;
+        }
+    }
+
     /// The objects of one kind in this namespace.
     pub fn api<K>(&self) -> Api<K>
     where

@@ -6,16 +6,19 @@
 mod experiment;
 mod experiment_status;
 mod scalar;
+mod space;
 mod trial;
 
 pub use experiment::{
-    Accelerator, Asha, AshaType, Bracket, BudgetSpec, CategoricalDomain, Claim, ConstraintSpec, DartsSpace, DataSet,
-    DirectionSpec, DomainSpec, DoubleDomain, Empty, ImageShape, IntDomain, NasExperiment, NasExperimentSpec, Objective,
-    ParameterSpec, ResourceSpec, SamplerSpec, ScaleSpec, SchedulerSpec, SpaceSpec, TrialTemplate, UnitSpec, ValidationSpec,
-    WhenSpec,
+    Accelerator, Asha, AshaType, Bracket, BudgetSpec, Claim, ConstraintSpec, DataSet, DirectionSpec, Empty, ImageShape,
+    NasExperiment, NasExperimentSpec, Objective, ResourceSpec, SamplerSpec, SchedulerSpec, TrialTemplate, UnitSpec,
+    ValidationSpec,
 };
 pub use experiment_status::{BestTrial, BudgetStatus, EndStatus, NasExperimentStatus, RungStatus, TrialCounts};
 pub use scalar::ScalarValue;
+pub use space::{
+    CategoricalDomain, DartsSpace, DomainSpec, DoubleDomain, IntDomain, ParameterSpec, ScaleSpec, SpaceSpec, WhenSpec,
+};
 pub use trial::{
     Grant, NasTrial, NasTrialSpec, NasTrialStatus, OutcomeName, RecordedRung, ReportedResult, ReportedStatus, RunSegment,
     ViewStatus,

@@ -7,7 +7,7 @@ mod space;
 use std::time::Duration;
 
 use kube::core::Duration as ObjectDuration;
-use nas_search::{Budget, Constraints, Direction, Grid, Plan, Rungs, RungsError, Sampler, Space, rejections, sample};
+use nas_search::{Budget, Constraints, Direction, Grid, GridError, Plan, Rungs, RungsError, Sampler, Space, rejections, sample};
 
 pub use document::{SourceFile, read_experiment};
 
@@ -53,7 +53,7 @@ impl NasExperiment {
         let max_trials = at_least_one(spec.max_trials, "spec.maxTrials", &mut problems);
         let max = at_least_one(spec.resource.max, "spec.resource.max", &mut problems);
         let begun = self.status.as_ref().map_or(&[] as &[_], |status| &status.rungs);
-        let sampler = space.as_ref().and_then(|space| sampler(&spec.sampler, space, &constraints, &mut problems));
+        let sampler = space.as_ref().and_then(|space| self.sampler(space, &constraints, &mut problems));
         let max_trials = match &sampler {
             Some(Sampler::Grid(grid)) => max_trials.min(grid.len()),
             _ => max_trials,
@@ -95,15 +95,7 @@ impl NasExperiment {
         let one = |path: String, message: String| Err(vec![Problem::new(path, message)]);
         let shape = darts_space::shape(&self.spec.trial.data);
         if let Err((rule, reason)) = rejections(plan, TRIED_DRAWS) {
-            let text = plan.constraints.text(rule);
-            if shape.is_none() && (text.contains("params") || text.contains("flops")) {
-                let name = &self.spec.trial.data.name;
-                let message = format!(
-                    "is needed, since a constraint speaks of parameters or FLOPs and the size of the images of {name:?} is not known: state {{channels, height, width, classes}}"
-                );
-                return one("spec.trial.data.shape".to_owned(), message);
-            }
-            return one(rule_path(rule), reason);
+            return Err(vec![self.broken_rule(&plan.constraints, rule, reason)]);
         }
         let drawn = match sample(plan, 0, 0, |_| false) {
             Ok(drawn) => drawn,
@@ -125,6 +117,36 @@ impl NasExperiment {
             }
         }
         Ok(())
+    }
+
+    /// A rule that cannot be evaluated: what is wrong with it, or what it needs to know.
+    fn broken_rule(&self, constraints: &Constraints, rule: usize, reason: String) -> Problem {
+        let text = constraints.text(rule);
+        let data = &self.spec.trial.data;
+        if darts_space::shape(data).is_some() || !(text.contains("params") || text.contains("flops")) {
+            return Problem::new(rule_path(rule), reason);
+        }
+        let message = format!(
+            "is needed, since a constraint speaks of parameters or FLOPs and the size of the images of {:?} is not known: state {{channels, height, width, classes}}",
+            data.name
+        );
+        Problem::new("spec.trial.data.shape", message)
+    }
+
+    /// The sampler; none while there are other problems, since a grid tries every point.
+    fn sampler(&self, space: &Space, constraints: &Constraints, problems: &mut Vec<Problem>) -> Option<Sampler> {
+        match self.spec.sampler {
+            SamplerSpec::Random(_) => Some(Sampler::Random),
+            SamplerSpec::Grid(_) if !problems.is_empty() => None,
+            SamplerSpec::Grid(_) => {
+                let grid = Grid::new(space, constraints).map(Sampler::Grid);
+                let problem = |error| match error {
+                    GridError::Broken { rule, reason } => self.broken_rule(constraints, rule, reason),
+                    other => Problem::new("spec.sampler.grid", other.to_string()),
+                };
+                grid.map_err(|error| problems.push(problem(error))).ok()
+            }
+        }
     }
 
     fn budget(&self, problems: &mut Vec<Problem>) -> Budget {
@@ -168,18 +190,6 @@ fn at_least_one(value: i64, path: &str, problems: &mut Vec<Problem>) -> u64 {
         problems.push(Problem::new(path, format!("is {value}, but must be at least 1")));
         1
     })
-}
-
-/// The sampler; none while there are other problems, since a grid tries every point.
-fn sampler(spec: &SamplerSpec, space: &Space, constraints: &Constraints, problems: &mut Vec<Problem>) -> Option<Sampler> {
-    match spec {
-        SamplerSpec::Random(_) => Some(Sampler::Random),
-        SamplerSpec::Grid(_) if !problems.is_empty() => None,
-        SamplerSpec::Grid(_) => {
-            let grid = Grid::new(space, constraints);
-            grid.map(Sampler::Grid).map_err(|error| problems.push(Problem::new("spec.sampler.grid", error.to_string()))).ok()
-        }
-    }
 }
 
 fn rungs(scheduler: &SchedulerSpec, max: u64, max_trials: u64, begun: &[RungStatus]) -> Result<Rungs, Problem> {

@@ -35,6 +35,7 @@ impl Pass<'_> {
         let jobs: HashSet<String> = views.iter().filter_map(|view| Some(view.job()?.name_any())).collect();
         search.creation_failures.retain(|job, _| jobs.contains(job));
         let mut waiting = Vec::new();
+        let mut names_taken = Vec::new();
         let mut work = Vec::new();
         for (view, orders) in views.into_iter().zip(orders) {
             if let Some(at) = view.gives_up_at(&self.clock) {
@@ -42,18 +43,16 @@ impl Pass<'_> {
                 self.next = self.next.min(left.max(Duration::from_millis(100)));
             }
             let mut steps = plan_jobs(&view, orders, &self.clock);
-            let mut name_taken = false;
             steps.retain(|step| match step {
                 JobStep::Wait(reason) => {
-                    name_taken |= reason.is_for_name();
+                    if reason.is_for_name() {
+                        names_taken.push(Arc::clone(&view.trial));
+                    }
                     waiting.push(reason.clone());
                     false
                 }
                 _ => true,
             });
-            if name_taken {
-                self.name_is_taken(search, &view.trial);
-            }
             if steps.is_empty() {
                 waiting.extend(self.podless(search, &view).await?);
             } else {
@@ -64,20 +63,12 @@ impl Pass<'_> {
         let blocked: Vec<Option<Blocked>> =
             stream::iter(work).map(|(view, steps)| pass.carry_out(view, steps)).buffer_unordered(AT_ONCE).try_collect().await?;
         for Blocked { trial, job } in blocked.into_iter().flatten() {
-            self.name_is_taken(search, &trial);
             self.next = self.next.min(RECHECK);
             waiting.push(Waiting::name_taken(&job));
+            names_taken.push(trial);
         }
+        search.names_are_taken(&names_taken, self.clock.now);
         Ok(waiting)
-    }
-
-    /// Remembers since when, so that the trial takes another name in the end.
-    fn name_is_taken(&self, search: &mut Search, trial: &NasTrial) {
-        let attempt = trial.spec.attempt;
-        let known = search.names_taken.entry(trial.number()).or_insert((attempt, self.clock.now));
-        if known.0 != attempt {
-            *known = (attempt, self.clock.now);
-        }
     }
 
     /// Takes the steps for one trial; returns what is in the way of its Job.

@@ -37,8 +37,8 @@ pub(crate) struct Search {
     versions: HashMap<u64, String>,
     /// The segment (rung, attempt) whose Job was seen last, by trial.
     jobs_seen: HashMap<u64, (i64, i64)>,
-    /// Since when somebody else's Job has the name that a trial's attempt needs.
-    pub(crate) names_taken: HashMap<u64, (i64, Timestamp)>,
+    /// Since when somebody else's Job is known to have the name that an attempt of a trial needs.
+    names_taken: HashMap<(u64, i64), Timestamp>,
     /// Why a Job has no pods, as an event said, and when that was read.
     pub(crate) creation_failures: HashMap<String, (Timestamp, Option<Waiting>)>,
     /// When the status was written last.
@@ -85,6 +85,13 @@ impl Search {
         self.index.get_or_insert_with(|| Index::new(plan.direction, &plan.rungs))
     }
 
+    /// Takes in for which trials somebody else's Job has the name, and forgets the others.
+    pub(crate) fn names_are_taken(&mut self, trials: &[Arc<NasTrial>], now: Timestamp) {
+        let known = std::mem::take(&mut self.names_taken);
+        let attempts = trials.iter().map(|trial| (trial.number(), trial.spec.attempt));
+        self.names_taken = attempts.map(|attempt| (attempt, known.get(&attempt).copied().unwrap_or(now))).collect();
+    }
+
     /// The trials that have something running or to run, each with its Jobs and pods.
     pub(crate) fn views(&mut self, world: &World, group: &Group, plan: &Plan, trials: &[Arc<NasTrial>]) -> Vec<TrialView> {
         let mut jobs: BTreeMap<String, Vec<_>> = BTreeMap::new();
@@ -104,7 +111,6 @@ impl Search {
             let pending = trial.to_record().running().is_some();
             if !pending {
                 self.jobs_seen.remove(&trial.number());
-                self.names_taken.remove(&trial.number());
             }
             if pending || !jobs.is_empty() || !pods.is_empty() {
                 let mut view = TrialView::new(Arc::clone(trial), jobs, pods, &plan.rungs);
@@ -112,8 +118,7 @@ impl Search {
                 if view.job().is_some() {
                     self.jobs_seen.insert(trial.number(), segment);
                 }
-                let taken = self.names_taken.get(&trial.number()).filter(|(attempt, _)| *attempt == trial.spec.attempt);
-                view.name_taken_since = taken.map(|(_, since)| *since);
+                view.name_taken_since = self.names_taken.get(&(trial.number(), trial.spec.attempt)).copied();
                 view.job_was_seen = self.jobs_seen.get(&trial.number()) == Some(&segment);
                 views.push(view);
             }

@@ -107,11 +107,13 @@ impl TrialView {
         self.name_taken_since.is_some_and(|since| clock.is_past(since, clock.name_taken_after))
     }
 
-    /// When the first wait is over: for a pod that should be gone, or for a name.
+    /// When the next wait will be over: for a pod that should be gone, or for a name. One that is over already wakes nobody again.
     pub(crate) fn gives_up_at(&self, clock: &Clock) -> Option<Timestamp> {
         let leaving = self.pods.iter().filter(|pod| !is_terminal(pod)).filter_map(|pod| pod.metadata.deletion_timestamp.as_ref());
         let pods = leaving.filter_map(|time| end_of(time.0, clock.stuck_after));
-        pods.chain(self.name_taken_since.and_then(|since| end_of(since, clock.name_taken_after))).min()
+        pods.chain(self.name_taken_since.and_then(|since| end_of(since, clock.name_taken_after)))
+            .filter(|end| *end > clock.now)
+            .min()
     }
 }
 
@@ -128,4 +130,30 @@ pub(crate) fn is_terminal(pod: &Pod) -> bool {
 /// Whether the pod was deleted so long ago that its node does not answer. (The timestamp is the end of its grace period.)
 pub(crate) fn is_stuck(pod: &Pod, clock: &Clock) -> bool {
     pod.metadata.deletion_timestamp.as_ref().is_some_and(|time| clock.is_past(time.0, clock.stuck_after))
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+    use nas_search::{Rungs, Sample, View};
+
+    use super::*;
+
+    #[test]
+    fn a_wait_that_is_over_wakes_nobody_again() {
+        let at = |second| Timestamp::new(second, 0).unwrap_or_default();
+        let sample = Sample { assignment: nas_search::Assignment::new(), rejected: 0, repeats: 0 };
+        let trial = NasTrial::create("small", 0, 1, &sample, View::default());
+        let metadata = ObjectMeta { deletion_timestamp: Some(Time(at(100))), ..ObjectMeta::default() };
+        let pod = Pod { metadata, ..Pod::default() };
+        let mut view = TrialView::new(Arc::new(trial), Vec::new(), vec![Arc::new(pod)], &Rungs::full_length(1));
+        view.name_taken_since = Some(at(110));
+        let wakes = |second| {
+            let wait = Duration::from_secs(10);
+            view.gives_up_at(&Clock { now: at(second), stuck_after: wait, name_taken_after: wait })
+        };
+        assert_eq!(wakes(105), Some(at(110)));
+        assert_eq!(wakes(110), Some(at(120)));
+        assert_eq!(wakes(120), None);
+    }
 }

@@ -17,16 +17,13 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::{
-    api::{
-        batch::v1::Job,
-        core::v1::{PersistentVolumeClaim, Pod},
-        rbac::v1::{Role, RoleBinding},
-    },
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{PersistentVolumeClaim, Pod},
+    rbac::v1::{Role, RoleBinding},
 };
 use kube::{
-    Api, CustomResourceExt, ResourceExt,
+    CustomResourceExt, ResourceExt,
     api::{ListParams, Patch, PatchParams, PostParams},
 };
 use nas_api::{
@@ -86,7 +83,7 @@ pub struct Started {
 impl Rig {
     pub async fn new(word: &str) -> Self {
         let namespace = Cluster::shared().namespace(word).await;
-        define(&namespace).await;
+        namespace.define(&[NasExperiment::crd(), NasTrial::crd()]).await;
         give_rights(&namespace.name);
         let account = format!("system:serviceaccount:{}:nas-operator", namespace.name);
         let kubelet = Kubelet::new(namespace.client.clone(), &namespace.name);
@@ -359,23 +356,6 @@ fn give_rights(namespace: &str) {
     let mut applied = kubectl.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     applied.stdin.take().unwrap().write_all(&rendered.stdout).unwrap();
     assert!(applied.wait().unwrap().success());
-}
-
-/// Applies the definitions, once for each cluster.
-async fn define(namespace: &Namespace) {
-    let api: Api<CustomResourceDefinition> = Api::all(namespace.client.clone());
-    for definition in [NasExperiment::crd(), NasTrial::crd()] {
-        let name = definition.name_any();
-        let apply = PatchParams::apply("test").force();
-        api.patch(&name, &apply, &Patch::Apply(&definition)).await.unwrap();
-        eventually("the definition is established", || async {
-            let found = api.get(&name).await.unwrap();
-            let conditions = found.status.and_then(|status| status.conditions).unwrap_or_default();
-            let established = conditions.iter().any(|condition| condition.type_ == "Established" && condition.status == "True");
-            if established { Ok(()) } else { Err(conditions) }
-        })
-        .await;
-    }
 }
 
 /// `NAS_LOG=debug cargo test -- --nocapture` shows what the operator says.
