@@ -6,6 +6,7 @@ mod bad;
 
 use bad::BAD;
 use nas_api::{Problem, read_experiment};
+use nas_search::{Brackets, Halving, Scheduler};
 
 const QUICKSTART: &str = include_str!("../../configs/quickstart.yaml");
 const CONSTRAINED: &str = include_str!("../../configs/constrained-adaptive-experiment.yaml");
@@ -25,6 +26,31 @@ fn the_experiments_that_come_along_are_valid_and_have_the_original_rungs() {
     // The original protocol, to the letter.
     let batches = CONSTRAINED.replace("resource: {unit: epochs, max: 300}", "resource: {unit: batches, max: 156200}");
     assert_eq!(steps(&batches), [610, 2440, 9762, 39_050, 156_200]);
+}
+
+#[test]
+fn schedulers_are_read_with_their_defaults() {
+    let scheduler = |text: &str| {
+        let plan =
+            read_experiment(&CONSTRAINED.replace("{asha: {type: Promotion, bracket: Aggressive, eta: 4, maxRungs: 5}}", text))
+                .unwrap()
+                .plan;
+        (plan.scheduler, plan.rungs.steps().to_vec(), plan.bracket_sizes().len())
+    };
+    let asha = |kind, brackets| Scheduler::Asha { kind, brackets };
+    let (promotion, stopping) = (Halving::Promotion, Halving::Stopping);
+    let thirds = vec![3, 11, 33, 100, 300];
+    for (text, expected) in [
+        ("{fullLength: {}}", (asha(promotion, Brackets::Aggressive), vec![300], 1)),
+        ("{asha: {}}", (asha(promotion, Brackets::Aggressive), vec![1, 4, 18, 75, 300], 1)),
+        ("{asha: {type: Stopping, eta: 3, bracket: Standard}}", (asha(stopping, Brackets::Standard), thirds.clone(), 3)),
+        ("{asha: {bracket: Conservative, maxRungs: 3}}", (asha(promotion, Brackets::Conservative), vec![18, 75, 300], 3)),
+        // 81, 34, 15, 8 and 5 trials, again and again: 1,000 are seven times all five and a part of the first.
+        ("{hyperband: {}}", (Scheduler::Hyperband, thirds.clone(), 35)),
+        ("{progressive: {rungs: [10, 100, 300]}}", (Scheduler::Progressive, vec![10, 100, 300], 1)),
+    ] {
+        assert_eq!(scheduler(text), expected, "{text}");
+    }
 }
 
 #[test]

@@ -91,6 +91,11 @@ fn of_trial(trial: &NasTrial) -> String {
     for grant in &trial.spec.grants {
         let _ = writeln!(text, "    rung {}: {}", grant.rung, grant.reason);
     }
+    for (ends, word) in [(&trial.spec.stopped, "stopped"), (&trial.spec.retired, "never promoted any more")] {
+        if !ends.is_empty() {
+            let _ = writeln!(text, "    {word}");
+        }
+    }
     let segments = trial.status.iter().flat_map(|status| &status.segments);
     for segment in segments.filter(|segment| !segment.message.is_empty()) {
         let _ = writeln!(text, "    attempt {}: {}: {}", segment.attempt, segment.outcome, segment.message);

@@ -46,6 +46,9 @@ pub(crate) enum Failure {
     /// The records of a search are not what would be decided on them.
     #[error("{0} difference(s) between the records and what is decided on them")]
     Different(usize),
+    /// A question that cannot be answered as it was asked.
+    #[error("{0}")]
+    Usage(String),
     /// Ctrl-C or SIGTERM.
     #[error("stopped; the same command goes on from here")]
     Interrupted,
@@ -75,7 +78,7 @@ impl Failure {
         match self {
             Self::Io { source, .. } if is_full(source) => 75,
             Self::Io { .. } | Self::Invalid { .. } => 65,
-            Self::Folder(_) => 64,
+            Self::Folder(_) | Self::Usage(_) => 64,
             Self::Trainer { code, .. } => *code,
             Self::Cluster(error) => error.code(),
             Self::Unsuccessful(_) | Self::Different(_) => 1,

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod cluster;
 mod describe;
+mod explain;
 mod failure;
 mod file;
 mod preview;
@@ -21,7 +22,7 @@ mod validate;
     version,
     after_help = "Examples:\n  nasctl validate configs/quickstart.yaml\n  nasctl preview configs/constrained-adaptive-experiment.yaml\n  \
     nasctl run configs/quickstart.yaml\n  nasctl describe runs/quickstart\n  nasctl describe constrained-adaptive --namespace research\n  \
-    nasctl replay runs/quickstart\n\nExit codes: 0 done, 1 the search ended without \
+    nasctl explain runs/quickstart 7\n  nasctl replay runs/quickstart\n\nExit codes: 0 done, 1 the search ended without \
     success or a replay found a difference, 64 usage, 65 the file or the data is wrong, 69 the cluster does not answer, 75 temporary (full disk), 78 configuration, 130 stopped (the same command goes on)."
 )]
 struct Arguments {
@@ -39,6 +40,8 @@ enum Command {
     Preview(preview::Arguments),
     /// Show where a search stands: of a run's folder, or on a cluster.
     Describe(describe::Arguments),
+    /// Tell the story of one trial: what was decided about it, why, and where it stood.
+    Explain(explain::Arguments),
     /// Recompute every decision of a search from what it had seen, and name what differs.
     Replay(replay::Arguments),
     /// Start a program that is told to stop when its starter dies (what `run` starts trainers with).
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Preview(arguments) => preview::run(&arguments),
         Command::Describe(arguments) => describe::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Supervise(arguments) => Err(run::supervise::run(&arguments)),
     };

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use nas_search::{Decision, Outcome, Plan, simulate};
+use nas_api::SourceFile;
+use nas_search::{Course, Decision, Outcome, Plan, Scheduler, simulate};
 use serde::Serialize;
 
 use crate::{
@@ -13,12 +14,18 @@ use crate::{
 };
 
 #[derive(Args)]
+#[command(after_help = "Examples:\n  nasctl preview configs/adaptive-experiment.yaml\n  \
+    nasctl preview configs/adaptive-experiment.yaml --full-hours 8.5   # a full training takes 8.5 GPU-hours\n  \
+    nasctl preview configs/quickstart.yaml --trials 3 --output json")]
 pub(crate) struct Arguments {
     /// Experiment file.
     file: PathBuf,
     /// Show the configurations of the first N trials: the same seed gives the same trials in `run`.
     #[arg(long, value_name = "N", default_value_t = 0)]
     trials: usize,
+    /// Accelerator hours of one full training: shows what the whole search takes.
+    #[arg(long, value_name = "HOURS")]
+    full_hours: Option<f64>,
     /// Print JSON.
     #[arg(long, value_parser = ["json"])]
     output: Option<String>,
@@ -29,8 +36,13 @@ pub(crate) struct Arguments {
 struct Preview {
     unit: &'static str,
     rungs: Vec<PreviewRung>,
+    brackets: Vec<PreviewBracket>,
     steps: u64,
     full_steps: u64,
+    /// How many times as much training every trial in full would take.
+    saved_factor: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accelerator_hours: Option<f64>,
     trials: Vec<nas_search::Assignment>,
 }
 
@@ -40,20 +52,58 @@ struct PreviewRung {
     trials: u64,
 }
 
+/// Brackets that begin at the same rung.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PreviewBracket {
+    first_rung: usize,
+    brackets: u64,
+    /// Trials that reach each rung.
+    trials: Vec<u64>,
+    steps: u64,
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let source = file::read(&arguments.file)?;
-    let plan = &source.plan;
-    let counts = plan.rungs.ideal_entries(plan.max_trials);
-    let steps = plan.rungs.steps_of(&counts);
-    let full_steps = plan.max_trials * plan.rungs.steps()[plan.rungs.top()];
-    let rungs = plan.rungs.steps().iter().zip(&counts).map(|(&step, &trials)| PreviewRung { step, trials }).collect();
-    let preview = Preview { unit: unit(&source), rungs, steps, full_steps, trials: first_trials(plan, arguments.trials) };
+    let preview = preview(&source, arguments);
     if arguments.output.is_some() {
         println!("{}", serde_json::to_string_pretty(&preview).unwrap_or_default());
     } else {
-        print(plan, &preview);
+        print(&source.plan, &preview);
     }
     Ok(())
+}
+
+fn preview(source: &SourceFile, arguments: &Arguments) -> Preview {
+    let plan = &source.plan;
+    let brackets: Vec<_> = plan
+        .ideal()
+        .into_iter()
+        .map(|Course { first_rung, brackets, entries }| {
+            let steps = plan.rungs.steps_of(&entries);
+            PreviewBracket { first_rung, brackets, trials: entries, steps }
+        })
+        .collect();
+    let reach = |rung: usize| brackets.iter().map(|bracket| bracket.trials[rung]).sum();
+    let rungs = plan.rungs.steps().iter().enumerate().map(|(rung, &step)| PreviewRung { step, trials: reach(rung) }).collect();
+    let steps = brackets.iter().map(|bracket| bracket.steps).sum();
+    let full = plan.rungs.steps()[plan.rungs.top()];
+    let full_steps = plan.max_trials * full;
+    let ratio = |part: u64, whole: u64| {
+        #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+        let ratio = part as f64 / whole.max(1) as f64;
+        ratio
+    };
+    Preview {
+        unit: unit(source),
+        rungs,
+        brackets,
+        steps,
+        full_steps,
+        saved_factor: ratio(full_steps, steps),
+        accelerator_hours: arguments.full_hours.map(|hours| hours * ratio(steps, full)),
+        trials: first_trials(plan, arguments.trials),
+    }
 }
 
 /// The first configurations, by the same decisions that a run takes.
@@ -63,7 +113,7 @@ fn first_trials(plan: &Plan, count: usize) -> Vec<nas_search::Assignment> {
     }
     let simulation = simulate(plan, |_, _| Outcome::Value(0.0));
     let created = simulation.decisions.into_iter().filter_map(|decision| match decision {
-        Decision::Create { sample, .. } => Some(sample.assignment),
+        Decision::Create { new, .. } => Some(new.sample.assignment),
         _ => None,
     });
     created.take(count).collect()
@@ -71,16 +121,35 @@ fn first_trials(plan: &Plan, count: usize) -> Vec<nas_search::Assignment> {
 
 fn print(plan: &Plan, preview: &Preview) {
     println!("{} trials, {} at a time\n", plan.max_trials, plan.parallel_trials);
-    println!("  rung  {:>10}  trials that reach it", preview.unit);
-    for (rung, PreviewRung { step, trials }) in preview.rungs.iter().enumerate() {
-        println!("  {rung:>4}  {step:>10}  {trials:>20}");
+    let several = preview.brackets.len() > 1;
+    print!("  rung  {:>10}  trials that reach it", preview.unit);
+    if several {
+        for PreviewBracket { first_rung, brackets, .. } in &preview.brackets {
+            let name = if *brackets == 1 { format!("from {first_rung}") } else { format!("{brackets} from {first_rung}") };
+            print!("  {name:>10}");
+        }
     }
-    #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
-    let factor = preview.full_steps as f64 / preview.steps.max(1) as f64;
+    println!();
+    for (rung, PreviewRung { step, trials }) in preview.rungs.iter().enumerate() {
+        print!("  {rung:>4}  {step:>10}  {trials:>20}");
+        for bracket in preview.brackets.iter().filter(|_| several) {
+            print!("  {:>10}", bracket.trials[rung]);
+        }
+        println!();
+    }
+    if several {
+        println!("\nA bracket \"from r\" compares its trials from rung r on, with those of their own bracket.");
+    }
+    if plan.scheduler == Scheduler::Progressive {
+        println!("\nAt most: a rung above the second is opened only where the ranking of the two below it differs.");
+    }
     println!(
-        "\n{} {} of training in all; training every trial in full would take {}: {factor:.1} times as much.",
-        preview.steps, preview.unit, preview.full_steps
+        "\n{} {} of training in all; training every trial in full would take {}: {:.1} times as much.",
+        preview.steps, preview.unit, preview.full_steps, preview.saved_factor
     );
+    if let Some(hours) = preview.accelerator_hours {
+        println!("{hours:.1} accelerator hours, of {:.1} for every trial in full.", hours * preview.saved_factor);
+    }
     for line in shares(plan) {
         println!("{line}");
     }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Which search.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct Target {
     /// Folder of a run, or name of an experiment on the cluster (nasexp/NAME where a folder has that name, too).
     search: String,
@@ -26,6 +26,14 @@ pub(crate) struct Target {
     /// Context of the kubeconfig [default: the present one].
     #[arg(long)]
     context: Option<String>,
+}
+
+impl Target {
+    /// The search and the number, where a trial was named: `<search>-<number>`.
+    pub(crate) fn of_trial(&self) -> Option<(Self, u64)> {
+        let (search, number) = self.search.rsplit_once('-')?;
+        Some((Self { search: search.to_owned(), ..self.clone() }, number.parse().ok()?))
+    }
 }
 
 /// What is recorded about a search.

@@ -45,13 +45,14 @@ fn search(plan: &Plan) -> (Vec<NasTrial>, EndStatus) {
         for decision in decide(plan, &index, &Usage::default()) {
             let at = |number: u64| usize::try_from(number).unwrap();
             match &decision {
-                Decision::Create { number, seed, sample } => {
-                    let mut trial = NasTrial::create("small", *number, *seed, sample, index.view());
+                Decision::Create { new, view } => {
+                    let mut trial = NasTrial::create("small", new, *view);
                     trial.status = Some(nas_api::objects::NasTrialStatus::default());
                     trials.push(trial);
                 }
                 Decision::Promote { trial, rung, view, reason } => trials[at(*trial)].promote(*rung, *view, reason.to_string()),
-                Decision::Retire { trial, view, .. } => trials[at(*trial)].spec.retired = vec![(*view).into()],
+                Decision::Stop { trial, view, .. } => trials[at(*trial)].stop(*view),
+                Decision::Retire { trial, view, .. } => trials[at(*trial)].retire(*view),
                 Decision::Finish { view, reason } => return (trials, EndStatus::new(*reason, *view)),
             }
             index.apply(index.record(&decision).unwrap());
@@ -113,6 +114,15 @@ async fn a_search_on_a_cluster_is_described_and_replayed() {
     let document: Value = serde_json::from_str(&told).unwrap();
     assert_eq!(document["trials"].as_array().unwrap().len(), 4);
     assert_eq!(document["end"]["reason"], "Completed");
+
+    let (code, told, said) = on(&["explain", "small-1"]);
+    assert_eq!(code, 0, "{said}");
+    for words in ["created, granted rung 0", "rung 0: 0.0200, rank 1 of 2", "granted rung 1: rank 1 of 2 at rung 0"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let (code, _, said) = on(&["explain", "small", "99"]);
+    assert_eq!(code, 64, "{said}");
+    assert!(said.contains("there is no trial 99"), "{said}");
 
     let (code, told, said) = on(&["replay", "small"]);
     assert_eq!(code, 0, "{told}{said}");

@@ -77,6 +77,11 @@ impl Writer<'_> {
         .await
     }
 
+    pub(crate) async fn stop(&self, trial: &NasTrial, view: View) -> Result<Arc<NasTrial>, Error> {
+        let view = nas_api::objects::ViewStatus::from(view);
+        self.patch_spec(trial, &[json!({"op": "add", "path": "/spec/stopped/-", "value": to_value(&view)})]).await
+    }
+
     pub(crate) async fn retire(&self, trial: &NasTrial, view: View) -> Result<Arc<NasTrial>, Error> {
         let view = nas_api::objects::ViewStatus::from(view);
         self.patch_spec(trial, &[json!({"op": "add", "path": "/spec/retired/-", "value": to_value(&view)})]).await

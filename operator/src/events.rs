@@ -13,6 +13,7 @@ pub(crate) enum Happened {
     Accepted,
     NotAccepted { message: String },
     Promoted { rung: usize, reason: String },
+    Stopped { reason: String },
     Retired { reason: String },
     OutcomeRecorded { outcome: &'static str, message: String },
     SegmentAgain { message: String },
@@ -30,6 +31,7 @@ impl Happened {
             Self::Promoted { rung, reason } => {
                 (EventType::Normal, "TrialPromoted", "Promote", format!("goes on to rung {rung}: {reason}"))
             }
+            Self::Stopped { reason } => (EventType::Normal, "TrialStopped", "Stop", format!("stopped: {reason}")),
             Self::Retired { reason } => (EventType::Normal, "TrialRetired", "Retire", reason.clone()),
             Self::OutcomeRecorded { outcome, message } => {
                 (EventType::Warning, "TrialEnded", "Record", format!("{outcome}: {message}"))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Assignment, Decision, Direction, Metric, Outcome, Recorded, Rungs, Trial, metric::Rank};
+use crate::{Assignment, Decision, Direction, Metric, Outcome, Recorded, Rungs, Trial, metric::Rank, ranking::Ranking};
 
 /// A trial's place in a rung: best first, then smaller number first.
 type Place = (Rank, u64);
@@ -25,7 +25,9 @@ pub struct View {
 pub struct Index {
     direction: Direction,
     trials: BTreeMap<u64, Trial>,
-    rungs: Vec<Rung>,
+    /// Number of rungs.
+    rungs: usize,
+    brackets: BTreeMap<usize, Bracket>,
     outcomes: BTreeMap<(u64, u64, usize), Outcome>,
     digest: u64,
     assignments: HashMap<String, u32>,
@@ -35,12 +37,23 @@ pub struct Index {
     created: u64,
 }
 
+#[derive(Clone, Debug, PartialEq)]
+struct Bracket {
+    rungs: Vec<Rung>,
+    trials: u64,
+    infeasible: u64,
+}
+
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Rung {
     /// All trials that stand here, best first.
-    ranked: Vec<Place>,
-    /// Those of them that may still be promoted.
+    ranked: Ranking<Place>,
+    /// Those of them that may still go on.
     waiting: BTreeSet<Place>,
+    /// Trials that train towards it.
+    running: usize,
+    /// Trials that were granted the next one.
+    promoted: usize,
 }
 
 /// One row of the table of rungs.
@@ -75,7 +88,8 @@ impl Index {
         Self {
             direction,
             trials: BTreeMap::new(),
-            rungs: vec![Rung::default(); rungs.steps().len()],
+            rungs: rungs.steps().len(),
+            brackets: BTreeMap::new(),
             outcomes: BTreeMap::new(),
             digest: 0,
             assignments: HashMap::new(),
@@ -119,8 +133,7 @@ impl Index {
                 *counter = if add { *counter + 1 } else { *counter - 1 };
             }
         };
-        let infeasible = trial.is_infeasible();
-        tally(&mut self.infeasible, infeasible);
+        tally(&mut self.infeasible, trial.is_infeasible());
         tally(&mut self.failed, trial.last().is_some_and(|last| last.outcome == Outcome::Failed));
         if trial.running().is_some() {
             self.running = if add { self.running + 1 } else { self.running - 1 };
@@ -133,41 +146,42 @@ impl Index {
         }
         for recorded in &trial.recorded {
             let hash = hash_of(trial.number, recorded);
-            self.digest = if add { self.digest.wrapping_add(hash) } else { self.digest.wrapping_sub(hash) };
+            let key = (recorded.seq, trial.number, recorded.rung);
             if add {
-                self.outcomes.insert((recorded.seq, trial.number, recorded.rung), recorded.outcome);
+                self.digest = self.digest.wrapping_add(hash);
+                self.outcomes.insert(key, recorded.outcome);
             } else {
-                self.outcomes.remove(&(recorded.seq, trial.number, recorded.rung));
+                self.digest = self.digest.wrapping_sub(hash);
+                self.outcomes.remove(&key);
             }
-            let Some(metric) = recorded.outcome.metric().filter(|_| !infeasible) else { continue };
-            let top = self.rungs.len() - 1;
-            let Some(rung) = self.rungs.get_mut(recorded.rung) else { continue };
-            let place = (Rank::of(metric, self.direction), trial.number);
-            match rung.ranked.binary_search(&place) {
-                Ok(at) if !add => drop(rung.ranked.remove(at)),
-                Err(at) if add => rung.ranked.insert(at, place),
-                _ => {}
-            }
-            let waits = recorded.rung < top
-                && matches!(metric, Metric::Finite(_))
-                && trial.target_rung == recorded.rung
-                && !trial.retired
-                && trial.last() == Some(*recorded);
-            if waits && add {
-                rung.waiting.insert(place);
-            } else {
-                rung.waiting.remove(&place);
-            }
+        }
+        let empty = || Bracket { rungs: vec![Rung::default(); self.rungs], trials: 0, infeasible: 0 };
+        let bracket = self.brackets.entry(trial.bracket).or_insert_with(empty);
+        tally(&mut bracket.trials, true);
+        tally(&mut bracket.infeasible, trial.is_infeasible());
+        bracket.count(trial, self.direction, add);
+        if bracket.trials == 0 {
+            self.brackets.remove(&trial.bracket);
         }
     }
 
     /// The trial as it stands once `decision` is recorded; `None`: the decision is about no single trial.
     pub fn record(&self, decision: &Decision) -> Option<Trial> {
         match decision {
-            Decision::Create { number, sample, .. } => Some(Trial::new(*number, sample.assignment.clone())),
+            Decision::Create { new, .. } => Some(Trial {
+                bracket: new.bracket,
+                first_rung: new.rung,
+                target_rung: new.rung,
+                ..Trial::new(new.number, new.sample.assignment.clone())
+            }),
             Decision::Promote { trial, rung, .. } => {
                 let mut trial = self.trial(*trial)?.clone();
                 trial.target_rung = trial.target_rung.max(*rung);
+                Some(trial)
+            }
+            Decision::Stop { trial, .. } => {
+                let mut trial = self.trial(*trial)?.clone();
+                trial.stopped = true;
                 Some(trial)
             }
             Decision::Retire { trial, .. } => {
@@ -236,36 +250,34 @@ impl Index {
 
     /// The best value at the highest rung that has one.
     pub fn incumbent(&self) -> Option<Incumbent> {
-        (0..self.rungs.len()).rev().find_map(|rung| {
+        (0..self.rungs).rev().find_map(|rung| {
             let (value, trial) = self.best_at(rung)?;
             Some(Incumbent { trial, rung, value })
         })
     }
 
-    /// The trials that have a value at a rung, best first.
+    /// The trials of all brackets that have a value at a rung in which they are compared, best first.
     pub fn ranking(&self, rung: usize) -> impl Iterator<Item = (f64, &Trial)> {
-        let places = self.rungs.get(rung).into_iter().flat_map(|rung| &rung.ranked);
+        let mut brackets: Vec<_> = self.rungs_of_all(rung).map(|rung| rung.ranked.iter().peekable()).collect();
+        let places = std::iter::from_fn(move || {
+            let firsts = brackets.iter_mut().enumerate().filter_map(|(at, places)| Some((**places.peek()?, at)));
+            let (_, at) = firsts.min()?;
+            brackets[at].next()
+        });
         places.filter_map(move |(_, number)| {
             let trial = self.trials.get(number)?;
             Some((trial.value_at(rung)?, trial))
         })
     }
 
-    /// The table of rungs, from rung 0.
+    /// The table of rungs, from rung 0: all brackets together.
     pub fn summaries<'a>(&'a self, rungs: &'a Rungs) -> impl Iterator<Item = RungSummary> + 'a {
-        let mut running = vec![0; self.rungs.len()];
-        let mut promoted = vec![0; self.rungs.len()];
-        for trial in self.trials.values().filter(|trial| !trial.is_infeasible()) {
-            if let Some(count) = trial.running().and_then(|rung| running.get_mut(rung)) {
-                *count += 1;
-            }
-            promoted.iter_mut().take(trial.target_rung).for_each(|count| *count += 1);
-        }
-        self.rungs.iter().enumerate().map(move |(rung, entries)| RungSummary {
-            step: rungs.steps()[rung],
-            running: running[rung],
-            entries: entries.ranked.len(),
-            promoted: promoted[rung],
+        let sum = |rung, count: fn(&Rung) -> usize| self.rungs_of_all(rung).map(count).sum();
+        rungs.steps().iter().enumerate().map(move |(rung, step)| RungSummary {
+            step: *step,
+            running: sum(rung, |rung| rung.running),
+            entries: sum(rung, |rung| rung.ranked.len()),
+            promoted: sum(rung, |rung| rung.promoted),
             best: self.best_at(rung),
         })
     }
@@ -281,32 +293,130 @@ impl Index {
     }
 
     fn best_at(&self, rung: usize) -> Option<(f64, u64)> {
-        let (_, number) = self.rungs[rung].ranked.first()?;
-        let value = self.trials[number].value_at(rung)?;
+        let (_, number) = self.rungs_of_all(rung).filter_map(|rung| rung.ranked.first()).min()?;
+        let value = self.trials.get(number)?.value_at(rung)?;
         Some((value, *number))
     }
 
-    /// Number of trials that stand in a rung.
-    pub(crate) fn entries(&self, rung: usize) -> usize {
-        self.rungs[rung].ranked.len()
+    /// The brackets that have trials.
+    pub(crate) fn brackets(&self) -> impl Iterator<Item = usize> + '_ {
+        self.brackets.keys().copied()
     }
 
-    /// Trials of a rung that may still be promoted, with their rank from 0: the best first.
-    pub(crate) fn waiting(&self, rung: usize) -> impl DoubleEndedIterator<Item = (usize, u64)> + '_ {
-        let rung = &self.rungs[rung];
-        rung.waiting.iter().map(|place| (rung.ranked.partition_point(|other| other < place), place.1))
+    /// How many trials of a bracket there are, and how many of them are infeasible.
+    pub(crate) fn members(&self, bracket: usize) -> (u64, u64) {
+        self.brackets.get(&bracket).map_or((0, 0), |bracket| (bracket.trials, bracket.infeasible))
+    }
+
+    /// Number of trials that stand in a rung of a bracket.
+    pub(crate) fn entries(&self, bracket: usize, rung: usize) -> usize {
+        self.rung(bracket, rung).map_or(0, |rung| rung.ranked.len())
+    }
+
+    /// Number of trials of a bracket that train towards a rung.
+    pub(crate) fn running_towards(&self, bracket: usize, rung: usize) -> usize {
+        self.rung(bracket, rung).map_or(0, |rung| rung.running)
+    }
+
+    /// Trials of a rung that may still go on, with their rank from 0: the best first.
+    pub(crate) fn waiting(&self, bracket: usize, rung: usize) -> impl DoubleEndedIterator<Item = (usize, u64)> + '_ {
+        let rung = self.rung(bracket, rung);
+        rung.into_iter().flat_map(|rung| rung.waiting.iter().map(|place| (rung.ranked.rank(place), place.1)))
     }
 
     /// The value of the trial of this rank (from 0) in a rung; `None` where it has none.
-    pub(crate) fn value_of_rank(&self, rung: usize, rank: usize) -> Option<f64> {
-        let (_, number) = self.rungs[rung].ranked.get(rank)?;
-        self.trials[number].value_at(rung)
+    pub(crate) fn value_of_rank(&self, bracket: usize, rung: usize, rank: usize) -> Option<f64> {
+        let (_, number) = self.rung(bracket, rung)?.ranked.get(rank)?;
+        self.trials.get(number)?.value_at(rung)
+    }
+
+    /// The bracket of a trial and its rank (from 0) in a rung; `None`: it does not stand there.
+    pub(crate) fn rank_of(&self, number: u64, rung: usize) -> Option<(usize, usize)> {
+        let trial = self.trials.get(&number)?;
+        let standings = trial.recorded.iter().filter_map(|recorded| trial.standing(recorded));
+        let (_, metric) = standings.into_iter().find(|(at, _)| *at == rung)?;
+        let place = (Rank::of(metric, self.direction), number);
+        Some((trial.bracket, self.rung(trial.bracket, rung)?.ranked.rank(&place)))
+    }
+
+    /// How many trials came to a rung after this one: those that are better, and all.
+    pub(crate) fn arrived_after(&self, bracket: usize, rung: usize, number: u64) -> (usize, usize) {
+        let Some(own) = self.trials.get(&number).and_then(Trial::last) else { return (0, 0) };
+        let rank_of = |trial: &Trial, recorded: &Recorded| {
+            let (at, metric) = trial.standing(recorded).filter(|_| trial.bracket == bracket)?;
+            (at == rung).then(|| (Rank::of(metric, self.direction), trial.number))
+        };
+        let own_place = self.trials.get(&number).and_then(|trial| rank_of(trial, &own));
+        let later = self.outcomes.range((own.seq, number, own.rung)..).skip(1).filter_map(|((seq, number, at), outcome)| {
+            rank_of(self.trials.get(number)?, &Recorded { rung: *at, outcome: *outcome, seq: *seq })
+        });
+        later.fold((0, 0), |(better, all), place| (better + usize::from(Some(place) < own_place), all + 1))
+    }
+
+    /// The highest rung that any trial was granted.
+    pub(crate) fn highest_target(&self) -> usize {
+        let is_target = |rung: &usize| self.rungs_of_all(*rung).any(|at| at.running + at.ranked.len() > 0);
+        (0..self.rungs).rev().find(is_target).unwrap_or_default()
+    }
+
+    /// The values at rung 0 to `rung` of the best `limit` trials of a rung, best first; more is better whatever the direction.
+    pub(crate) fn curves(&self, rung: usize, limit: usize) -> Vec<Vec<f64>> {
+        let sign = if self.direction == Direction::Maximize { 1.0 } else { -1.0 };
+        let curve = |trial: &Trial| (0..=rung).map(|rung| Some(sign * trial.value_at(rung)?)).collect();
+        self.ranking(rung).take(limit).filter_map(|(_, trial)| curve(trial)).collect()
+    }
+
+    fn rung(&self, bracket: usize, rung: usize) -> Option<&Rung> {
+        self.brackets.get(&bracket)?.rungs.get(rung)
+    }
+
+    fn rungs_of_all(&self, rung: usize) -> impl Iterator<Item = &Rung> {
+        self.brackets.values().filter_map(move |bracket| bracket.rungs.get(rung))
     }
 
     /// Whether a trial reached the target at full length.
     pub(crate) fn reached(&self, target: f64) -> Option<u64> {
-        let (value, trial) = self.best_at(self.rungs.len() - 1)?;
+        let (value, trial) = self.best_at(self.rungs.checked_sub(1)?)?;
         self.direction.reaches(value, target).then_some(trial)
+    }
+}
+
+impl Bracket {
+    /// Adds or takes away what a trial contributes to its rungs.
+    fn count(&mut self, trial: &Trial, direction: Direction, add: bool) {
+        let top = self.rungs.len() - 1;
+        let tally = |counter: &mut usize| *counter = if add { *counter + 1 } else { *counter - 1 };
+        if let (Some(_), Some(rung)) = (trial.running(), self.rungs.get_mut(trial.target_rung)) {
+            tally(&mut rung.running);
+        }
+        let passed = trial.first_rung..trial.target_rung.min(top);
+        self.rungs
+            .get_mut(passed)
+            .into_iter()
+            .flatten()
+            .filter(|_| !trial.is_infeasible())
+            .for_each(|rung| tally(&mut rung.promoted));
+        for recorded in &trial.recorded {
+            let Some((at, metric)) = trial.standing(recorded) else { continue };
+            let Some(rung) = self.rungs.get_mut(at) else { continue };
+            let place = (Rank::of(metric, direction), trial.number);
+            let waits = at < top
+                && matches!(metric, Metric::Finite(_))
+                && trial.target_rung == at
+                && !trial.stopped
+                && !trial.retired
+                && trial.last() == Some(*recorded);
+            if add {
+                rung.ranked.insert(place);
+            } else {
+                rung.ranked.remove(&place);
+            }
+            if waits && add {
+                rung.waiting.insert(place);
+            } else {
+                rung.waiting.remove(&place);
+            }
+        }
     }
 }
 

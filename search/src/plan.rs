@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Constraints, Direction, Grid, Rungs, Space};
+use crate::{Constraints, Direction, Grid, Index, Rungs, Scheduler, Space};
 
 /// A checked experiment, as decisions need it.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Plan {
     pub constraints: Constraints,
     /// After how much training trials are compared; one rung is full-length training of all.
     pub rungs: Rungs,
+    /// Who goes on from a rung.
+    pub scheduler: Scheduler,
     /// Trials to create, infeasible ones not counted.
     pub max_trials: u64,
     /// Trials that train at the same time.
@@ -64,4 +66,22 @@ pub struct Usage {
     pub suspended: bool,
     /// Slots that are still held though their trial's outcome is recorded: a pod that lingers.
     pub held: usize,
+}
+
+impl Plan {
+    /// Trials that count towards `maxTrials`, with `new` ones that were just decided on.
+    pub(crate) fn counted(&self, index: &Index, new: u64) -> u64 {
+        index.created() + new - if self.replaces_infeasible() { index.infeasible() } else { 0 }
+    }
+
+    /// Trials of a bracket that count towards its size. One that was deleted counts in none.
+    pub(crate) fn counted_in(&self, index: &Index, bracket: usize) -> u64 {
+        let (trials, infeasible) = index.members(bracket);
+        trials - if self.replaces_infeasible() { infeasible } else { 0 }
+    }
+
+    /// An infeasible trial is replaced, unless it is the point of a grid.
+    pub(crate) fn replaces_infeasible(&self) -> bool {
+        self.sampler == Sampler::Random
+    }
 }

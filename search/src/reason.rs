@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a trial was promoted: where it stood, and where the line was.
+/// Where a trial stood in its rung when it was decided whether it goes on, and where the line was.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cutoff {
     /// The rung in which it stood.
@@ -17,7 +17,7 @@ pub struct Cutoff {
     pub quota: usize,
     /// Its value.
     pub value: Option<f64>,
-    /// The value of the last that goes on.
+    /// The value of the last that goes on; `None` where a trial's arrival decided.
     pub cutoff: Option<f64>,
 }
 
@@ -87,10 +87,11 @@ impl fmt::Display for Cutoff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rung, rank, entries, quota, .. } = self;
         write!(f, "rank {rank} of {entries} at rung {rung}, the best {quota} go on")?;
-        if let (Some(value), Some(cutoff)) = (self.value, self.cutoff) {
-            write!(f, " ({value:.4}, cut-off {cutoff:.4})")?;
+        match (self.value, self.cutoff) {
+            (Some(value), Some(cutoff)) => write!(f, " ({value:.4}, cut-off {cutoff:.4})"),
+            (Some(value), None) => write!(f, " ({value:.4})"),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -8,24 +8,12 @@
 use std::{collections::BTreeMap, fmt};
 
 use crate::{
-    Decision, Index, Outcome, Plan, Recorded, Trial, View,
-    decide::{counted, promotions, retirements},
+    Decision, Index, Outcome, Plan, Trial, TrialHistory, View,
+    history::{Group, Past, groups},
     random::trial_seed,
     sample,
+    scheduler::{promotions, retirements, stops},
 };
-
-/// All that was recorded about one trial.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TrialHistory {
-    /// The trial as it stands.
-    pub trial: Trial,
-    /// The seed that it trains with.
-    pub seed: u64,
-    /// The rungs that it was granted, and what was seen then.
-    pub grants: Vec<(usize, View)>,
-    /// What was seen when it was retired.
-    pub retired: Option<View>,
-}
 
 /// What a replay found.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -64,6 +52,16 @@ pub enum Difference {
         /// The first that could be promoted instead.
         instead_of: u64,
     },
+    /// A trial was put into another bracket, or was granted another rung first, than those whose turn it was.
+    Bracket {
+        /// The trial.
+        trial: u64,
+    },
+    /// A trial was stopped that was among the best when it arrived.
+    Stopped {
+        /// The trial.
+        trial: u64,
+    },
     /// A trial was retired that could still be promoted.
     Retired {
         /// The trial.
@@ -100,8 +98,8 @@ pub fn replay(plan: &Plan, created: u64, trials: &[TrialHistory], end: Option<(&
         replay.differences.extend(contradictions(history));
     }
     let mut past = Past::new(plan, &trials);
-    for ((seq, ..), group) in groups(&trials) {
-        past.advance(seq);
+    for group in groups(&trials) {
+        past.advance(group.view.seq);
         replay.group(plan, &mut past, &group);
     }
     if let Some((name, view)) = end {
@@ -110,89 +108,11 @@ pub fn replay(plan: &Plan, created: u64, trials: &[TrialHistory], end: Option<(&
     }
     past.advance(u64::MAX);
     past.index.raise_created(created);
-    let counted = counted(plan, &past.index, 0);
+    let counted = plan.counted(&past.index, 0);
     if counted > plan.max_trials {
         replay.differences.push(Difference::TooMany { trials: counted });
     }
     replay
-}
-
-/// The decisions that were taken on one view.
-struct Group {
-    view: View,
-    created: Vec<u64>,
-    promoted: Vec<(u64, usize)>,
-    retired: Vec<u64>,
-}
-
-/// Decisions by what they had seen, in the order of what they had seen.
-fn groups(trials: &BTreeMap<u64, &TrialHistory>) -> BTreeMap<(u64, u64, u64), Group> {
-    let mut groups = BTreeMap::new();
-    for (number, history) in trials {
-        for (rung, view) in &history.grants {
-            let group = group_of(&mut groups, *view);
-            if *rung == 0 {
-                group.created.push(*number);
-            } else {
-                group.promoted.push((*number, *rung));
-            }
-        }
-        if let Some(view) = history.retired {
-            group_of(&mut groups, view).retired.push(*number);
-        }
-    }
-    groups
-}
-
-fn group_of(groups: &mut BTreeMap<(u64, u64, u64), Group>, view: View) -> &mut Group {
-    let new = || Group { view, created: Vec::new(), promoted: Vec::new(), retired: Vec::new() };
-    groups.entry((view.seq, view.count, view.digest)).or_insert_with(new)
-}
-
-/// The records as they stood at some time.
-struct Past {
-    index: Index,
-    /// What is still to come, the latest first.
-    outcomes: Vec<(u64, u64, usize, Outcome)>,
-}
-
-impl Past {
-    /// Before anything came out.
-    fn new(plan: &Plan, trials: &BTreeMap<u64, &TrialHistory>) -> Self {
-        let mut index = Index::new(plan.direction, &plan.rungs);
-        let mut outcomes = Vec::new();
-        for history in trials.values() {
-            let trial = &history.trial;
-            index.apply(Trial::new(trial.number, trial.assignment.clone()));
-            outcomes.extend(trial.recorded.iter().map(|recorded| (recorded.seq, trial.number, recorded.rung, recorded.outcome)));
-        }
-        outcomes.sort_by_key(|(seq, number, rung, _)| std::cmp::Reverse((*seq, *number, *rung)));
-        Self { index, outcomes }
-    }
-
-    /// Takes in what came out up to a `decisionSeq`.
-    fn advance(&mut self, to: u64) {
-        while let Some((seq, number, rung, outcome)) = self.outcomes.pop_if(|(seq, ..)| *seq <= to) {
-            self.change(number, |trial| trial.recorded.push(Recorded { rung, outcome, seq }));
-        }
-    }
-
-    fn change(&mut self, number: u64, change: impl FnOnce(&mut Trial)) {
-        if let Some(trial) = self.index.trial(number) {
-            let mut trial = trial.clone();
-            change(&mut trial);
-            self.index.apply(trial);
-        }
-    }
-
-    fn take(&mut self, group: &Group) {
-        for (number, rung) in &group.promoted {
-            self.change(*number, |trial| trial.target_rung = trial.target_rung.max(*rung));
-        }
-        for number in &group.retired {
-            self.change(*number, |trial| trial.retired = true);
-        }
-    }
 }
 
 impl Replay {
@@ -212,12 +132,13 @@ impl Replay {
     }
 
     /// The decisions on one view. Afterwards, they are part of the past.
-    fn group(&mut self, plan: &Plan, past: &mut Past, group: &Group) {
-        let decisions = group.created.len() + group.promoted.len() + group.retired.len();
+    fn group(&mut self, plan: &Plan, past: &mut Past<'_>, group: &Group) {
+        let decisions = group.created.len() + group.promoted.len() + group.stopped.len() + group.retired.len();
         if past.index.view() == group.view {
             self.recomputed += decisions;
             self.grants(plan, &past.index, group);
-            self.retirements(plan, &past.index, group);
+            self.brackets(plan, past, group);
+            self.ends(plan, &past.index, group);
         } else {
             self.unmatched.extend(std::iter::repeat_n(group.view, decisions));
         }
@@ -226,7 +147,8 @@ impl Replay {
 
     /// The first of all possible promotions were made, and trials were created only where there were no more of them.
     fn grants(&mut self, plan: &Plan, index: &Index, group: &Group) {
-        let promotable: Vec<_> = promotions(plan, index, group.view)
+        let promotable: Vec<_> = promotions(plan, index, group.view, usize::MAX)
+            .into_iter()
             .filter_map(|decision| match decision {
                 Decision::Promote { trial, rung, .. } => Some((trial, rung)),
                 _ => None,
@@ -245,25 +167,40 @@ impl Replay {
         }
     }
 
-    fn retirements(&mut self, plan: &Plan, index: &Index, group: &Group) {
-        let granted = group.promoted.iter().map(|(trial, _)| *trial).collect();
-        let possible: Vec<_> = retirements(plan, index, &granted, group.view)
-            .into_iter()
-            .filter_map(|decision| if let Decision::Retire { trial, .. } = decision { Some(trial) } else { None })
-            .collect();
-        let wrong = group.retired.iter().filter(|trial| !possible.contains(trial));
+    /// New trials are in the bracket whose turn it was. After a trial that was deleted, nobody knows whose it was.
+    fn brackets(&mut self, plan: &Plan, past: &Past<'_>, group: &Group) {
+        for &number in group.created.iter().filter(|number| self.deleted.first().is_none_or(|deleted| deleted > number)) {
+            let Some(trial) = past.trials.get(&number).map(|history| &history.trial) else { continue };
+            let before =
+                |bracket| past.members.get(&bracket).map_or(0, |numbers| numbers.partition_point(|other| *other < number));
+            let infeasible = |bracket| if plan.replaces_infeasible() { past.index.members(bracket).1 } else { 0 };
+            let bracket = plan.next_bracket(|bracket| (before(bracket) as u64).saturating_sub(infeasible(bracket)));
+            if (trial.bracket, trial.first_rung) != (bracket, plan.first_rung(bracket)) {
+                self.differences.push(Difference::Bracket { trial: number });
+            }
+        }
+    }
+
+    /// Trials that were stopped or retired had nothing to hope for.
+    fn ends(&mut self, plan: &Plan, index: &Index, group: &Group) {
+        let stopped: Vec<_> = stops(plan, index, group.view).iter().filter_map(Decision::trial).collect();
+        let wrong = group.stopped.iter().filter(|trial| !stopped.contains(trial));
+        self.differences.extend(wrong.map(|trial| Difference::Stopped { trial: *trial }));
+        let retired: Vec<_> = retirements(plan, index, group.view).iter().filter_map(Decision::trial).collect();
+        let is_granted = |trial: &u64| group.promoted.iter().any(|(promoted, _)| promoted == trial);
+        let wrong = group.retired.iter().filter(|trial| !retired.contains(trial) || is_granted(trial));
         self.differences.extend(wrong.map(|trial| Difference::Retired { trial: *trial }));
     }
 
-    fn end(&mut self, plan: &Plan, past: &Past, name: &str, view: View) {
+    fn end(&mut self, plan: &Plan, past: &Past<'_>, name: &str, view: View) {
         let index = &past.index;
         if index.view() != view {
             self.unmatched.push(view);
             return;
         }
         self.recomputed += 1;
-        let idle = index.running() == 0 && promotions(plan, index, view).next().is_none();
-        let all_created = counted(plan, index, 0) >= plan.max_trials;
+        let idle = index.running() == 0 && promotions(plan, index, view, 1).is_empty();
+        let all_created = plan.counted(index, 0) >= plan.max_trials;
         let holds = match name {
             "Completed" => idle && all_created,
             "SpaceExhausted" => idle && !all_created,
@@ -281,7 +218,7 @@ impl Replay {
 
 /// What holds for the records of every trial, whatever was seen.
 fn contradictions(history: &TrialHistory) -> Vec<Difference> {
-    let TrialHistory { trial, grants, retired, .. } = history;
+    let TrialHistory { trial, grants, stopped, retired, .. } = history;
     let came_before = |rung: usize, view: &View| {
         let mut before = trial.recorded.iter().filter(|recorded| recorded.rung < rung);
         before.clone().count() == rung
@@ -289,8 +226,8 @@ fn contradictions(history: &TrialHistory) -> Vec<Difference> {
     };
     let rules = [
         (
-            grants.iter().map(|(rung, _)| *rung).eq(0..=trial.target_rung),
-            "each rung up to its target must have been granted once, in order",
+            grants.iter().map(|(rung, _)| *rung).eq(trial.first_rung..=trial.target_rung),
+            "each rung from its first to its target must have been granted once, in order",
         ),
         (
             trial.recorded.iter().map(|recorded| recorded.rung).eq(0..trial.recorded.len()),
@@ -298,10 +235,13 @@ fn contradictions(history: &TrialHistory) -> Vec<Difference> {
         ),
         (trial.recorded.is_sorted_by(|a, b| a.seq < b.seq), "the decisionSeq of its outcomes must grow"),
         (trial.recorded.len() <= trial.target_rung + 1, "it has an outcome of a rung that was not granted"),
-        (grants.iter().all(|(rung, view)| came_before(*rung, view)), "it was granted a rung before the one below had a value"),
         (
-            retired.is_none_or(|retired| grants.iter().all(|(_, view)| view.seq <= retired.seq)),
-            "it was promoted after it was retired",
+            grants.iter().skip(1).all(|(rung, view)| came_before(*rung, view)),
+            "it was granted a rung before the one below had a value",
+        ),
+        (
+            stopped.iter().chain(retired).all(|end| grants.iter().all(|(_, view)| view.seq <= end.seq)),
+            "it was promoted after it was stopped or retired",
         ),
     ];
     let broken = rules.into_iter().filter(|(holds, _)| !holds);
@@ -322,6 +262,8 @@ impl fmt::Display for Difference {
             Self::Created { trial, instead_of } => {
                 write!(f, "trial {trial}: it was created, though trial {instead_of} could be promoted")
             }
+            Self::Bracket { trial } => write!(f, "trial {trial}: another bracket's turn it was"),
+            Self::Stopped { trial } => write!(f, "trial {trial}: it was stopped, though it was among the best when it arrived"),
             Self::Retired { trial } => write!(f, "trial {trial}: it was retired, though it could still be promoted"),
             Self::Records { trial, what } => write!(f, "trial {trial}: {what}"),
             Self::Ended { recorded } => write!(f, "the search ended as {recorded}, which its records do not show"),

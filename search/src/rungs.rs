@@ -121,9 +121,9 @@ impl Rungs {
         entries / usize::try_from(self.eta).unwrap_or(usize::MAX)
     }
 
-    /// Trials that reach each rung if exactly `1 / eta` of each go on; what asynchrony adds is a few percent.
-    pub fn ideal_entries(&self, trials: u64) -> Vec<u64> {
-        (0..self.steps.len()).scan(trials, |left, _| Some(std::mem::replace(left, *left / self.eta))).collect()
+    /// How many trials it takes for one to reach the last of so many rungs: `eta^(rungs - 1)`.
+    pub(crate) fn needed(&self, rungs: usize) -> u64 {
+        needed(self.eta, rungs)
     }
 
     /// Steps that so many trials at each rung train in all.
@@ -167,10 +167,8 @@ mod tests {
     }
 
     #[test]
-    fn ideal_entries_are_those_of_the_original_preview() {
+    fn a_segment_trains_only_what_is_new() {
         let rungs = Rungs::geometric(156_200, 4, 5, 1000);
-        let entries = rungs.ideal_entries(1000);
-        assert_eq!(entries, [1000, 250, 62, 15, 3]);
         assert_eq!(rungs.steps_of(&[2, 1, 0, 0, 0]), 2 * 610 + (2440 - 610));
     }
 

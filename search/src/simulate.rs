@@ -28,9 +28,9 @@ pub fn simulate(plan: &Plan, mut outcome: impl FnMut(&Trial, usize) -> Outcome) 
             decisions.push(decision.clone());
             match decision {
                 Decision::Finish { reason, .. } => return Simulation { index, decisions, end: reason },
-                Decision::Create { number, .. } => queue.push_back(number),
+                Decision::Create { ref new, .. } => queue.push_back(new.number),
                 Decision::Promote { trial, .. } => queue.push_back(trial),
-                Decision::Retire { .. } => {}
+                Decision::Stop { .. } | Decision::Retire { .. } => {}
             }
             if let Some(trial) = index.record(&decision) {
                 index.apply(trial);
@@ -41,7 +41,7 @@ pub fn simulate(plan: &Plan, mut outcome: impl FnMut(&Trial, usize) -> Outcome) 
             return Simulation { index, decisions, end: End::Completed };
         };
         let mut trial = trial.clone();
-        if let Some(rung) = trial.running() {
+        while let Some(rung) = trial.running() {
             seq += 1;
             trial.recorded.push(Recorded { rung, outcome: outcome(&trial, rung), seq });
         }

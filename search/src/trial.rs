@@ -11,8 +11,14 @@ pub struct Trial {
     pub number: u64,
     /// The configuration.
     pub assignment: Assignment,
+    /// The bracket that it belongs to: it is compared with trials of this bracket only.
+    pub bracket: usize,
+    /// The rung that it was granted first: below, its values are recorded and compared with nobody's.
+    pub first_rung: usize,
     /// Highest rung that it was granted. Only grows.
     pub target_rung: usize,
+    /// Stopped for good at its rung; its checkpoints may be gone.
+    pub stopped: bool,
     /// Never promoted again; its checkpoints may be gone.
     pub retired: bool,
     /// What came out of each rung, from rung 0. Append-only.
@@ -74,12 +80,21 @@ impl Outcome {
 }
 
 impl Trial {
-    /// A trial that was just decided on: nothing came out yet.
+    /// A trial of the first bracket that was just decided on: nothing came out yet.
     pub fn new(number: u64, assignment: Assignment) -> Self {
-        Self { number, assignment, target_rung: 0, retired: false, recorded: Vec::new() }
+        Self {
+            number,
+            assignment,
+            bracket: 0,
+            first_rung: 0,
+            target_rung: 0,
+            stopped: false,
+            retired: false,
+            recorded: Vec::new(),
+        }
     }
 
-    /// The rung that it trains towards; `None`: nothing is granted that has not been recorded.
+    /// The next rung whose outcome will be recorded; `None`: nothing is granted that has not been recorded.
     pub fn running(&self) -> Option<usize> {
         let ended = self.recorded.last().is_some_and(|last| !matches!(last.outcome, Outcome::Value(_)));
         (!ended && self.recorded.len() <= self.target_rung).then_some(self.recorded.len())
@@ -96,6 +111,17 @@ impl Trial {
             Outcome::Value(value) => Some(value),
             _ => None,
         })
+    }
+
+    /// The rung in which one of its outcomes lets it stand, and with what. An end without a value counts in the first rung in which the
+    /// trial is compared.
+    pub(crate) fn standing(&self, recorded: &Recorded) -> Option<(usize, Metric)> {
+        let metric = recorded.outcome.metric().filter(|_| !self.is_infeasible())?;
+        match metric {
+            Metric::Finite(_) if recorded.rung < self.first_rung => None,
+            Metric::Finite(_) => Some((recorded.rung, metric)),
+            Metric::Diverged => Some((recorded.rung.max(self.first_rung), metric)),
+        }
     }
 
     /// Whether the trainer called the configuration infeasible.

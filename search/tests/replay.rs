@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp, reason = "a test fails by panicking")]
 
-use nas_search::{Decision, Difference, End, Outcome, Plan, Recorded, Replay, Trial, TrialHistory, View, replay};
+use nas_search::{
+    Brackets, Decision, Difference, End, Halving, Outcome, Plan, Recorded, Replay, Scheduler, Trial, TrialHistory, View, replay,
+};
 use proptest::prelude::*;
 
 mod searches;
 
-use searches::{Step, drive, plan, steps};
+use searches::{Step, drive, plan, schedulers, steps};
 
 /// The records of a search.
 struct Records {
@@ -19,17 +21,19 @@ struct Records {
 impl Records {
     fn of(plan: &Plan, steps: &[Step]) -> Self {
         let mut records = Self { trials: Vec::new(), end: None, decisions: 0 };
-        let (index, _) = drive(plan, steps, |index, decisions| {
+        let (index, _) = drive(plan, steps, |_, decisions| {
             records.decisions += decisions.len();
             for decision in decisions {
                 match decision {
-                    Decision::Create { number, seed, sample } => records.trials.push(TrialHistory {
-                        trial: Trial::new(*number, sample.assignment.clone()),
-                        seed: *seed,
-                        grants: vec![(0, index.view())],
+                    Decision::Create { new, view } => records.trials.push(TrialHistory {
+                        trial: Trial::new(new.number, new.sample.assignment.clone()),
+                        seed: new.seed,
+                        grants: vec![(new.rung, *view)],
+                        stopped: None,
                         retired: None,
                     }),
                     Decision::Promote { trial, rung, view, .. } => records.of_trial(*trial).grants.push((*rung, *view)),
+                    Decision::Stop { trial, view, .. } => records.of_trial(*trial).stopped = Some(*view),
                     Decision::Retire { trial, view, .. } => records.of_trial(*trial).retired = Some(*view),
                     Decision::Finish { view, reason } => records.end = Some((*reason, *view)),
                 }
@@ -65,9 +69,9 @@ proptest! {
 
     #[test]
     fn nothing_differs_in_what_was_decided(
-        steps in steps(), max_trials in 1_u64..60, parallel in 1_usize..9, eta in 2_u64..5,
+        steps in steps(), scheduler in schedulers(), max_trials in 1_u64..90, parallel in 1_usize..9, eta in 2_u64..5,
     ) {
-        let plan = plan(max_trials, parallel, eta);
+        let plan = Plan { scheduler, ..plan(max_trials, parallel, eta) };
         let records = Records::of(&plan, &steps);
         let found = records.replay(&plan);
         prop_assert_eq!(found, Replay { recomputed: records.decisions, ..Replay::default() });
@@ -88,6 +92,21 @@ proptest! {
         let found = records.replay(&plan);
         prop_assert!(!found.differences.is_empty() || !found.unmatched.is_empty());
     }
+}
+
+#[test]
+fn a_trial_in_another_bracket_and_a_stop_of_one_of_the_best_are_found() {
+    let scheduler = Scheduler::Asha { kind: Halving::Stopping, brackets: Brackets::Conservative };
+    let plan = Plan { scheduler, ..plan(30, 1, 3) };
+    let step = |number: u32| Step { pick: 0, outcome: Outcome::Value(f64::from(number) / 1000.0) };
+    let mut records = Records::of(&plan, &(0..400).map(step).collect::<Vec<_>>());
+    records.of_trial(6).trial.bracket = 3;
+    let going_on = records.trials.iter().find(|t| t.grants.len() > 1 && t.trial.number != 6).unwrap().trial.number;
+    let history = records.of_trial(going_on);
+    history.stopped = Some(history.grants.pop().unwrap().1);
+    let found = records.replay(&plan).differences;
+    assert!(found.contains(&Difference::Bracket { trial: 6 }), "{found:?}");
+    assert!(found.contains(&Difference::Stopped { trial: going_on }), "{found:?}");
 }
 
 #[test]
@@ -136,7 +155,10 @@ fn a_retirement_too_early_and_a_promotion_after_it_are_found() {
     history.retired = Some(history.grants[0].1);
     let found = records.replay(&plan).differences;
     assert!(found.contains(&Difference::Retired { trial: best }), "{found:?}");
-    assert!(found.contains(&Difference::Records { trial: best, what: "it was promoted after it was retired" }), "{found:?}");
+    assert!(
+        found.contains(&Difference::Records { trial: best, what: "it was promoted after it was stopped or retired" }),
+        "{found:?}"
+    );
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub struct TrialCounts {
     pub running: i64,
     /// At the top rung.
     pub completed: i64,
-    /// Never to be promoted.
+    /// Stopped at a rung, or never to be promoted.
     pub retired: i64,
     /// Refused by the trainer as infeasible, and replaced.
     pub infeasible: i64,

@@ -10,7 +10,7 @@ mod space;
 mod trial;
 
 pub use experiment::{
-    Accelerator, Asha, AshaType, Bracket, BudgetSpec, Claim, ConstraintSpec, DataSet, DirectionSpec, Empty, ImageShape,
+    Accelerator, Asha, AshaType, Bracket, BudgetSpec, Claim, ConstraintSpec, DataSet, DirectionSpec, Empty, ImageShape, Ladder,
     NasExperiment, NasExperimentSpec, Objective, ResourceSpec, SamplerSpec, SchedulerSpec, TrialTemplate, UnitSpec,
     ValidationSpec,
 };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
-use nas_search::{Outcome, Recorded, Sample, Trial, TrialHistory, View};
+use nas_search::{NewTrial, Outcome, Recorded, Trial, TrialHistory, View};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +59,7 @@ pub struct NasTrialSpec {
     pub seed: i64,
     /// The bracket that it belongs to, from 0.
     #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable"))]
-    #[schemars(range(min = 0, max = 15))]
+    #[schemars(range(min = 0, max = 999_999))]
     pub bracket: i64,
     /// Fencing token: raised when a process of a lower attempt may still run but must be ignored.
     #[x_kube(validation = Rule::new("self >= oldSelf").message("attempt only grows"))]
@@ -69,7 +69,7 @@ pub struct NasTrialSpec {
     #[x_kube(validation = Rule::new("self >= oldSelf").message("a promotion cannot be taken back"))]
     #[schemars(range(min = 0, max = 15))]
     pub target_rung: i64,
-    /// When each rung was granted: what the decision had seen, and why.
+    /// When each rung was granted: what the decision had seen, and why. The first is the rung at which the trial is compared first.
     #[x_kube(validation = Rule::new("oldSelf.all(o, self.exists(n, n == o))").message("grants are append-only"))]
     #[schemars(length(max = 16))]
     pub grants: Vec<Grant>,
@@ -386,18 +386,20 @@ impl RecordedRung {
 }
 
 impl NasTrial {
-    /// The object of a trial that was just decided on: granted rung 0, nothing trained.
-    pub fn create(experiment: &str, number: u64, seed: u64, sample: &Sample, view: View) -> Self {
+    /// The object of a trial that was just decided on: granted its first rung, nothing trained.
+    pub fn create(experiment: &str, new: &NewTrial, view: View) -> Self {
+        let NewTrial { number, seed, bracket, rung, sample } = new;
         let reason = format!("new: {} draws rejected by constraints, {} repeats", sample.rejected, sample.repeats);
+        let rung = i64::try_from(*rung).unwrap_or(i64::MAX);
         let spec = NasTrialSpec {
             experiment: experiment.to_owned(),
-            number: whole(number),
+            number: whole(*number),
             assignment: to_object(&sample.assignment),
-            seed: whole(seed),
-            bracket: 0,
+            seed: whole(*seed),
+            bracket: i64::try_from(*bracket).unwrap_or(i64::MAX),
             attempt: 0,
-            target_rung: 0,
-            grants: vec![Grant { rung: 0, view: view.into(), reason }],
+            target_rung: rung,
+            grants: vec![Grant { rung, view: view.into(), reason }],
             stopped: Vec::new(),
             retired: Vec::new(),
         };
@@ -409,6 +411,21 @@ impl NasTrial {
         let rung = i64::try_from(rung).unwrap_or(i64::MAX);
         self.spec.target_rung = rung;
         self.spec.grants.push(Grant { rung, view: view.into(), reason });
+    }
+
+    /// Stops the trial at its rung, for good.
+    pub fn stop(&mut self, view: View) {
+        self.spec.stopped = vec![view.into()];
+    }
+
+    /// Retires the trial.
+    pub fn retire(&mut self, view: View) {
+        self.spec.retired = vec![view.into()];
+    }
+
+    /// Whether the trial never goes on: its checkpoints may go.
+    pub fn is_over(&self) -> bool {
+        !self.spec.stopped.is_empty() || !self.spec.retired.is_empty()
     }
 
     /// The trial's number in the order of creation.
@@ -429,6 +446,7 @@ impl NasTrial {
             trial: self.to_record(),
             seed: u64::try_from(self.spec.seed).unwrap_or_default(),
             grants: self.spec.grants.iter().map(grant).collect(),
+            stopped: self.spec.stopped.first().map(ViewStatus::to_view),
             retired: self.spec.retired.first().map(ViewStatus::to_view),
         }
     }
@@ -439,7 +457,10 @@ impl NasTrial {
         Trial {
             number: self.number(),
             assignment: self.spec.assignment.iter().map(|(name, ScalarValue(value))| (name.clone(), value.clone())).collect(),
+            bracket: usize::try_from(self.spec.bracket).unwrap_or_default(),
+            first_rung: self.spec.grants.first().map_or(0, |grant| usize::try_from(grant.rung).unwrap_or_default()),
             target_rung: usize::try_from(self.spec.target_rung).unwrap_or_default(),
+            stopped: !self.spec.stopped.is_empty(),
             retired: !self.spec.retired.is_empty(),
             recorded: rungs.iter().map(RecordedRung::to_recorded).collect(),
         }

@@ -7,13 +7,16 @@ mod space;
 use std::time::Duration;
 
 use kube::core::Duration as ObjectDuration;
-use nas_search::{Budget, Constraints, Direction, Grid, GridError, Plan, Rungs, RungsError, Sampler, Space, rejections, sample};
+use nas_search::{
+    Brackets, Budget, Constraints, Direction, Grid, GridError, Halving, Plan, Rungs, RungsError, Sampler, Scheduler, Space,
+    rejections, sample,
+};
 
 pub use document::{SourceFile, read_experiment};
 
 use crate::{
     Problem, darts_space,
-    objects::{Asha, DirectionSpec, NasExperiment, RungStatus, SamplerSpec, SchedulerSpec},
+    objects::{Asha, AshaType, Bracket, DirectionSpec, Ladder, NasExperiment, RungStatus, SamplerSpec, SchedulerSpec},
 };
 
 /// Rungs where an experiment names no number of them.
@@ -79,6 +82,7 @@ impl NasExperiment {
             sampler,
             constraints,
             rungs,
+            scheduler: scheduler(&spec.scheduler),
             max_trials,
             parallel_trials: usize::try_from(spec.parallel_trials).unwrap_or_default(),
             max_failed_trials: spec.max_failed_trials.and_then(|max| u64::try_from(max).ok()),
@@ -192,24 +196,47 @@ fn at_least_one(value: i64, path: &str, problems: &mut Vec<Problem>) -> u64 {
     })
 }
 
+/// Who goes on from a rung.
+fn scheduler(spec: &SchedulerSpec) -> Scheduler {
+    match spec {
+        SchedulerSpec::FullLength(_) => Scheduler::Asha { kind: Halving::Promotion, brackets: Brackets::Aggressive },
+        SchedulerSpec::Asha(asha) => Scheduler::Asha {
+            kind: match asha.kind {
+                AshaType::Promotion => Halving::Promotion,
+                AshaType::Stopping => Halving::Stopping,
+            },
+            brackets: match asha.bracket {
+                Bracket::Aggressive => Brackets::Aggressive,
+                Bracket::Standard => Brackets::Standard,
+                Bracket::Conservative => Brackets::Conservative,
+            },
+        },
+        SchedulerSpec::Hyperband(_) => Scheduler::Hyperband,
+        SchedulerSpec::Progressive(_) => Scheduler::Progressive,
+    }
+}
+
 fn rungs(scheduler: &SchedulerSpec, max: u64, max_trials: u64, begun: &[RungStatus]) -> Result<Rungs, Problem> {
-    let Asha { eta, max_rungs, rungs, .. } = match scheduler {
+    let (name, eta, max_rungs, rungs) = match scheduler {
         SchedulerSpec::FullLength(_) => return Ok(Rungs::full_length(max)),
-        SchedulerSpec::Asha(asha) => asha,
+        SchedulerSpec::Asha(Asha { eta, max_rungs, rungs, .. }) => ("asha", eta, max_rungs, rungs),
+        SchedulerSpec::Hyperband(Ladder { eta, max_rungs, rungs }) => ("hyperband", eta, max_rungs, rungs),
+        SchedulerSpec::Progressive(Ladder { eta, max_rungs, rungs }) => ("progressive", eta, max_rungs, rungs),
     };
+    let path = |field: &str| format!("spec.scheduler.{name}{field}");
     let Some(eta) = u64::try_from(*eta).ok().filter(|eta| *eta >= 2) else {
-        return Err(Problem::new("spec.scheduler.asha.eta", format!("is {eta}, but must be at least 2")));
+        return Err(Problem::new(path(".eta"), format!("is {eta}, but must be at least 2")));
     };
     if !begun.is_empty() {
         let steps = begun.iter().map(|rung| u64::try_from(rung.step).unwrap_or_default()).collect();
         return Rungs::explicit(steps, eta, max, u64::MAX).map_err(|error| Problem::new("status.rungs", error.to_string()));
     }
     match (rungs, max_rungs) {
-        (Some(_), Some(_)) => Err(Problem::new("spec.scheduler.asha", "has rungs and maxRungs: give only one of them")),
+        (Some(_), Some(_)) => Err(Problem::new(path(""), "has rungs and maxRungs: give only one of them")),
         (Some(steps), None) => {
             let steps = steps.iter().map(|step| u64::try_from(*step).unwrap_or_default()).collect();
-            Rungs::explicit(steps, eta, max, max_trials)
-                .map_err(|error: RungsError| Problem::new("spec.scheduler.asha.rungs", error.to_string()))
+            let rungs = Rungs::explicit(steps, eta, max, max_trials);
+            rungs.map_err(|error: RungsError| Problem::new(path(".rungs"), error.to_string()))
         }
         (None, count) => {
             let count = usize::try_from(count.unwrap_or(DEFAULT_RUNGS)).unwrap_or(1);

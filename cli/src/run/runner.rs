@@ -150,11 +150,11 @@ impl Runner {
 
     /// The object of a trial that was just decided on.
     fn new_trial(&self, decision: &Decision) -> Result<NasTrial, Failure> {
-        let Decision::Create { number, seed, sample } = decision else {
+        let Decision::Create { new, view } = decision else {
             return Err(Failure::Folder("only a new trial is created".to_owned()));
         };
         let experiment = self.source.experiment.metadata.name.as_deref().unwrap_or_default();
-        let mut trial = NasTrial::create(experiment, *number, *seed, sample, self.index.view());
+        let mut trial = NasTrial::create(experiment, new, *view);
         trial.metadata.uid = trial.metadata.name.as_ref().map(|name| format!("local-{name}"));
         trial.status = Some(NasTrialStatus::default());
         Ok(trial)
@@ -170,17 +170,23 @@ impl Runner {
                 trial.promote(*rung, *view, reason.to_string());
                 trial
             }
+            Decision::Stop { trial, view, reason } => {
+                self.say(&format!("trial {trial} is stopped: {reason}"));
+                let mut trial = self.trial(*trial)?;
+                trial.stop(*view);
+                trial
+            }
             Decision::Retire { trial, view, .. } => {
                 let mut trial = self.trial(*trial)?;
-                trial.spec.retired = vec![(*view).into()];
+                trial.retire(*view);
                 trial
             }
             Decision::Finish { .. } => return Ok(()),
         };
-        let retired = !trial.spec.retired.is_empty();
+        let is_over = trial.is_over();
         let folder = self.checkpoint_dir(&trial);
         self.keep(trial)?;
-        if retired {
+        if is_over {
             // What is left of it only takes space; it is gone at the latest with the run's folder.
             let _ = fs::remove_dir_all(folder);
         }
@@ -339,7 +345,7 @@ impl Runner {
     fn left(&self) -> Option<Duration> {
         let plan = &self.source.plan;
         let done = self.index.steps_trained(&plan.rungs);
-        let total = plan.rungs.steps_of(&plan.rungs.ideal_entries(plan.max_trials));
+        let total: u64 = plan.ideal().iter().map(|course| plan.rungs.steps_of(&course.entries)).sum();
         let here = done.checked_sub(self.steps_before).filter(|steps| *steps > 0)?;
         #[expect(clippy::cast_precision_loss, reason = "an estimate for people")]
         let ratio = total.saturating_sub(done) as f64 / here as f64;

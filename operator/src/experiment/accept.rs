@@ -7,10 +7,7 @@ use k8s_openapi::api::{
     core::v1::{PersistentVolumeClaim, ServiceAccount},
 };
 use kube::{Api, api::PostParams};
-use nas_api::{
-    Problem,
-    objects::{NasExperiment, SchedulerSpec},
-};
+use nas_api::{Problem, objects::NasExperiment};
 use nas_search::Plan;
 
 use super::search::Search;
@@ -62,7 +59,7 @@ async fn missing(context: &Context, group: &Group, experiment: &NasExperiment, p
     let namespace = &group.namespace;
     let template = &experiment.spec.trial;
     let refuse = |reason, message: String| Ok(Some(Refusal { reason, message }));
-    if template.checkpoints.is_none() && plan.rungs.top() > 0 && matches!(experiment.spec.scheduler, SchedulerSpec::Asha(_)) {
+    if template.checkpoints.is_none() && plan.rungs.top() > 0 {
         return refuse(
             "CheckpointsNeeded",
             "spec.trial.checkpoints is missing: trials that go on to a further rung resume from there. Name a PersistentVolumeClaim, \

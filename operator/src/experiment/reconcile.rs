@@ -232,16 +232,15 @@ impl Pass<'_> {
                 self.context.world.trials.get(self.group, &name).ok_or(gone)
             };
             let word = match &decision {
-                Decision::Create { number, seed, sample } => {
-                    let view = search.index(&self.plan).view();
-                    let trial = NasTrial::create(&self.group.experiment, *number, *seed, sample, view);
+                Decision::Create { new, view } => {
+                    let trial = NasTrial::create(&self.group.experiment, new, *view);
                     let Some(created) = self.writer.create_trial(&self.experiment, trial).await? else {
                         // An older experiment's trial of this name is still being deleted, or another replica was faster.
                         self.next = self.next.min(Duration::from_secs(1));
                         return Ok(());
                     };
                     self.written.extend(created.resource_version());
-                    tracing::info!(trial = name(*number), rejected = sample.rejected, "created");
+                    tracing::info!(trial = name(new.number), rejected = new.sample.rejected, "created");
                     "create"
                 }
                 Decision::Promote { trial: number, rung, view, reason } => {
@@ -252,6 +251,13 @@ impl Pass<'_> {
                     let happened = Happened::Promoted { rung: *rung, reason: reason.to_string() };
                     self.context.events.publish(&trial.object_ref(&()), &happened).await;
                     "promote"
+                }
+                Decision::Stop { trial: number, view, reason } => {
+                    let trial = trial(*number)?;
+                    self.writer.stop(&trial, *view).await?;
+                    let happened = Happened::Stopped { reason: reason.to_string() };
+                    self.context.events.publish(&trial.object_ref(&()), &happened).await;
+                    "stop"
                 }
                 Decision::Retire { trial: number, view, reason } => {
                     let trial = trial(*number)?;

@@ -114,7 +114,7 @@ fn counts(index: &Index, plan: &Plan) -> TrialCounts {
     let mut known = 0;
     for trial in index.trials() {
         known += 1;
-        if trial.retired {
+        if trial.retired || trial.stopped {
             counts.retired += 1;
         }
         match trial.last().map(|last| (last.rung, last.outcome)) {

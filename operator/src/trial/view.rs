@@ -135,7 +135,7 @@ pub(crate) fn is_stuck(pod: &Pod, clock: &Clock) -> bool {
 #[cfg(test)]
 mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-    use nas_search::{Rungs, Sample, View};
+    use nas_search::{NewTrial, Rungs, Sample, View};
 
     use super::*;
 
@@ -143,7 +143,8 @@ mod tests {
     fn a_wait_that_is_over_wakes_nobody_again() {
         let at = |second| Timestamp::new(second, 0).unwrap_or_default();
         let sample = Sample { assignment: nas_search::Assignment::new(), rejected: 0, repeats: 0 };
-        let trial = NasTrial::create("small", 0, 1, &sample, View::default());
+        let new = NewTrial { number: 0, seed: 1, bracket: 0, rung: 0, sample };
+        let trial = NasTrial::create("small", &new, View::default());
         let metadata = ObjectMeta { deletion_timestamp: Some(Time(at(100))), ..ObjectMeta::default() };
         let pod = Pod { metadata, ..Pod::default() };
         let mut view = TrialView::new(Arc::new(trial), Vec::new(), vec![Arc::new(pod)], &Rungs::full_length(1));

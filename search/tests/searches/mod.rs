@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 use nas_search::{
-    Budget, Constraints, Decision, Direction, Domain, End, Index, Outcome, Parameter, Plan, Recorded, Rungs, Sampler, Scale,
-    Space, Trial, Usage, decide,
+    Brackets, Budget, Constraints, Decision, Direction, Domain, End, Halving, Index, Outcome, Parameter, Plan, Recorded, Rungs,
+    Sampler, Scale, Scheduler, Space, Trial, Usage, decide,
 };
 use proptest::prelude::*;
 
@@ -24,6 +24,7 @@ pub(crate) fn plan(max_trials: u64, parallel_trials: usize, eta: u64) -> Plan {
         constraints: Constraints::new(None),
         sampler: Sampler::Random,
         rungs: Rungs::geometric(81, eta, 4, max_trials),
+        scheduler: Scheduler::Asha { kind: Halving::Promotion, brackets: Brackets::Aggressive },
         max_trials,
         parallel_trials,
         max_failed_trials: None,
@@ -31,6 +32,17 @@ pub(crate) fn plan(max_trials: u64, parallel_trials: usize, eta: u64) -> Plan {
         target: None,
         budget: Budget::default(),
     }
+}
+
+/// All schedulers.
+pub(crate) fn schedulers() -> impl Strategy<Value = Scheduler> {
+    let kinds = prop_oneof![Just(Halving::Promotion), Just(Halving::Stopping)];
+    let brackets = prop_oneof![Just(Brackets::Aggressive), Just(Brackets::Standard), Just(Brackets::Conservative)];
+    prop_oneof![
+        4 => (kinds, brackets).prop_map(|(kind, brackets)| Scheduler::Asha { kind, brackets }),
+        2 => Just(Scheduler::Hyperband),
+        1 => Just(Scheduler::Progressive),
+    ]
 }
 
 /// What a test lets happen next: which of the running trials ends, and how.
@@ -54,10 +66,20 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec((any::<usize>(), outcomes()).prop_map(|(pick, outcome)| Step { pick, outcome }), 400)
 }
 
+/// Records the outcomes of a segment: values on the way to its target, and there this one.
+pub(crate) fn record(trial: &mut Trial, last: Outcome, seq: &mut u64) {
+    while let Some(rung) = trial.running() {
+        *seq += 1;
+        let outcome = if rung < trial.target_rung { Outcome::Value(0.5) } else { last };
+        trial.recorded.push(Recorded { rung, outcome, seq: *seq });
+    }
+}
+
 /// Drives a search to its end; `watch` sees the index before each round of decisions, and these.
 pub(crate) fn drive(plan: &Plan, steps: &[Step], mut watch: impl FnMut(&Index, &[Decision])) -> (Index, Option<End>) {
     let mut index = Index::new(plan.direction, &plan.rungs);
-    for (seq, step) in (1..).zip(steps.iter().cycle().take(10_000)) {
+    let mut seq = 0;
+    for step in steps.iter().cycle().take(10_000) {
         let decisions = decide(plan, &index, &Usage::default());
         watch(&index, &decisions);
         for decision in &decisions {
@@ -70,7 +92,7 @@ pub(crate) fn drive(plan: &Plan, steps: &[Step], mut watch: impl FnMut(&Index, &
         let running: Vec<Trial> = index.trials().filter(|trial| trial.running().is_some()).cloned().collect();
         let Some(trial) = running.get(step.pick % running.len().max(1)) else { return (index, None) };
         let mut trial = trial.clone();
-        trial.recorded.push(Recorded { rung: trial.running().unwrap(), outcome: step.outcome, seq });
+        record(&mut trial, step.outcome, &mut seq);
         index.apply(trial);
     }
     (index, None)

@@ -1,0 +1,62 @@
+//! `nasctl explain`: the story of one trial.
+
+use clap::Args;
+use nas_api::objects::{NasTrial, ScalarValue};
+use nas_search::{Event, explain};
+use serde_json::{Value, json};
+
+use crate::{
+    failure::Failure,
+    records::{Records, Target},
+};
+
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  nasctl explain runs/quickstart 7\n  nasctl explain constrained-adaptive-17 --namespace research\n  \
+    nasctl explain runs/quickstart 7 --output json\n\n\
+    Every reason is computed anew from the outcomes that the decision had seen."
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    /// The trial's number [default: what follows the last - of SEARCH].
+    trial: Option<u64>,
+    /// Print JSON.
+    #[arg(long, value_parser = ["json"])]
+    output: Option<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let named = || arguments.target.of_trial();
+    let (target, number) = match arguments.trial {
+        Some(number) => (arguments.target.clone(), number),
+        None => {
+            named().ok_or_else(|| Failure::Usage("which trial? Append its number: nasctl explain SEARCH NUMBER".to_owned()))?
+        }
+    };
+    let records = Records::read(&target)?;
+    let Some(trial) = records.trials.iter().find(|trial| trial.number() == number) else {
+        let count = records.trials.len();
+        return Err(Failure::Usage(format!(
+            "there is no trial {number}: the search has {count} (nasctl describe --trials lists them)"
+        )));
+    };
+    let histories: Vec<_> = records.trials.iter().map(NasTrial::to_history).collect();
+    let events = explain(&records.source.plan, &histories, number);
+    if arguments.output.is_some() {
+        let events: Vec<Value> = events
+            .iter()
+            .map(|Event { view, what }| json!({"outcomesSeen": view.count, "decisionSeq": view.seq, "what": what.to_string()}))
+            .collect();
+        let document = json!({"trial": number, "assignment": trial.spec.assignment, "seed": trial.spec.seed, "events": events});
+        println!("{}", serde_json::to_string_pretty(&document).unwrap_or_default());
+        return Ok(());
+    }
+    let values: Vec<String> = trial.spec.assignment.iter().map(|(name, ScalarValue(value))| format!("{name}={value}")).collect();
+    println!("trial {number}: {}\n", values.join(" "));
+    println!("  after outcomes");
+    for Event { view, what } in events {
+        println!("  {:>14}  {what}", view.count);
+    }
+    Ok(())
+}

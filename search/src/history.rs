@@ -1,0 +1,116 @@
+//! The past of a search: its records as they stood at any time, out of what each decision had seen.
+
+use std::collections::BTreeMap;
+
+use crate::{Index, Outcome, Plan, Recorded, Trial, View};
+
+/// All that was recorded about one trial.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrialHistory {
+    /// The trial as it stands.
+    pub trial: Trial,
+    /// The seed that it trains with.
+    pub seed: u64,
+    /// The rungs that it was granted, and what was seen then.
+    pub grants: Vec<(usize, View)>,
+    /// What was seen when it was stopped.
+    pub stopped: Option<View>,
+    /// What was seen when it was retired.
+    pub retired: Option<View>,
+}
+
+/// The decisions that were taken on one view.
+pub(crate) struct Group {
+    pub(crate) view: View,
+    pub(crate) created: Vec<u64>,
+    pub(crate) promoted: Vec<(u64, usize)>,
+    pub(crate) stopped: Vec<u64>,
+    pub(crate) retired: Vec<u64>,
+}
+
+/// Decisions by what they had seen, in the order of what they had seen.
+pub(crate) fn groups(trials: &BTreeMap<u64, &TrialHistory>) -> impl Iterator<Item = Group> {
+    let mut groups = BTreeMap::new();
+    for (number, history) in trials {
+        for (at, (rung, view)) in history.grants.iter().enumerate() {
+            let group = group_of(&mut groups, *view);
+            if at == 0 {
+                group.created.push(*number);
+            } else {
+                group.promoted.push((*number, *rung));
+            }
+        }
+        if let Some(view) = history.stopped {
+            group_of(&mut groups, view).stopped.push(*number);
+        }
+        if let Some(view) = history.retired {
+            group_of(&mut groups, view).retired.push(*number);
+        }
+    }
+    groups.into_values()
+}
+
+fn group_of(groups: &mut BTreeMap<(u64, u64, u64), Group>, view: View) -> &mut Group {
+    let new = || Group { view, created: Vec::new(), promoted: Vec::new(), stopped: Vec::new(), retired: Vec::new() };
+    groups.entry((view.seq, view.count, view.digest)).or_insert_with(new)
+}
+
+/// The records as they stood at some time.
+pub(crate) struct Past<'a> {
+    pub(crate) index: Index,
+    pub(crate) trials: &'a BTreeMap<u64, &'a TrialHistory>,
+    /// What is still to come, the latest first.
+    outcomes: Vec<(u64, u64, usize, Outcome)>,
+    /// The trials of each bracket, those that were created later as well.
+    pub(crate) members: BTreeMap<usize, Vec<u64>>,
+}
+
+impl<'a> Past<'a> {
+    /// Before anything was decided.
+    pub(crate) fn new(plan: &Plan, trials: &'a BTreeMap<u64, &'a TrialHistory>) -> Self {
+        let mut outcomes = Vec::new();
+        let mut members: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
+        for history in trials.values() {
+            let trial = &history.trial;
+            members.entry(trial.bracket).or_default().push(trial.number);
+            outcomes.extend(trial.recorded.iter().map(|recorded| (recorded.seq, trial.number, recorded.rung, recorded.outcome)));
+        }
+        outcomes.sort_by_key(|(seq, number, rung, _)| std::cmp::Reverse((*seq, *number, *rung)));
+        Self { index: Index::new(plan.direction, &plan.rungs), trials, outcomes, members }
+    }
+
+    /// Takes in what came out up to a `decisionSeq`.
+    pub(crate) fn advance(&mut self, to: u64) {
+        while let Some((seq, number, rung, outcome)) = self.outcomes.pop_if(|(seq, ..)| *seq <= to) {
+            self.change(number, |trial| trial.recorded.push(Recorded { rung, outcome, seq }));
+        }
+    }
+
+    /// Changes a trial, which is created if it was not yet.
+    fn change(&mut self, number: u64, change: impl FnOnce(&mut Trial)) {
+        let known = self.index.trial(number).cloned();
+        let Some(mut trial) = known.or_else(|| Some(born(&self.trials.get(&number)?.trial))) else { return };
+        change(&mut trial);
+        self.index.apply(trial);
+    }
+
+    pub(crate) fn take(&mut self, group: &Group) {
+        for number in &group.created {
+            self.change(*number, |_| ());
+        }
+        for (number, rung) in &group.promoted {
+            self.change(*number, |trial| trial.target_rung = trial.target_rung.max(*rung));
+        }
+        for number in &group.stopped {
+            self.change(*number, |trial| trial.stopped = true);
+        }
+        for number in &group.retired {
+            self.change(*number, |trial| trial.retired = true);
+        }
+    }
+}
+
+/// A trial as it was created.
+fn born(trial: &Trial) -> Trial {
+    Trial { target_rung: trial.first_rung, stopped: false, retired: false, recorded: Vec::new(), ..trial.clone() }
+}
