@@ -1,11 +1,14 @@
-//! Learning curves for simulated searches: what a configuration shows after so many steps, without training.
+//! Searches under a virtual clock: the decisions of [`nas_search::decide`] on recorded learning curves, without training anything.
 //!
 //! A [`Landscape`] says what a configuration shows after so many steps and how long they take: a [`Table`] of recorded curves, or a
-//! [`Surrogate`] for architectures that are in no table.
+//! [`Surrogate`] for architectures that are in no table. [`simulate`] runs a search on it with as many workers as the plan has slots,
+//! event by event, and [`trajectory`] says how good its incumbent was at which time. Both are held against an independent
+//! implementation of the reference semantics in `tests/parity.rs`: the same events, to the last bit of their times.
 //!
 //! Everything is deterministic, and no random number depends on the order in which others were asked for.
 
 mod chance;
+mod clock;
 mod code;
 mod container;
 pub mod data;
@@ -16,7 +19,9 @@ mod onnx;
 mod permutation;
 mod surrogate;
 mod table;
+mod trajectory;
 
+pub use clock::{Conditions, Event, Run, simulate};
 pub use code::{Code, CodeError, assignment, darts_space, genotype};
 pub use container::{Array, Container, ContainerError, Kind};
 pub use landscape::{Landscape, LandscapeError};
@@ -26,3 +31,4 @@ pub use onnx::{OnnxError, Tensor, initializers};
 pub use permutation::permutation;
 pub use surrogate::Surrogate;
 pub use table::{Table, TableError};
+pub use trajectory::{Standing, trajectory};
