@@ -43,6 +43,7 @@ arrow() {
 
 arrow nas-search to without kube kube-core k8s-openapi tokio futures tch torch-sys
 arrow nas-darts to without kube kube-core k8s-openapi tokio futures tch torch-sys
+arrow nas-simulation to nas-search nas-darts without kube kube-core k8s-openapi tokio futures tch torch-sys
 arrow nas-api to nas-search nas-darts without kube-client kube-runtime tokio tch torch-sys
 arrow nas-operator to nas-api nas-search nas-darts without tch torch-sys
 arrow nas-testkit to without tch torch-sys

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Constraints, Direction, Grid, Index, Rungs, Scheduler, Space};
+use crate::{Assignment, Constraints, Direction, Grid, Index, Rungs, Scheduler, Space};
 
 /// A checked experiment, as decisions need it.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub enum Sampler {
     Random,
     /// The points of a grid, in order.
     Grid(Grid),
+    /// These configurations, in order, whatever the space and the constraints say: for comparisons in which each method tries the same.
+    Listed(Vec<Assignment>),
 }
 
 /// What a search may spend; `None`: no limit.

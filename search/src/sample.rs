@@ -39,15 +39,19 @@ impl NoSample {
     }
 }
 
-/// The configuration of trial `number`. On a grid: the point of that number. At random: the first draw `(seed, number, retry)` that
+/// The configuration of trial `number`. On a grid or a list: the point of that number. At random: the first draw `(seed, number, retry)` that
 /// satisfies all rules and that `is_taken` does not know, for retry 0, 1, 2, ...
 ///
 /// `distinct` is the number of different configurations that are taken: where that is the whole space, repeats are allowed.
 pub fn sample(plan: &Plan, number: u64, distinct: usize, is_taken: impl Fn(&Assignment) -> bool) -> Result<Sample, NoSample> {
-    if let Sampler::Grid(grid) = &plan.sampler {
-        let found = grid.assignment(&plan.space, number);
+    let given = |found: Option<Assignment>| {
         let sample = found.map(|assignment| Sample { assignment, rejected: 0, repeats: 0 });
-        return sample.ok_or(NoSample { draws: 0, rejected: BTreeMap::new(), broken: None });
+        sample.ok_or(NoSample { draws: 0, rejected: BTreeMap::new(), broken: None })
+    };
+    match &plan.sampler {
+        Sampler::Random => {}
+        Sampler::Grid(grid) => return given(grid.assignment(&plan.space, number)),
+        Sampler::Listed(list) => return given(usize::try_from(number).ok().and_then(|number| list.get(number)).cloned()),
     }
     let checker = plan.constraints.checker();
     let exhausted = plan.space.cardinality().is_some_and(|cardinality| cardinality <= distinct as u64);

@@ -1,0 +1,53 @@
+//! How good the incumbent of a search was at which time.
+
+use nas_search::{Direction, Outcome};
+
+use crate::{Event, Landscape, LandscapeError, Run};
+
+/// The incumbent at one time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Standing {
+    /// The trial.
+    pub trial: u64,
+    /// Its value, the best that was observed so far at any rung.
+    pub observed: f64,
+    /// What it is worth.
+    pub truth: f64,
+}
+
+/// The incumbent at each time of an ascending grid, in seconds: the trial with the best value that was observed up to then, at whatever
+/// rung; of equal values the first. `None`: nothing was observed yet.
+///
+/// # Errors
+///
+/// Where the landscape does not know a trial's configuration.
+pub fn trajectory(
+    run: &Run,
+    direction: Direction,
+    landscape: &impl Landscape,
+    grid: &[f64],
+) -> Result<Vec<Option<Standing>>, LandscapeError> {
+    let mut events = run.log.iter().peekable();
+    let mut best: Option<(f64, &Event)> = None;
+    let mut standings = Vec::with_capacity(grid.len());
+    for time in grid {
+        while let Some(event) = events.next_if(|event| event.seconds <= *time) {
+            let Outcome::Value(value) = event.outcome else { continue };
+            let is_better = best.is_none_or(|(known, _)| match direction {
+                Direction::Maximize => value > known,
+                Direction::Minimize => value < known,
+            });
+            if is_better {
+                best = Some((value, event));
+            }
+        }
+        let standing = match best.and_then(|(observed, event)| Some((observed, run.index.trial(event.trial)?))) {
+            None => None,
+            Some((observed, trial)) => {
+                Some(Standing { trial: trial.number, observed, truth: landscape.truth(&trial.assignment)? })
+            }
+        };
+        standings.push(standing);
+    }
+    Ok(standings)
+}
