@@ -6,7 +6,7 @@ use nas_search::Rungs;
 
 use crate::{
     contract::{Reporting, Segment, StepUnit, Validation},
-    objects::{NasExperiment, NasTrial, ScalarValue, UnitSpec, ValidationSpec},
+    objects::{NasExperiment, NasTrial, UnitSpec, ValidationSpec},
 };
 
 /// Where a process finds and leaves things: the part of a segment that depends on who starts it.
@@ -43,7 +43,7 @@ impl NasTrial {
             rung_steps: rungs.steps().to_vec(),
             metric: spec.objective.metric.clone(),
             seed: u64::try_from(self.spec.seed).unwrap_or_default(),
-            parameters: self.spec.assignment.iter().map(|(name, ScalarValue(value))| (name.clone(), value.clone())).collect(),
+            parameters: self.assignment(),
             checkpoint_dir: surroundings.checkpoint_dir,
             checkpoint_every: experiment.checkpoint_every(),
             evaluate_every: u64::try_from(spec.trial.evaluate_every).unwrap_or_default(),

@@ -139,8 +139,7 @@ fn grants(plan: &Plan, index: &Index, usage: &Usage, view: View) -> Vec<Decision
     let mut joined: BTreeMap<usize, u64> = BTreeMap::new();
     while grants.len() < free && plan.counted(index, drawn.len() as u64) < plan.max_trials {
         let number = index.created() + drawn.len() as u64;
-        let distinct = index.distinct_assignments() + drawn.len();
-        let Ok(sample) = sample(plan, number, distinct, |a| index.has_assignment(a) || drawn.contains(a)) else { break };
+        let Ok(sample) = sample(plan, index, &drawn, number) else { break };
         let counted = |bracket| plan.counted_in(index, bracket) + joined.get(&bracket).copied().unwrap_or_default();
         let bracket = plan.next_bracket(counted);
         *joined.entry(bracket).or_default() += 1;

@@ -111,6 +111,6 @@ impl<'a> Past<'a> {
 }
 
 /// A trial as it was created.
-fn born(trial: &Trial) -> Trial {
+pub(crate) fn born(trial: &Trial) -> Trial {
     Trial { target_rung: trial.first_rung, stopped: false, retired: false, recorded: Vec::new(), ..trial.clone() }
 }

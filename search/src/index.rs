@@ -1,10 +1,14 @@
 //! The index: a fold over trial records that answers what decisions ask.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Assignment, Decision, Direction, Metric, Outcome, Recorded, Rungs, Trial, metric::Rank, ranking::Ranking};
+use crate::{Assignment, Decision, Direction, Metric, Outcome, Recorded, Rungs, Scalar, Trial, metric::Rank, ranking::Ranking};
 
 /// A trial's place in a rung: best first, then smaller number first.
 type Place = (Rank, u64);
@@ -30,7 +34,7 @@ pub struct Index {
     brackets: BTreeMap<usize, Bracket>,
     outcomes: BTreeMap<(u64, u64, usize), Outcome>,
     digest: u64,
-    assignments: HashMap<String, u32>,
+    assignments: HashMap<Key, u32>,
     running: usize,
     infeasible: u64,
     failed: u64,
@@ -102,14 +106,16 @@ impl Index {
 
     /// Takes in the newest record of a trial, in place of any earlier one.
     pub fn apply(&mut self, trial: Trial) {
-        if let Some(old) = self.trials.get(&trial.number) {
-            if *old == trial {
-                return;
-            }
-            let old = old.clone();
-            self.count(&old, false);
+        let known = self.trials.remove(&trial.number);
+        if let Some(known) = &known {
+            self.count(known, false);
         }
         self.count(&trial, true);
+        let is_same = |known: &Trial| Arc::ptr_eq(&known.assignment, &trial.assignment) || known.assignment == trial.assignment;
+        if !known.as_ref().is_some_and(is_same) {
+            self.free(known.as_ref());
+            *self.assignments.entry(Key::of(&trial.assignment)).or_default() += 1;
+        }
         self.created = self.created.max(trial.number + 1);
         self.trials.insert(trial.number, trial);
     }
@@ -118,6 +124,18 @@ impl Index {
     pub fn forget(&mut self, number: u64) {
         if let Some(trial) = self.trials.remove(&number) {
             self.count(&trial, false);
+            self.free(Some(&trial));
+        }
+    }
+
+    /// A trial's configuration may be drawn again.
+    fn free(&mut self, trial: Option<&Trial>) {
+        let key = trial.map(|trial| Key::of(&trial.assignment));
+        if let Some(Entry::Occupied(mut uses)) = key.map(|key| self.assignments.entry(key)) {
+            *uses.get_mut() -= 1;
+            if *uses.get() == 0 {
+                uses.remove();
+            }
         }
     }
 
@@ -137,12 +155,6 @@ impl Index {
         tally(&mut self.failed, trial.last().is_some_and(|last| last.outcome == Outcome::Failed));
         if trial.running().is_some() {
             self.running = if add { self.running + 1 } else { self.running - 1 };
-        }
-        let key = key_of(&trial.assignment);
-        let uses = self.assignments.entry(key.clone()).or_default();
-        *uses = if add { *uses + 1 } else { *uses - 1 };
-        if *uses == 0 {
-            self.assignments.remove(&key);
         }
         for recorded in &trial.recorded {
             let hash = hash_of(trial.number, recorded);
@@ -225,12 +237,35 @@ impl Index {
 
     /// Whether a trial has this configuration.
     pub fn has_assignment(&self, assignment: &Assignment) -> bool {
-        self.assignments.contains_key(&key_of(assignment))
+        self.assignments.contains_key(&Key::of(assignment))
     }
 
     /// How many different configurations the trials have.
     pub fn distinct_assignments(&self) -> usize {
         self.assignments.len()
+    }
+
+    /// Which way is better.
+    pub(crate) fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// The place, in their order, of the outcome that follows the first `count`; `None`: there are no more.
+    pub(crate) fn outcome_after(&self, count: usize) -> Option<(u64, u64, usize)> {
+        self.outcomes.keys().nth(count).copied()
+    }
+
+    /// Number of outcomes that are recorded.
+    pub(crate) fn outcomes(&self) -> usize {
+        self.outcomes.len()
+    }
+
+    /// Digest of the first `count` outcomes.
+    pub(crate) fn digest_of_first(&self, count: usize) -> u64 {
+        let first = self.outcomes.iter().take(count);
+        first.fold(0, |digest, ((seq, number, rung), outcome)| {
+            digest.wrapping_add(hash_of(*number, &Recorded { rung: *rung, outcome: *outcome, seq: *seq }))
+        })
     }
 
     /// What has been seen so far.
@@ -420,9 +455,28 @@ impl Bracket {
     }
 }
 
-/// Text that is the same exactly for equal assignments (floats in full precision).
-fn key_of(assignment: &Assignment) -> String {
-    format!("{assignment:?}")
+/// 128 bits that are the same for equal assignments; that two others of a search share them is as likely as that a machine errs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key(u64, u64);
+
+impl Key {
+    fn of(assignment: &Assignment) -> Self {
+        let digest = |salt: u64| {
+            let mut hasher = DefaultHasher::new();
+            salt.hash(&mut hasher);
+            for (name, value) in assignment {
+                name.hash(&mut hasher);
+                match value {
+                    Scalar::Bool(value) => (0_u8, value).hash(&mut hasher),
+                    Scalar::Int(value) => (1_u8, value).hash(&mut hasher),
+                    Scalar::Float(value) => (2_u8, value.to_bits()).hash(&mut hasher),
+                    Scalar::Text(value) => (3_u8, value).hash(&mut hasher),
+                }
+            }
+            hasher.finish()
+        };
+        Self(digest(0), digest(1))
+    }
 }
 
 /// One recorded outcome as 64 bits; sums of these do not depend on order, and differ where any entry does.

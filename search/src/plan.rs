@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Assignment, Constraints, Direction, Grid, Index, Rungs, Scheduler, Space};
+use crate::{Constraints, Direction, Index, Rungs, Sampler, Scheduler, Space};
 
 /// A checked experiment, as decisions need it.
 #[derive(Debug)]
@@ -33,17 +33,6 @@ pub struct Plan {
     pub target: Option<f64>,
     /// What may be spent.
     pub budget: Budget,
-}
-
-/// How configurations are chosen.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Sampler {
-    /// At random, without repeats while others are left.
-    Random,
-    /// The points of a grid, in order.
-    Grid(Grid),
-    /// These configurations, in order, whatever the space and the constraints say: for comparisons in which each method tries the same.
-    Listed(Vec<Assignment>),
 }
 
 /// What a search may spend; `None`: no limit.
@@ -82,8 +71,8 @@ impl Plan {
         trials - if self.replaces_infeasible() { infeasible } else { 0 }
     }
 
-    /// An infeasible trial is replaced, unless it is the point of a grid.
+    /// An infeasible trial is replaced, unless it is the point of a grid or list.
     pub(crate) fn replaces_infeasible(&self) -> bool {
-        self.sampler == Sampler::Random
+        !matches!(self.sampler, Sampler::Grid(_) | Sampler::Listed(_))
     }
 }

@@ -19,6 +19,11 @@ impl Words {
         words
     }
 
+    /// The words of a sampler that learns, for its proposal of a trial.
+    pub(crate) fn of_proposal(seed: u64, trial: u64) -> Self {
+        Self::keyed(seed, *b"prop", trial)
+    }
+
     /// The words for whatever else trial `trial` needs.
     fn of_trial(seed: u64, trial: u64) -> Self {
         Self::keyed(seed, *b"seed", trial)
@@ -36,6 +41,34 @@ impl Words {
     pub(crate) fn next(&mut self) -> u64 {
         self.0.next_u64()
     }
+
+    /// A number in `[0, 1)` with 53 random bits.
+    pub(crate) fn unit(&mut self) -> f64 {
+        unit(self.next())
+    }
+
+    /// A whole number in `0..count`; 0 where that is empty.
+    pub(crate) fn below(&mut self, count: usize) -> usize {
+        below(self.next(), count as u64)
+    }
+
+    /// A normal number (Box and Muller 1958, of which the second is thrown away).
+    pub(crate) fn normal(&mut self) -> f64 {
+        let radius = libm::sqrt(-2.0 * libm::log(1.0 - self.unit()));
+        radius * libm::cos(std::f64::consts::TAU * self.unit())
+    }
+}
+
+/// A whole number in `0..count`, by multiplication (Lemire 2019); its bias is below 2^-50 for the ranges that occur.
+pub(crate) fn below(word: u64, count: u64) -> usize {
+    usize::try_from((u128::from(word) * u128::from(count)) >> 64).unwrap_or(usize::MAX)
+}
+
+/// A number in `[0, 1)` with 53 random bits.
+pub(crate) fn unit(word: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
+    let bits = (word >> 11) as f64;
+    bits / 9_007_199_254_740_992.0
 }
 
 /// The seed that trial `trial` trains with: 31 bits, so that it is a plain number in every language.

@@ -8,8 +8,8 @@
 use std::{collections::BTreeMap, fmt};
 
 use crate::{
-    Decision, Index, Outcome, Plan, Trial, TrialHistory, View,
-    history::{Group, Past, groups},
+    Decision, Index, Outcome, Plan, Sample, TrialHistory, View,
+    history::{Group, Past, born, groups},
     random::trial_seed,
     sample,
     scheduler::{promotions, retirements, stops},
@@ -31,7 +31,7 @@ pub struct Replay {
 /// Something that was recorded and would not have been decided.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Difference {
-    /// A trial's configuration or seed is not the one that the search's seed gives.
+    /// A trial's configuration or seed is not the one that the search's seed and its records give.
     Sample {
         /// The trial.
         trial: u64,
@@ -116,18 +116,33 @@ pub fn replay(plan: &Plan, created: u64, trials: &[TrialHistory], end: Option<(&
 }
 
 impl Replay {
-    /// Configurations and seeds. Each depends on the configurations of the trials before it, and on nothing else.
+    /// Seeds, and configurations that depend on those of the trials before them and on nothing else.
     fn samples(&mut self, plan: &Plan, trials: &BTreeMap<u64, &TrialHistory>) {
         let mut before = Index::new(plan.direction, &plan.rungs);
         for (number, history) in trials {
-            let assignment = &history.trial.assignment;
-            let drawn = sample(plan, *number, before.distinct_assignments(), |assignment| before.has_assignment(assignment));
-            let same = drawn.is_ok_and(|drawn| drawn.assignment == *assignment) && history.seed == trial_seed(plan.seed, *number);
+            let is_drawn = |drawn: Sample| drawn.assignment == *history.trial.assignment;
+            let same = plan.sampler.learns() || sample(plan, &before, &[], *number).is_ok_and(is_drawn);
             // A trial that was deleted may have had the configuration that is drawn here.
-            if !same && self.deleted.first().is_none_or(|deleted| deleted > number) {
+            let same = same || self.deleted.first().is_some_and(|deleted| deleted < number);
+            if !same || history.seed != trial_seed(plan.seed, *number) {
                 self.differences.push(Difference::Sample { trial: *number });
             }
-            before.apply(Trial::new(*number, assignment.clone()));
+            before.apply(born(&history.trial));
+        }
+    }
+
+    /// What a sampler that learns proposed on one view.
+    fn proposals(&mut self, plan: &Plan, past: &Past<'_>, group: &Group) {
+        let mut drawn = Vec::new();
+        for number in group.created.iter().filter(|_| plan.sampler.learns()) {
+            let Some(history) = past.trials.get(number) else { continue };
+            let proposed = sample(plan, &past.index, &drawn, *number);
+            if proposed.is_ok_and(|proposed| proposed.assignment != *history.trial.assignment)
+                && self.deleted.first().is_none_or(|deleted| deleted > number)
+            {
+                self.differences.push(Difference::Sample { trial: *number });
+            }
+            drawn.push((*history.trial.assignment).clone());
         }
     }
 
@@ -138,6 +153,7 @@ impl Replay {
             self.recomputed += decisions;
             self.grants(plan, &past.index, group);
             self.brackets(plan, past, group);
+            self.proposals(plan, past, group);
             self.ends(plan, &past.index, group);
         } else {
             self.unmatched.extend(std::iter::repeat_n(group.view, decisions));
@@ -252,7 +268,7 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sample { trial } => {
-                write!(f, "trial {trial}: its configuration or seed is not the one that the search's seed gives")
+                write!(f, "trial {trial}: its configuration or seed is not the one that the search gives")
             }
             Self::Promotions { view, recorded, promotable } => write!(
                 f,

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Assignment, Scalar, random::Words};
+use crate::{
+    Assignment, Scalar,
+    random::{Words, below, unit},
+};
 
 /// A named choice.
 #[derive(Clone, Debug, PartialEq)]
@@ -188,18 +191,6 @@ impl Domain {
             Self::Double { min, max, scale: Scale::Log } => Scalar::Float(between_logarithms(word, *min, *max).clamp(*min, *max)),
         }
     }
-}
-
-/// A whole number in `0..count`, by multiplication (Lemire 2019); its bias is below 2^-50 for the ranges that occur.
-fn below(word: u64, count: u64) -> usize {
-    usize::try_from((u128::from(word) * u128::from(count)) >> 64).unwrap_or(usize::MAX)
-}
-
-/// A number in `[0, 1)` with 53 random bits.
-fn unit(word: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
-    let bits = (word >> 11) as f64;
-    bits / 9_007_199_254_740_992.0
 }
 
 /// libm is written in Rust: the same bits on every machine, which the C library does not promise.

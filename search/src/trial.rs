@@ -1,5 +1,7 @@
 //! A trial as the search sees it: what was decided about it, and what came out.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Assignment, Metric};
@@ -9,8 +11,8 @@ use crate::{Assignment, Metric};
 pub struct Trial {
     /// Position in the order of creation, from 0.
     pub number: u64,
-    /// The configuration.
-    pub assignment: Assignment,
+    /// The configuration. It never changes, and copies of the record share it.
+    pub assignment: Arc<Assignment>,
     /// The bracket that it belongs to: it is compared with trials of this bracket only.
     pub bracket: usize,
     /// The rung that it was granted first: below, its values are recorded and compared with nobody's.
@@ -84,7 +86,7 @@ impl Trial {
     pub fn new(number: u64, assignment: Assignment) -> Self {
         Self {
             number,
-            assignment,
+            assignment: Arc::new(assignment),
             bracket: 0,
             first_rung: 0,
             target_rung: 0,

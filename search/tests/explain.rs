@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 mod searches;
 
-use searches::{drive, plan, schedulers, steps};
+use searches::{drive, finish, keep, plan, schedulers, steps};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
@@ -20,35 +20,21 @@ proptest! {
         let mut histories: Vec<TrialHistory> = Vec::new();
         let mut expected: BTreeMap<u64, Vec<Happening>> = BTreeMap::new();
         let (index, _) = drive(&plan, &steps, |_, decisions| {
+            keep(&mut histories, decisions);
             for decision in decisions {
-                let at = |number: u64| usize::try_from(number).unwrap();
                 let (number, what) = match decision {
-                    Decision::Create { new, view } => {
-                        let trial = Trial::new(new.number, new.sample.assignment.clone());
-                        let grants = vec![(new.rung, *view)];
-                        histories.push(TrialHistory { trial, seed: new.seed, grants, stopped: None, retired: None });
-                        (new.number, Happening::Created { bracket: new.bracket, rung: new.rung })
-                    }
-                    Decision::Promote { trial, rung, view, reason } => {
-                        histories[at(*trial)].grants.push((*rung, *view));
+                    Decision::Create { new, .. } => (new.number, Happening::Created { bracket: new.bracket, rung: new.rung }),
+                    Decision::Promote { trial, rung, reason, .. } => {
                         (*trial, Happening::Promoted { rung: *rung, reason: Some(*reason) })
                     }
-                    Decision::Stop { trial, view, reason } => {
-                        histories[at(*trial)].stopped = Some(*view);
-                        (*trial, Happening::Stopped { reason: Some(*reason) })
-                    }
-                    Decision::Retire { trial, view, reason } => {
-                        histories[at(*trial)].retired = Some(*view);
-                        (*trial, Happening::Retired { reason: Some(*reason) })
-                    }
+                    Decision::Stop { trial, reason, .. } => (*trial, Happening::Stopped { reason: Some(*reason) }),
+                    Decision::Retire { trial, reason, .. } => (*trial, Happening::Retired { reason: Some(*reason) }),
                     Decision::Finish { .. } => continue,
                 };
                 expected.entry(number).or_default().push(what);
             }
         });
-        for trial in index.trials() {
-            histories[usize::try_from(trial.number).unwrap()].trial = trial.clone();
-        }
+        finish(&mut histories, &index);
         for trial in index.trials() {
             let events = explain(&plan, &histories, trial.number);
             let ended = events.iter().filter(|event| matches!(event.what, Happening::Ended { .. })).count();

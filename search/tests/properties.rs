@@ -226,7 +226,7 @@ fn an_empty_space_names_the_rule_that_rejects_most() {
     plan.space = space(vec![("x", Domain::Int { min: 1, max: 10, scale: Scale::Linear })]);
     plan.constraints.add("hp.x > 1", "").unwrap();
     plan.constraints.add("hp.x < 2", "").unwrap();
-    let nothing = sample(&plan, 0, 0, |_| false).unwrap_err();
+    let nothing = sample(&plan, &Index::new(plan.direction, &plan.rungs), &[], 0).unwrap_err();
     assert_eq!(nothing.worst_rule(), Some(1));
     assert_eq!(nothing.rejected.values().sum::<u32>(), nothing.draws);
     let simulated = simulate(&plan, |_, _| Outcome::Value(0.5));

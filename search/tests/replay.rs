@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp, reason = "a test fails by panicking")]
 
 use nas_search::{
-    Brackets, Decision, Difference, End, Halving, Outcome, Plan, Recorded, Replay, Scheduler, Trial, TrialHistory, View, replay,
+    Brackets, Decision, Difference, End, Halving, Outcome, Plan, Recorded, Replay, Scheduler, TrialHistory, View, replay,
 };
 use proptest::prelude::*;
 
 mod searches;
 
-use searches::{Step, drive, plan, schedulers, steps};
+use searches::{Step, drive, finish, keep, of_trial, plan, schedulers, steps};
 
 /// The records of a search.
 struct Records {
@@ -23,30 +23,17 @@ impl Records {
         let mut records = Self { trials: Vec::new(), end: None, decisions: 0 };
         let (index, _) = drive(plan, steps, |_, decisions| {
             records.decisions += decisions.len();
-            for decision in decisions {
-                match decision {
-                    Decision::Create { new, view } => records.trials.push(TrialHistory {
-                        trial: Trial::new(new.number, new.sample.assignment.clone()),
-                        seed: new.seed,
-                        grants: vec![(new.rung, *view)],
-                        stopped: None,
-                        retired: None,
-                    }),
-                    Decision::Promote { trial, rung, view, .. } => records.of_trial(*trial).grants.push((*rung, *view)),
-                    Decision::Stop { trial, view, .. } => records.of_trial(*trial).stopped = Some(*view),
-                    Decision::Retire { trial, view, .. } => records.of_trial(*trial).retired = Some(*view),
-                    Decision::Finish { view, reason } => records.end = Some((*reason, *view)),
-                }
+            keep(&mut records.trials, decisions);
+            if let Some(Decision::Finish { view, reason }) = decisions.last() {
+                records.end = Some((*reason, *view));
             }
         });
-        for trial in index.trials() {
-            records.of_trial(trial.number).trial = trial.clone();
-        }
+        finish(&mut records.trials, &index);
         records
     }
 
     fn of_trial(&mut self, number: u64) -> &mut TrialHistory {
-        &mut self.trials[usize::try_from(number).unwrap()]
+        of_trial(&mut self.trials, number)
     }
 
     fn replay(&self, plan: &Plan) -> Replay {

@@ -138,6 +138,14 @@ pub enum SamplerSpec {
     /// Every combination of `count` values of each parameter that satisfies the constraints, in order: the last parameter by name changes
     /// fastest. At most 100,000.
     Grid(Empty),
+    /// Neighbours of good trials: regularised evolution (Real et al. 2019).
+    Mutation(Empty),
+    /// What the best trials have more often than the others: a tree-structured Parzen estimator (Bergstra et al. 2011) at the highest rung
+    /// that has enough results.
+    Tpe(Empty),
+    /// What a Bayesian linear model of all rungs holds for best: of choices, of where numbers lie, and of how often alike parameters make a
+    /// choice.
+    Guided(Empty),
 }
 
 /// No settings.

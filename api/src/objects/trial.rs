@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
-use nas_search::{NewTrial, Outcome, Recorded, Trial, TrialHistory, View};
+use nas_search::{Assignment, NewTrial, Outcome, Recorded, Trial, TrialHistory, View};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -428,6 +428,11 @@ impl NasTrial {
         !self.spec.stopped.is_empty() || !self.spec.retired.is_empty()
     }
 
+    /// The configuration, as the search knows it.
+    pub fn assignment(&self) -> Assignment {
+        self.spec.assignment.iter().map(|(name, ScalarValue(value))| (name.clone(), value.clone())).collect()
+    }
+
     /// The trial's number in the order of creation.
     pub fn number(&self) -> u64 {
         u64::try_from(self.spec.number).unwrap_or_default()
@@ -456,7 +461,7 @@ impl NasTrial {
         let rungs = self.status.as_ref().map_or(&[] as &[_], |status| &status.rungs);
         Trial {
             number: self.number(),
-            assignment: self.spec.assignment.iter().map(|(name, ScalarValue(value))| (name.clone(), value.clone())).collect(),
+            assignment: self.assignment().into(),
             bracket: usize::try_from(self.spec.bracket).unwrap_or_default(),
             first_rung: self.spec.grants.first().map_or(0, |grant| usize::try_from(grant.rung).unwrap_or_default()),
             target_rung: usize::try_from(self.spec.target_rung).unwrap_or_default(),

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use kube::core::Duration as ObjectDuration;
 use nas_search::{
-    Brackets, Budget, Constraints, Direction, Grid, GridError, Halving, Plan, Rungs, RungsError, Sampler, Scheduler, Space,
-    rejections, sample,
+    Brackets, Budget, Constraints, Direction, Grid, GridError, Halving, Index, Memory, Plan, Rungs, RungsError, Sampler,
+    Scheduler, Space, rejections, sample,
 };
 
 pub use document::{SourceFile, read_experiment};
@@ -101,7 +101,7 @@ impl NasExperiment {
         if let Err((rule, reason)) = rejections(plan, TRIED_DRAWS) {
             return Err(vec![self.broken_rule(&plan.constraints, rule, reason)]);
         }
-        let drawn = match sample(plan, 0, 0, |_| false) {
+        let drawn = match sample(plan, &Index::new(plan.direction, &plan.rungs), &[], 0) {
             Ok(drawn) => drawn,
             Err(nothing) => {
                 let worst = nothing.worst_rule().unwrap_or_default();
@@ -141,6 +141,9 @@ impl NasExperiment {
     fn sampler(&self, space: &Space, constraints: &Constraints, problems: &mut Vec<Problem>) -> Option<Sampler> {
         match self.spec.sampler {
             SamplerSpec::Random(_) => Some(Sampler::Random),
+            SamplerSpec::Mutation(_) => Some(Sampler::Mutation(Memory::default())),
+            SamplerSpec::Tpe(_) => Some(Sampler::Tpe(Memory::default())),
+            SamplerSpec::Guided(_) => Some(Sampler::Guided(Memory::default())),
             SamplerSpec::Grid(_) if !problems.is_empty() => None,
             SamplerSpec::Grid(_) => {
                 let grid = Grid::new(space, constraints).map(Sampler::Grid);

@@ -4,7 +4,7 @@
 
 use nas_search::{
     Brackets, Budget, Constraints, Decision, Direction, Domain, End, Halving, Index, Outcome, Parameter, Plan, Recorded, Rungs,
-    Sampler, Scale, Scheduler, Space, Trial, Usage, decide,
+    Sampler, Scale, Scheduler, Space, Trial, TrialHistory, Usage, decide,
 };
 use proptest::prelude::*;
 
@@ -73,6 +73,36 @@ pub(crate) fn record(trial: &mut Trial, last: Outcome, seq: &mut u64) {
         let outcome = if rung < trial.target_rung { Outcome::Value(0.5) } else { last };
         trial.recorded.push(Recorded { rung, outcome, seq: *seq });
     }
+}
+
+/// Keeps what was decided, as records do.
+pub(crate) fn keep(histories: &mut Vec<TrialHistory>, decisions: &[Decision]) {
+    for decision in decisions {
+        match decision {
+            Decision::Create { new, view } => histories.push(TrialHistory {
+                trial: Trial::new(new.number, new.sample.assignment.clone()),
+                seed: new.seed,
+                grants: vec![(new.rung, *view)],
+                stopped: None,
+                retired: None,
+            }),
+            Decision::Promote { trial, rung, view, .. } => of_trial(histories, *trial).grants.push((*rung, *view)),
+            Decision::Stop { trial, view, .. } => of_trial(histories, *trial).stopped = Some(*view),
+            Decision::Retire { trial, view, .. } => of_trial(histories, *trial).retired = Some(*view),
+            Decision::Finish { .. } => {}
+        }
+    }
+}
+
+/// Adds what came out.
+pub(crate) fn finish(histories: &mut [TrialHistory], index: &Index) {
+    for trial in index.trials() {
+        of_trial(histories, trial.number).trial = trial.clone();
+    }
+}
+
+pub(crate) fn of_trial(histories: &mut [TrialHistory], number: u64) -> &mut TrialHistory {
+    &mut histories[usize::try_from(number).unwrap()]
 }
 
 /// Drives a search to its end; `watch` sees the index before each round of decisions, and these.

@@ -1,0 +1,119 @@
+//! What a sampler learns from: each trial's point and what came out of it.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::{
+    axes::{Axes, Point},
+    guided::Fitted,
+};
+use crate::{Assignment, Direction, Index, Outcome, Trial};
+
+/// What a sampler has computed before and would compute again: points of configurations, and the last fit. It never changes what is
+/// proposed, only how fast, and belongs to one plan.
+#[derive(Default)]
+pub struct Memory(Mutex<Remembered>);
+
+#[derive(Default)]
+struct Remembered {
+    /// By trial number.
+    points: Vec<Option<(Arc<Assignment>, Arc<Point>)>>,
+    fitted: Option<Arc<Fitted>>,
+}
+
+/// A trial as a sampler sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// Its number.
+    pub(crate) number: u64,
+    /// Where it lies.
+    pub(crate) point: Arc<Point>,
+    /// What came out of each rung from 0: more is better, minus infinity where there is no value.
+    pub(crate) values: Vec<f64>,
+}
+
+impl Seen {
+    /// Higher rungs first, then better values.
+    pub(crate) fn standing(&self) -> (usize, f64) {
+        (self.values.len(), self.values.last().copied().unwrap_or(f64::NEG_INFINITY))
+    }
+}
+
+/// All trials of which something is known, by number: of the first `outcomes` outcomes in their order.
+pub(crate) fn evidence(memory: &Memory, axes: &Axes<'_>, index: &Index, outcomes: usize) -> Vec<Seen> {
+    let mut remembered = memory.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let last = index.outcome_after(outcomes);
+    let sign = if index.direction() == Direction::Maximize { 1.0 } else { -1.0 };
+    let see = |trial: &Trial| {
+        let known = trial
+            .recorded
+            .iter()
+            .take_while(|recorded| last.is_none_or(|last| (recorded.seq, trial.number, recorded.rung) < last));
+        let values: Vec<f64> = known.map_while(|recorded| reading(recorded.outcome, sign)).collect();
+        (!values.is_empty()).then(|| Seen { number: trial.number, point: remembered.point(axes, trial), values })
+    };
+    index.trials().filter_map(see).collect()
+}
+
+/// What an outcome says about a configuration; `None`: nothing.
+fn reading(outcome: Outcome, sign: f64) -> Option<f64> {
+    match outcome {
+        Outcome::Value(value) if value.is_finite() => Some(sign * value),
+        Outcome::Value(_) | Outcome::Diverged | Outcome::Infeasible | Outcome::OutOfMemory | Outcome::Failed => {
+            Some(f64::NEG_INFINITY)
+        }
+        Outcome::Misconfigured | Outcome::Cancelled => None,
+    }
+}
+
+impl Remembered {
+    fn point(&mut self, axes: &Axes<'_>, trial: &Trial) -> Arc<Point> {
+        let at = usize::try_from(trial.number).unwrap_or_default();
+        if at >= self.points.len() {
+            self.points.resize(at + 1, None);
+        }
+        if let Some((known, point)) = &self.points[at]
+            && (Arc::ptr_eq(known, &trial.assignment) || **known == *trial.assignment)
+        {
+            return Arc::clone(point);
+        }
+        let point = Arc::new(axes.point(&trial.assignment));
+        self.points[at] = Some((Arc::clone(&trial.assignment), Arc::clone(&point)));
+        point
+    }
+}
+
+impl Memory {
+    /// The fit on what a view of the records shows: the last one, or a new one.
+    pub(crate) fn fitted(&self, is_same: impl FnOnce(&Fitted) -> bool, fit: impl FnOnce() -> Fitted) -> Arc<Fitted> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).fitted.clone();
+        if let Some(known) = known.filter(|known| is_same(known)) {
+            return known;
+        }
+        let fitted = Arc::new(fit());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).fitted = Some(Arc::clone(&fitted));
+        fitted
+    }
+}
+
+/// A copy begins with nothing.
+impl Clone for Memory {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+/// What is remembered makes no difference.
+impl PartialEq for Memory {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Memory")
+    }
+}

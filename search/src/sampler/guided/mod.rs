@@ -1,0 +1,142 @@
+//! The guided sampler: a linear model of all rungs, and a search in the space for what it holds for best.
+//!
+//! Each proposal is a function of the seed, the trial's number and the records in their order. The model is fitted anew only after a few
+//! more outcomes, so that a proposal costs a millisecond.
+
+mod chain;
+mod features;
+mod linear;
+mod ridge;
+
+use chain::Chain;
+use features::{Features, Layout};
+
+use super::{
+    axes::{Axes, Point},
+    evidence::{Memory, Seen, evidence},
+};
+use crate::{Assignment, Index, Plan, random::Words, sampler::axes::real};
+
+/// Trials that are drawn at random before the first proposal, and outcomes that it takes.
+const RANDOM_FIRST: u64 = 16;
+/// Share of trials that are drawn at random ever after: what the model cannot see is found by nothing else.
+const RANDOM_SHARE: f64 = 0.2;
+/// Functions from the posterior whose mean and deviation are what is climbed.
+const DRAWS: usize = 8;
+/// Deviations that are added to the mean: the upper confidence bound.
+const OPTIMISM: f64 = 1.0;
+/// The best trials, of which mutants are made; how many mutants, and how many points at random beside them.
+const PARENTS: usize = 10;
+const MUTANTS: usize = 64;
+const STRANGERS: usize = 32;
+/// Neighbours that are looked at on the way up.
+const STEPS: usize = 256;
+/// Outcomes between two fits: at least so many, and at least one in so many.
+const REFIT: usize = 8;
+const REFIT_ONE_IN: usize = 25;
+
+/// A fit, and what it rests on.
+#[derive(Debug)]
+pub(crate) struct Fitted {
+    outcomes: usize,
+    digest: u64,
+    chain: Option<Chain>,
+}
+
+/// What the model holds for best among all that may be tried; `None`: draw at random.
+pub(super) fn propose(
+    plan: &Plan,
+    memory: &Memory,
+    index: &Index,
+    number: u64,
+    is_open: impl Fn(&Assignment) -> bool,
+) -> Option<Assignment> {
+    let mut words = Words::of_proposal(plan.seed, number);
+    if number < RANDOM_FIRST || (index.outcomes() as u64) < RANDOM_FIRST || words.unit() < RANDOM_SHARE {
+        return None;
+    }
+    let axes = Axes::new(&plan.space);
+    let layout = Layout::new(&plan.space, axes.list());
+    let fitted = fitted(memory, index, &axes, &layout);
+    let chain = fitted.chain.as_ref()?;
+    let bound = Bound::new(chain, &layout, &mut words);
+    let height = |point: &Point| bound.of(&layout.of(&axes, point));
+    let open = |point: &Point| is_open(&axes.assignment(point));
+
+    let parents = parents(chain, &layout, &axes, &evidence(memory, &axes, index, usize::MAX));
+    let mut best: Option<(f64, Point)> = None;
+    for candidate in 0..MUTANTS + STRANGERS {
+        let point = if candidate < MUTANTS {
+            let parent = parents.get(words.below(parents.len()))?;
+            let mutant = axes.neighbour(parent, &mut words)?;
+            if words.unit() < 0.5 { axes.neighbour(&mutant, &mut words)? } else { mutant }
+        } else {
+            axes.random(&mut words)
+        };
+        let here = height(&point);
+        if best.as_ref().is_none_or(|(highest, _)| here > *highest) && open(&point) {
+            best = Some((here, point));
+        }
+    }
+    let (mut highest, mut point) = best?;
+    for _ in 0..STEPS {
+        let neighbour = axes.neighbour(&point, &mut words)?;
+        let here = height(&neighbour);
+        if here > highest && open(&neighbour) {
+            (highest, point) = (here, neighbour);
+        }
+    }
+    Some(axes.assignment(&point))
+}
+
+/// The model in force: that of the outcomes which were there when it was last due.
+fn fitted(memory: &Memory, index: &Index, axes: &Axes<'_>, layout: &Layout) -> std::sync::Arc<Fitted> {
+    let due = |last: usize, now: usize| now - last >= REFIT.max(now / REFIT_ONE_IN);
+    let outcomes = (REFIT..=index.outcomes()).fold(REFIT, |last, now| if due(last, now) { now } else { last });
+    let digest = index.digest_of_first(outcomes);
+    let fit = || {
+        let seen = evidence(memory, axes, index, outcomes);
+        let trials: Vec<(Features, &[f64])> =
+            seen.iter().map(|trial| (layout.of(axes, &trial.point), trial.values.as_slice())).collect();
+        Fitted { outcomes, digest, chain: Chain::fit(layout, &trials) }
+    };
+    memory.fitted(|known| (known.outcomes, known.digest) == (outcomes, digest), fit)
+}
+
+/// The points of the best trials, by what the model holds of them; of equal ones the older first.
+fn parents(chain: &Chain, layout: &Layout, axes: &Axes<'_>, seen: &[Seen]) -> Vec<Point> {
+    let mut scored: Vec<(f64, &Seen)> =
+        seen.iter().map(|trial| (chain.score(&layout.of(axes, &trial.point), &trial.values), trial)).collect();
+    scored.sort_by(|(one, first), (other, second)| other.total_cmp(one).then(first.number.cmp(&second.number)));
+    scored.iter().take(PARENTS).map(|(_, trial)| trial.point.as_ref().clone()).collect()
+}
+
+/// The upper confidence bound: mean and deviation of a few functions from the posterior.
+struct Bound {
+    constants: [f64; DRAWS],
+    /// Of each feature, the weight in each function.
+    weights: Vec<[f64; DRAWS]>,
+}
+
+impl Bound {
+    fn new(chain: &Chain, layout: &Layout, words: &mut Words) -> Self {
+        let mut bound = Self { constants: [0.0; DRAWS], weights: vec![[0.0; DRAWS]; layout.width()] };
+        for draw in 0..DRAWS {
+            let (constant, weights) = chain.draw(words);
+            bound.constants[draw] = constant;
+            bound.weights.iter_mut().zip(weights).for_each(|(row, weight)| row[draw] = weight);
+        }
+        bound
+    }
+
+    fn of(&self, features: &Features) -> f64 {
+        let mut heights = self.constants;
+        for (at, value) in features.iter() {
+            heights.iter_mut().zip(&self.weights[at]).for_each(|(height, weight)| *height += value * weight);
+        }
+        let count = real(DRAWS);
+        let mean = heights.iter().sum::<f64>() / count;
+        let variance = heights.iter().map(|height| (height - mean) * (height - mean)).sum::<f64>() / count;
+        mean + OPTIMISM * libm::sqrt(variance)
+    }
+}

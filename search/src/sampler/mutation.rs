@@ -1,0 +1,43 @@
+//! Mutation: neighbours of good trials, as in regularised evolution (Real et al. 2019).
+
+use super::{
+    axes::Axes,
+    evidence::{Memory, evidence},
+};
+use crate::{Assignment, Index, Plan, random::Words};
+
+/// Trials that are drawn at random before the first neighbour.
+const RANDOM_FIRST: usize = 16;
+/// Share of trials that are drawn at random ever after.
+const RANDOM_SHARE: f64 = 0.1;
+/// The newest so many trials are the population: older ones have died.
+const POPULATION: usize = 100;
+/// The best of so many, drawn from the population, is the parent.
+const TOURNAMENT: usize = 10;
+/// Neighbours that are tried where the first are repeats or break a rule.
+const TRIES: usize = 200;
+
+/// A neighbour of a parent; `None`: draw at random.
+pub(super) fn propose(
+    plan: &Plan,
+    memory: &Memory,
+    index: &Index,
+    number: u64,
+    is_open: impl Fn(&Assignment) -> bool,
+) -> Option<Assignment> {
+    let axes = Axes::new(&plan.space);
+    let seen = evidence(memory, &axes, index, usize::MAX);
+    let mut words = Words::of_proposal(plan.seed, number);
+    if seen.len() < RANDOM_FIRST || words.unit() < RANDOM_SHARE {
+        return None;
+    }
+    let population = &seen[seen.len().saturating_sub(POPULATION)..];
+    let contestants = (0..TOURNAMENT).map(|_| &population[words.below(population.len())]);
+    let parent = contestants.max_by(|a, b| {
+        let ((rungs, value), (other_rungs, other)) = (a.standing(), b.standing());
+        // Of equal ones the older.
+        rungs.cmp(&other_rungs).then(value.total_cmp(&other)).then(b.number.cmp(&a.number))
+    })?;
+    let mut neighbours = (0..TRIES).filter_map(|_| axes.neighbour(&parent.point, &mut words));
+    neighbours.find_map(|neighbour| Some(axes.assignment(&neighbour)).filter(|assignment| is_open(assignment)))
+}

@@ -1,0 +1,175 @@
+//! What holds for every sampler that learns, and that each finds what is there to be found.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+
+use nas_search::{
+    Assignment, Condition, Constraints, Direction, Domain, Index, Memory, Outcome, Parameter, Plan, Sampler, Scalar, Scale,
+    Space, Trial, Usage, decide, simulate,
+};
+use proptest::prelude::*;
+
+mod searches;
+
+use searches::{Step, drive, plan, schedulers, steps};
+
+fn learning() -> [(&'static str, fn(Memory) -> Sampler); 3] {
+    [("mutation", Sampler::Mutation), ("tpe", Sampler::Tpe), ("guided", Sampler::Guided)]
+}
+
+/// Numbers, choices, alike choices, and one that exists only with another.
+fn mixed() -> Space {
+    let parameter = |name: &str, domain| Parameter { name: name.into(), domain, when: None, count: None };
+    let ops = |name: &str| parameter(name, Domain::Categorical(["conv", "pool", "skip"].map(Scalar::from).into()));
+    let mut momentum = parameter("momentum", Domain::Double { min: 0.0, max: 1.0, scale: Scale::Linear });
+    momentum.when = Some(Condition { name: "optimizer".into(), values: vec!["sgd".into()] });
+    Space::new(vec![
+        parameter("depth", Domain::Int { min: 1, max: 6, scale: Scale::Linear }),
+        parameter("lr", Domain::Double { min: 1e-4, max: 1.0, scale: Scale::Log }),
+        parameter("optimizer", Domain::Categorical(["adamw", "sgd"].map(Scalar::from).into())),
+        momentum,
+        ops("op1"),
+        ops("op2"),
+        ops("op3"),
+        parameter("fixed", Domain::Constant(1.into())),
+    ])
+    .unwrap()
+}
+
+/// Best at lr 0.01, deep, with convolutions.
+fn worth(assignment: &Assignment) -> f64 {
+    let lr = assignment["lr"].as_f64().unwrap().log10();
+    let depth = f64::from(i32::try_from(assignment["depth"].as_i64().unwrap()).unwrap());
+    let convolutions = ["op1", "op2", "op3"].into_iter().filter(|op| assignment[*op] == "conv".into()).count();
+    -(lr + 2.0).powi(2) + 0.3 * depth + [0.0, 0.5, 1.0, 1.5][convolutions]
+}
+
+fn mixed_plan(sampler: Sampler, max_trials: u64) -> Plan {
+    Plan { space: mixed(), sampler, constraints: Constraints::new(None), ..plan(max_trials, 4, 3) }
+}
+
+/// A trial's outcomes, with noise that is gone at the top.
+fn outcome(trial: &Trial, rung: usize) -> Outcome {
+    let noise = f64::from(u32::try_from((trial.number * 7 + rung as u64 * 3) % 11).unwrap()) / 11.0 - 0.5;
+    Outcome::Value(worth(&trial.assignment) + noise / f64::from(1 << rung))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    #[test]
+    fn proposals_satisfy_the_rules_are_no_repeats_and_do_not_depend_on_what_is_remembered(
+        steps in steps(), scheduler in schedulers(), which in 0_usize..3, parallel in 1_usize..5,
+    ) {
+        let (name, sampler) = learning()[which];
+        let mut plan = Plan { scheduler, parallel_trials: parallel, ..mixed_plan(sampler(Memory::default()), 60) };
+        plan.constraints.add("hp.depth > 1 && (hp.op1 != 'pool' || hp.op2 != 'pool')", "").unwrap();
+        let (index, _) = drive(&plan, &steps, |index, decisions| {
+            let fresh = Plan { sampler: sampler(Memory::default()), constraints: rules(), ..again(&plan) };
+            assert_eq!(&decide(&fresh, index, &Usage::default()), decisions, "{name}");
+        });
+        let mut seen = BTreeSet::new();
+        for trial in index.trials() {
+            let assignment = &trial.assignment;
+            prop_assert!(seen.insert(format!("{assignment:?}")), "{}: trial {} repeats", name, trial.number);
+            prop_assert!(assignment["depth"].as_i64() > Some(1));
+            prop_assert_eq!(assignment.contains_key("momentum"), assignment["optimizer"] == "sgd".into());
+        }
+    }
+}
+
+fn rules() -> Constraints {
+    let mut constraints = Constraints::new(None);
+    constraints.add("hp.depth > 1 && (hp.op1 != 'pool' || hp.op2 != 'pool')", "").unwrap();
+    constraints
+}
+
+/// The plan without what cannot be copied.
+fn again(plan: &Plan) -> Plan {
+    Plan { scheduler: plan.scheduler, parallel_trials: plan.parallel_trials, ..mixed_plan(Sampler::Random, plan.max_trials) }
+}
+
+/// The mean worth of the last third of 90 trials.
+fn learned(sampler: Sampler, direction: Direction) -> f64 {
+    let sign = if direction == Direction::Maximize { 1.0 } else { -1.0 };
+    let plan = Plan { direction, ..mixed_plan(sampler, 90) };
+    let simulation = simulate(&plan, |trial, rung| match outcome(trial, rung) {
+        Outcome::Value(value) => Outcome::Value(sign * value),
+        other => other,
+    });
+    let last = simulation.index.trials().skip(60).map(|trial| worth(&trial.assignment));
+    last.sum::<f64>() / 30.0
+}
+
+#[test]
+fn what_is_learned_shows_in_later_trials_in_both_directions() {
+    for direction in [Direction::Maximize, Direction::Minimize] {
+        let random = learned(Sampler::Random, direction);
+        for (name, sampler) in learning() {
+            let found = learned(sampler(Memory::default()), direction);
+            println!("{name}: {found:.2}, at random {random:.2}");
+            assert!(found > random + 0.5, "{name}: {found}, at random {random}");
+        }
+    }
+}
+
+#[test]
+fn trials_without_a_value_teach_where_not_to_look() {
+    for (name, sampler) in learning() {
+        let plan = mixed_plan(sampler(Memory::default()), 90);
+        let simulation =
+            simulate(
+                &plan,
+                |trial, rung| {
+                    if trial.assignment["optimizer"] == "sgd".into() { Outcome::Diverged } else { outcome(trial, rung) }
+                },
+            );
+        let diverged = simulation.index.trials().skip(45).filter(|trial| trial.assignment["optimizer"] == "sgd".into()).count();
+        println!("{name}: {diverged} of 45 diverged");
+        assert!(diverged < 15, "{name}: {diverged} of 45");
+    }
+}
+
+#[test]
+fn a_space_that_is_used_up_is_repeated_only_then() {
+    for (name, sampler) in learning() {
+        let mut plan = plan(30, 2, 3);
+        plan.space = searches::space(vec![("x", Domain::Int { min: 1, max: 24, scale: Scale::Linear })]);
+        plan.sampler = sampler(Memory::default());
+        let simulation = simulate(&plan, |trial, _| Outcome::Value(f64::from(u32::try_from(trial.number % 5).unwrap())));
+        let first: BTreeSet<i64> =
+            simulation.index.trials().take(24).map(|trial| trial.assignment["x"].as_i64().unwrap()).collect();
+        assert_eq!((first.len(), simulation.index.created()), (24, 30), "{name}");
+    }
+}
+
+#[test]
+fn all_values_alike_and_nothing_but_failures_are_borne() {
+    for (_, sampler) in learning() {
+        for same in [Outcome::Value(0.5), Outcome::Failed, Outcome::Value(1e300)] {
+            let simulation = simulate(&mixed_plan(sampler(Memory::default()), 60), |_, _| same);
+            assert_eq!(simulation.index.created(), 60);
+        }
+    }
+}
+
+#[test]
+fn a_replay_computes_proposals_anew() {
+    let step =
+        |number: usize| Step { pick: number * 5, outcome: Outcome::Value(f64::from(u32::try_from(number * 37 % 101).unwrap())) };
+    let steps: Vec<Step> = (0..400).map(step).collect();
+    for (name, sampler) in learning() {
+        let plan = mixed_plan(sampler(Memory::default()), 60);
+        let mut histories = Vec::new();
+        let (index, _): (Index, _) = drive(&plan, &steps, |_, decisions| searches::keep(&mut histories, decisions));
+        searches::finish(&mut histories, &index);
+        let replayed = nas_search::replay(&plan, 0, &histories, None);
+        assert_eq!(replayed.differences, [], "{name}");
+        // Another configuration than was proposed is found.
+        let other = histories[3].trial.assignment.clone();
+        histories[50].trial.assignment = other;
+        let found = nas_search::replay(&plan, 0, &histories, None).differences;
+        assert!(found.contains(&nas_search::Difference::Sample { trial: 50 }), "{name}: {found:?}");
+    }
+}
