@@ -6,7 +6,7 @@ mod bad;
 
 use bad::BAD;
 use nas_api::{Problem, read_experiment};
-use nas_search::{Brackets, Halving, Scheduler};
+use nas_search::{Brackets, Halving, Memory, Sampler, Scheduler};
 
 const QUICKSTART: &str = include_str!("../../configs/quickstart.yaml");
 const CONSTRAINED: &str = include_str!("../../configs/constrained-adaptive-experiment.yaml");
@@ -39,14 +39,14 @@ fn schedulers_are_read_with_their_defaults() {
     };
     let asha = |kind, brackets| Scheduler::Asha { kind, brackets };
     let (promotion, stopping) = (Halving::Promotion, Halving::Stopping);
-    let thirds = vec![3, 11, 33, 100, 300];
+    let thirds = vec![11, 33, 100, 300];
     for (text, expected) in [
         ("{fullLength: {}}", (asha(promotion, Brackets::Aggressive), vec![300], 1)),
-        ("{asha: {}}", (asha(promotion, Brackets::Aggressive), vec![1, 4, 18, 75, 300], 1)),
+        ("{asha: {}}", (asha(promotion, Brackets::Aggressive), thirds.clone(), 1)),
         ("{asha: {type: Stopping, eta: 3, bracket: Standard}}", (asha(stopping, Brackets::Standard), thirds.clone(), 3)),
-        ("{asha: {bracket: Conservative, maxRungs: 3}}", (asha(promotion, Brackets::Conservative), vec![18, 75, 300], 3)),
-        // 81, 34, 15, 8 and 5 trials, again and again: 1,000 are seven times all five and a part of the first.
-        ("{hyperband: {}}", (Scheduler::Hyperband, thirds.clone(), 35)),
+        ("{asha: {bracket: Conservative, eta: 4, maxRungs: 3}}", (asha(promotion, Brackets::Conservative), vec![18, 75, 300], 3)),
+        // 27, 12, 6 and 4 trials, again and again: 1,000 are 20 times all four and a part of the first.
+        ("{hyperband: {}}", (Scheduler::Hyperband, thirds.clone(), 81)),
         ("{progressive: {rungs: [10, 100, 300]}}", (Scheduler::Progressive, vec![10, 100, 300], 1)),
     ] {
         assert_eq!(scheduler(text), expected, "{text}");
@@ -54,15 +54,38 @@ fn schedulers_are_read_with_their_defaults() {
 }
 
 #[test]
+fn samplers_are_read_and_the_guided_one_is_what_a_user_gets_without_choosing() {
+    let sampler = |text: &str| {
+        let line = "  sampler: {random: {}} # as in the original; leave it out for the guided one\n";
+        assert!(CONSTRAINED.contains(line));
+        read_experiment(&CONSTRAINED.replace(line, text)).unwrap().plan.sampler
+    };
+    assert_eq!(sampler(""), Sampler::Guided(Memory::default()));
+    assert_eq!(sampler("  sampler: {random: {}}\n"), Sampler::Random);
+    assert_eq!(sampler("  sampler: {mutation: {}}\n"), Sampler::Mutation(Memory::default()));
+    assert_eq!(sampler("  sampler: {tpe: {}}\n"), Sampler::Tpe(Memory::default()));
+    assert_eq!(sampler("  sampler: {guided: {}}\n"), Sampler::Guided(Memory::default()));
+}
+
+#[test]
 fn constraints_accept_the_exact_share_of_draws() {
-    let source = read_experiment(CONSTRAINED).unwrap();
-    let draws = 20_000;
-    let rejected = nas_search::rejections(&source.plan, draws).unwrap();
-    let share = |count: u32| f64::from(count) / f64::from(draws);
-    // By exact enumeration: 0.315574 accepted; 0.43642, 0.18610, 0.06101 and 0.00090 rejected by the rules in this order.
-    for (found, exact) in rejected.iter().zip([0.436_42, 0.186_10, 0.061_01, 0.000_90]) {
-        let deviation = (exact * (1.0 - exact) / f64::from(draws)).sqrt();
-        assert!((share(*found) - exact).abs() < 4.0 * deviation, "{found} of {draws}, not {exact}");
+    // By exact enumeration: the share that each rule rejects, in their order; the rest is 0.315574 and 0.031133.
+    let adaptive = include_str!("../../configs/adaptive-experiment.yaml");
+    let rules = &CONSTRAINED[CONSTRAINED.find("  constraints:").unwrap()..CONSTRAINED.find("  sampler:").unwrap()];
+    let constrained = adaptive.replace("  sampler:", &format!("{rules}  sampler:"));
+    for (text, shares) in
+        [(CONSTRAINED, [0.436_42, 0.186_10, 0.061_01, 0.000_90]), (&constrained, [0.178_36, 0.443_31, 0.346_77, 0.000_43])]
+    {
+        let draws = 20_000;
+        let rejected = nas_search::rejections(&read_experiment(text).unwrap().plan, draws).unwrap();
+        for (found, exact) in rejected.iter().zip(shares) {
+            let deviation = (exact * (1.0 - exact) / f64::from(draws)).sqrt();
+            let share = f64::from(*found) / f64::from(draws);
+            assert!((share - exact).abs() < 4.0 * deviation, "{found} of {draws}, not {exact}");
+        }
+        let exact: f64 = 1.0 - shares.iter().sum::<f64>();
+        let accepted = 1.0 - f64::from(rejected.iter().sum::<u32>()) / f64::from(draws);
+        assert!((accepted - exact).abs() < 4.0 * (exact * (1.0 - exact) / f64::from(draws)).sqrt(), "{accepted}, not {exact}");
     }
 }
 

@@ -31,6 +31,7 @@ spec:
       - {name: layers, constant: 2}
       - {name: auxiliary, constant: false}
       - {name: global_batch_size, constant: 32}
+  sampler: {random: {}}
   scheduler: {asha: {eta: 2, rungs: [2, 4, 6]}}
   resource: {unit: batches, max: 6}
   maxTrials: 6

@@ -10,6 +10,7 @@ use crate::{
     random::trial_seed,
     reason::{Cutoff, End, Retirement},
     sample,
+    sampler::first_rung,
     scheduler::{promotions, retirements, stops},
 };
 
@@ -144,7 +145,7 @@ fn grants(plan: &Plan, index: &Index, usage: &Usage, view: View) -> Vec<Decision
         let bracket = plan.next_bracket(counted);
         *joined.entry(bracket).or_default() += 1;
         drawn.push(sample.assignment.clone());
-        let rung = plan.first_rung(bracket);
+        let rung = first_rung(plan, index, number).unwrap_or_else(|| plan.first_rung(bracket));
         grants.push(Decision::Create {
             new: NewTrial { number, seed: trial_seed(plan.seed, number), bracket, rung, sample },
             view,

@@ -348,6 +348,16 @@ impl Index {
         self.rung(bracket, rung).map_or(0, |rung| rung.ranked.len())
     }
 
+    /// The trials that stand in a rung of a bracket, best first.
+    pub(crate) fn standing_in(&self, bracket: usize, rung: usize) -> impl Iterator<Item = u64> + '_ {
+        self.rung(bracket, rung).into_iter().flat_map(|rung| rung.ranked.iter().map(|(_, number)| *number))
+    }
+
+    /// Number of trials of a bracket that went on from a rung.
+    pub(crate) fn promoted(&self, bracket: usize, rung: usize) -> usize {
+        self.rung(bracket, rung).map_or(0, |rung| rung.promoted)
+    }
+
     /// Number of trials of a bracket that train towards a rung.
     pub(crate) fn running_towards(&self, bracket: usize, rung: usize) -> usize {
         self.rung(bracket, rung).map_or(0, |rung| rung.running)

@@ -31,7 +31,7 @@ pub use history::TrialHistory;
 pub use index::{Incumbent, Index, RungSummary, View};
 pub use metric::{Direction, Metric};
 pub use plan::{Budget, Plan, Usage};
-pub use reason::{Cutoff, End, Retirement};
+pub use reason::{Cutoff, End, Ranked, Retirement};
 pub use replay::{Difference, Replay, replay};
 pub use rungs::{MAX_RUNGS, Rungs, RungsError};
 pub use sampler::{Grid, GridError, MAX_DRAWS, Memory, NoSample, Sample, Sampler, rejections, sample};

@@ -17,8 +17,19 @@ pub struct Cutoff {
     pub quota: usize,
     /// Its value.
     pub value: Option<f64>,
-    /// The value of the last that goes on; `None` where a trial's arrival decided.
+    /// The value of the last that goes on; `None` where a trial's arrival or a model's estimate decided.
     pub cutoff: Option<f64>,
+    /// What the trials are ranked by.
+    pub by: Ranked,
+}
+
+/// What the trials of a rung are ranked by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ranked {
+    /// Their values in it.
+    Value,
+    /// What the guided sampler's model holds of them, which knows their values at all rungs and trials like them.
+    Estimate,
 }
 
 /// Why a trial can never be promoted again.
@@ -86,7 +97,8 @@ impl End {
 impl fmt::Display for Cutoff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rung, rank, entries, quota, .. } = self;
-        write!(f, "rank {rank} of {entries} at rung {rung}, the best {quota} go on")?;
+        let by = if self.by == Ranked::Estimate { " by the model's estimate" } else { "" };
+        write!(f, "rank {rank} of {entries} at rung {rung}{by}, the best {quota} go on")?;
         match (self.value, self.cutoff) {
             (Some(value), Some(cutoff)) => write!(f, " ({value:.4}, cut-off {cutoff:.4})"),
             (Some(value), None) => write!(f, " ({value:.4})"),

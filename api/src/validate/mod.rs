@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Rungs where an experiment names no number of them.
-const DEFAULT_RUNGS: i64 = 5;
+const DEFAULT_RUNGS: i64 = 4;
 /// Draws on which rules are tried at acceptance, so that what cannot be evaluated is found before a trial exists.
 const TRIED_DRAWS: u32 = 500;
 /// Longest name: trials and Jobs append to it within Kubernetes' 63 characters.

@@ -18,13 +18,7 @@ pub(crate) const BAD: &[(&str, &str, &str, &str, &[&str])] = &[
     ("unknown key", "maxTrials: 27", "maxTrails: 27", "spec.maxTrails", &["did you mean maxTrials"]),
     ("missing key", "  maxTrials: 27\n", "", "spec.maxTrials", &["required"]),
     ("unknown word", "unit: batches", "unit: minutes", "spec.resource.unit", &["epochs, batches"]),
-    (
-        "grid without count",
-        "  scheduler: ",
-        "  sampler: {grid: {}}\n  scheduler: ",
-        "spec.sampler.grid",
-        &["learning_rate", "count"],
-    ),
+    ("grid without count", "  sampler: {random: {}}", "  sampler: {grid: {}}", "spec.sampler.grid", &["learning_rate", "count"]),
     ("two schedulers", "{asha: {", "{fullLength: {}, asha: {", "spec.scheduler", &["exactly one"]),
     (
         "no scheduler",

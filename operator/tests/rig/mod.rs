@@ -48,6 +48,7 @@ spec:
     parameters:
       - {name: layers, constant: 2}
       - {name: learning_rate, double: {min: 0.001, max: 1.0, scale: Log}}
+  sampler: {random: {}}
   scheduler: {asha: {eta: 2, rungs: [1, 2, 4]}}
   resource: {unit: epochs, max: 4}
   maxTrials: 4

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     axes::{Axes, Point},
-    guided::Fitted,
+    guided::{Features, Fitted},
 };
 use crate::{Assignment, Direction, Index, Outcome, Trial};
 
@@ -20,6 +20,7 @@ pub struct Memory(Mutex<Remembered>);
 struct Remembered {
     /// By trial number.
     points: Vec<Option<(Arc<Assignment>, Arc<Point>)>>,
+    features: Vec<Option<(Arc<Point>, Arc<Features>)>>,
     fitted: Option<Arc<Fitted>>,
 }
 
@@ -30,6 +31,8 @@ pub(crate) struct Seen {
     pub(crate) number: u64,
     /// Where it lies.
     pub(crate) point: Arc<Point>,
+    /// The rung at which it is compared first.
+    pub(crate) first_rung: usize,
     /// What came out of each rung from 0: more is better, minus infinity where there is no value.
     pub(crate) values: Vec<f64>,
 }
@@ -52,7 +55,12 @@ pub(crate) fn evidence(memory: &Memory, axes: &Axes<'_>, index: &Index, outcomes
             .iter()
             .take_while(|recorded| last.is_none_or(|last| (recorded.seq, trial.number, recorded.rung) < last));
         let values: Vec<f64> = known.map_while(|recorded| reading(recorded.outcome, sign)).collect();
-        (!values.is_empty()).then(|| Seen { number: trial.number, point: remembered.point(axes, trial), values })
+        (!values.is_empty()).then(|| Seen {
+            number: trial.number,
+            first_rung: trial.first_rung,
+            point: remembered.point(axes, trial),
+            values,
+        })
     };
     index.trials().filter_map(see).collect()
 }
@@ -86,6 +94,23 @@ impl Remembered {
 }
 
 impl Memory {
+    /// The features of a trial: those that were computed for its point before, or new ones.
+    pub(crate) fn features(&self, trial: &Seen, compute: impl FnOnce(&Point) -> Features) -> Arc<Features> {
+        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = usize::try_from(trial.number).unwrap_or_default();
+        if at >= remembered.features.len() {
+            remembered.features.resize(at + 1, None);
+        }
+        if let Some((point, features)) = &remembered.features[at]
+            && Arc::ptr_eq(point, &trial.point)
+        {
+            return Arc::clone(features);
+        }
+        let features = Arc::new(compute(&trial.point));
+        remembered.features[at] = Some((Arc::clone(&trial.point), Arc::clone(&features)));
+        features
+    }
+
     /// The fit on what a view of the records shows: the last one, or a new one.
     pub(crate) fn fitted(&self, is_same: impl FnOnce(&Fitted) -> bool, fit: impl FnOnce() -> Fitted) -> Arc<Fitted> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).fitted.clone();

@@ -1,6 +1,8 @@
 //! The model of a search: one regression for each rung, chained. A rung's values are explained by what the rung below predicted, by what was
 //! left of it there, and by the features; so that many short trainings inform about the few long ones, as far as they agree.
 
+use std::sync::Arc;
+
 use super::{
     features::{Features, Layout},
     linear::Cholesky,
@@ -79,7 +81,7 @@ struct Track {
 
 impl Chain {
     /// Fits trials, each with its features and its values from rung 0 (minus infinity: no value). `None`: rung 0 has too few.
-    pub(super) fn fit(layout: &Layout, trials: &[(Features, &[f64])]) -> Option<Self> {
+    pub(super) fn fit(layout: &Layout, trials: &[(Arc<Features>, &[f64])]) -> Option<Self> {
         let mut chain = Self { rungs: Vec::new(), kept: KEPT_ALONE };
         let mut tracks = vec![Track::default(); trials.len()];
         let most = trials.iter().map(|(_, values)| values.len()).max().unwrap_or_default();
@@ -89,7 +91,7 @@ impl Chain {
             let Some(clip) = clip(&values).filter(|_| values.len() >= ENOUGH) else { break };
             let values: Vec<f64> = values.iter().map(|value| value.clamp(clip.0, clip.1)).collect();
             let before: Vec<Track> = here.iter().map(|at| tracks[*at]).collect();
-            let features: Vec<&Features> = here.iter().map(|at| &trials[*at].0).collect();
+            let features: Vec<&Features> = here.iter().map(|at| trials[*at].0.as_ref()).collect();
             let fitted = Rung::fit(layout, clip, &values, &features, (rung > 0).then_some(&before));
             for (track, (features, values)) in tracks.iter_mut().zip(trials) {
                 *track = fitted.step(*track, features, values.get(rung).copied());
@@ -105,11 +107,12 @@ impl Chain {
         Some(chain)
     }
 
-    /// What a trial is worth at the highest modelled rung: what is predicted of it, and what of its residual is its own.
-    pub(super) fn score(&self, features: &Features, values: &[f64]) -> f64 {
+    /// What a trial is worth at the highest modelled rung: what is predicted of it, and what of its residual is its own, of which `trusted`
+    /// is counted.
+    pub(super) fn score(&self, features: &Features, values: &[f64], trusted: f64) -> f64 {
         let step = |track, (rung, model): (usize, &Rung)| model.step(track, features, values.get(rung).copied());
         let track = self.rungs.iter().enumerate().fold(Track::default(), step);
-        track.prediction + self.kept * track.residual
+        track.prediction + trusted * self.kept * track.residual
     }
 
     /// A function from the posterior, at the highest modelled rung.

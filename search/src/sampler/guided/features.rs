@@ -11,7 +11,7 @@ const BUMP_WIDTH: f64 = 0.2;
 
 /// A row of few numbers that are not 0: where, and what.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Features(Vec<(u32, f64)>);
+pub(crate) struct Features(Vec<(u32, f64)>);
 
 impl Features {
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, f64)> + Clone + '_ {

@@ -1,21 +1,27 @@
 //! The guided sampler: a linear model of all rungs, and a search in the space for what it holds for best.
 //!
-//! Each proposal is a function of the seed, the trial's number and the records in their order. The model is fitted anew only after a few
-//! more outcomes, so that a proposal costs a millisecond.
+//! It also says which trials of a rung go on (the model smooths the noise of short trainings), and at which rung new trials are compared
+//! first (where curves cross, short trainings mislead, and the data show it). Each of these is a function of the seed, the trial's number
+//! and the records in their order. The model is fitted anew only after a few more outcomes, so that a proposal costs a millisecond.
 
 mod chain;
 mod features;
+mod first_rung;
 mod linear;
 mod ridge;
 
+use std::{collections::HashMap, sync::Arc};
+
 use chain::Chain;
-use features::{Features, Layout};
+pub(crate) use features::Features;
+use features::Layout;
+pub(crate) use first_rung::{deep_trials, first_rung};
 
 use super::{
-    axes::{Axes, Point},
+    axes::{Axes, Point, real},
     evidence::{Memory, Seen, evidence},
 };
-use crate::{Assignment, Index, Plan, random::Words, sampler::axes::real};
+use crate::{Assignment, Index, Plan, random::Words};
 
 /// Trials that are drawn at random before the first proposal, and outcomes that it takes.
 const RANDOM_FIRST: u64 = 16;
@@ -34,6 +40,8 @@ const STEPS: usize = 256;
 /// Outcomes between two fits: at least so many, and at least one in so many.
 const REFIT: usize = 8;
 const REFIT_ONE_IN: usize = 25;
+/// How far a trial's residual is trusted where it is decided who goes on.
+const TRUSTED: f64 = 0.5;
 
 /// A fit, and what it rests on.
 #[derive(Debug)]
@@ -41,6 +49,8 @@ pub(crate) struct Fitted {
     outcomes: usize,
     digest: u64,
     chain: Option<Chain>,
+    /// The rung at which new trials are compared first.
+    first_rung: usize,
 }
 
 /// What the model holds for best among all that may be tried; `None`: draw at random.
@@ -57,13 +67,13 @@ pub(super) fn propose(
     }
     let axes = Axes::new(&plan.space);
     let layout = Layout::new(&plan.space, axes.list());
-    let fitted = fitted(memory, index, &axes, &layout);
+    let fitted = fitted(plan, memory, index, &axes, &layout);
     let chain = fitted.chain.as_ref()?;
     let bound = Bound::new(chain, &layout, &mut words);
     let height = |point: &Point| bound.of(&layout.of(&axes, point));
     let open = |point: &Point| is_open(&axes.assignment(point));
 
-    let parents = parents(chain, &layout, &axes, &evidence(memory, &axes, index, usize::MAX));
+    let parents = parents(chain, &layout, &axes, memory, &evidence(memory, &axes, index, usize::MAX));
     let mut best: Option<(f64, Point)> = None;
     for candidate in 0..MUTANTS + STRANGERS {
         let point = if candidate < MUTANTS {
@@ -89,24 +99,40 @@ pub(super) fn propose(
     Some(axes.assignment(&point))
 }
 
+/// What the model holds of each trial that has a result; `None`: there is no model yet.
+pub(crate) fn estimates(plan: &Plan, memory: &Memory, index: &Index) -> Option<HashMap<u64, f64>> {
+    if index.created() <= RANDOM_FIRST {
+        return None;
+    }
+    let axes = Axes::new(&plan.space);
+    let layout = Layout::new(&plan.space, axes.list());
+    let fitted = fitted(plan, memory, index, &axes, &layout);
+    let chain = fitted.chain.as_ref()?;
+    let estimate = |trial: &Seen| {
+        let features = memory.features(trial, |point| layout.of(&axes, point));
+        (trial.number, chain.score(&features, &trial.values, TRUSTED))
+    };
+    Some(evidence(memory, &axes, index, usize::MAX).iter().map(estimate).collect())
+}
+
 /// The model in force: that of the outcomes which were there when it was last due.
-fn fitted(memory: &Memory, index: &Index, axes: &Axes<'_>, layout: &Layout) -> std::sync::Arc<Fitted> {
+fn fitted(plan: &Plan, memory: &Memory, index: &Index, axes: &Axes<'_>, layout: &Layout) -> Arc<Fitted> {
     let due = |last: usize, now: usize| now - last >= REFIT.max(now / REFIT_ONE_IN);
     let outcomes = (REFIT..=index.outcomes()).fold(REFIT, |last, now| if due(last, now) { now } else { last });
     let digest = index.digest_of_first(outcomes);
     let fit = || {
         let seen = evidence(memory, axes, index, outcomes);
-        let trials: Vec<(Features, &[f64])> =
-            seen.iter().map(|trial| (layout.of(axes, &trial.point), trial.values.as_slice())).collect();
-        Fitted { outcomes, digest, chain: Chain::fit(layout, &trials) }
+        let of_trial = |trial| (memory.features(trial, |point| layout.of(axes, point)), trial.values.as_slice());
+        let trials: Vec<(Arc<Features>, &[f64])> = seen.iter().map(of_trial).collect();
+        Fitted { outcomes, digest, chain: Chain::fit(layout, &trials), first_rung: first_rung::learned(plan, &seen) }
     };
     memory.fitted(|known| (known.outcomes, known.digest) == (outcomes, digest), fit)
 }
 
 /// The points of the best trials, by what the model holds of them; of equal ones the older first.
-fn parents(chain: &Chain, layout: &Layout, axes: &Axes<'_>, seen: &[Seen]) -> Vec<Point> {
-    let mut scored: Vec<(f64, &Seen)> =
-        seen.iter().map(|trial| (chain.score(&layout.of(axes, &trial.point), &trial.values), trial)).collect();
+fn parents(chain: &Chain, layout: &Layout, axes: &Axes<'_>, memory: &Memory, seen: &[Seen]) -> Vec<Point> {
+    let score = |trial: &Seen| chain.score(&memory.features(trial, |point| layout.of(axes, point)), &trial.values, 1.0);
+    let mut scored: Vec<(f64, &Seen)> = seen.iter().map(|trial| (score(trial), trial)).collect();
     scored.sort_by(|(one, first), (other, second)| other.total_cmp(one).then(first.number.cmp(&second.number)));
     scored.iter().take(PARENTS).map(|(_, trial)| trial.point.as_ref().clone()).collect()
 }
