@@ -18,8 +18,10 @@ mod noise;
 mod onnx;
 mod permutation;
 mod surrogate;
+mod synthetic;
 mod table;
 mod trajectory;
+mod views;
 
 pub use clock::{Conditions, Event, Run, simulate};
 pub use code::{Code, CodeError, assignment, darts_space, genotype};
@@ -30,5 +32,7 @@ pub use noise::{Noise, NoiseError};
 pub use onnx::{OnnxError, Tensor, initializers};
 pub use permutation::permutation;
 pub use surrogate::Surrogate;
+pub use synthetic::Crossing;
 pub use table::{Table, TableError};
 pub use trajectory::{Standing, trajectory};
+pub use views::{BySize, Pairs};
