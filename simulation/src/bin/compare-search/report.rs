@@ -64,6 +64,10 @@ pub(crate) fn page(results: &[(&Benchmark, &[Measured])], peers: &Peers, seeds: 
         hit most, since the first to arrive always goes on.\n",
         seeds.saturating_sub(1)
     );
+    text.push_str("\n## In short\n\n");
+    for (benchmark, measured) in results {
+        let _ = writeln!(text, "* {}", in_short(benchmark, measured, peers.on(benchmark.id)));
+    }
     for (benchmark, measured) in results {
         let _ = write!(
             text,
@@ -77,6 +81,24 @@ pub(crate) fn page(results: &[(&Benchmark, &[Measured])], peers: &Peers, seeds: 
         let _ = writeln!(text, "* {line}");
     }
     text.push_str(LIMITS);
+    text
+}
+
+/// One benchmark in one sentence.
+fn in_short(benchmark: &Benchmark, measured: &[Measured], peers: &[Peer]) -> String {
+    let mut text = format!("{}, at {HORIZON} T_R:", benchmark.title);
+    for (at, one) in measured.iter().enumerate().filter(|(at, one)| *at == 0 || one.name == JUDGED) {
+        let Some(point) = one.at.last().copied().flatten() else { continue };
+        let _ = write!(text, " {} reaches {:.3} ± {:.3}", one.name, point.truth, point.error);
+        if let Some((gain, error)) = one.gain.last().copied().flatten().filter(|_| at > 0) {
+            let _ = write!(text, " ({gain:+.3} ± {error:.3})");
+        }
+        text.push(',');
+    }
+    let others = peers.iter().filter(|peer| peer.group != "reference" && !peer.name.contains("random search"));
+    let truths: Vec<f64> = others.filter_map(|peer| Some(peer.at(HORIZON)?.truth)).collect();
+    let (low, high) = truths.iter().fold((f64::MAX, f64::MIN), |(low, high), truth| (low.min(*truth), high.max(*truth)));
+    let _ = write!(text, " the other programs' early stopping {low:.3} to {high:.3}.");
     text
 }
 
