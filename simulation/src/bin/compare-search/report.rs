@@ -60,8 +60,8 @@ pub(crate) fn page(results: &[(&Benchmark, &[Measured])], peers: &Peers, seeds: 
         so far at any rung (not only at the highest); true is what it is worth after full training, without noise where that is known. Judge by the true accuracy: what a short\n\
         training shows is lower than what the architecture is worth. \"-\": not every search has observed something by then. `T_R` is the mean full training of\n\
         the table. The gain over random search is taken seed by seed.\n\n\
-        A curve may fall: whatever reaches a longer rung first shows a better value than all before, and is the incumbent until better ones follow. The stopping variant is\n\
-        hit most, since the first to arrive always goes on.\n",
+        A curve may fall: whatever reaches a longer rung first shows a better value than all before, and is the incumbent until better ones follow. Stopping and\n\
+        brackets that begin at high rungs are hit most: their first trials go on before there is anything to compare them with.\n",
         seeds.saturating_sub(1)
     );
     text.push_str("\n## In short\n\n");
