@@ -28,6 +28,11 @@ impl Surrogate {
         &self.network
     }
 
+    /// From now on other runs: what is not in the table gets the noise of this seed.
+    pub fn reseed(&mut self, seed: u64) {
+        self.noise.reseed(seed);
+    }
+
     /// The code of an architecture that is not in the table; `None`: it is in the table.
     fn off_table(&self, assignment: &Assignment) -> Result<Option<Code>, LandscapeError> {
         if self.table.row(assignment).is_some() {
