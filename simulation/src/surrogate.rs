@@ -5,7 +5,7 @@ use nas_search::Assignment;
 use crate::{Code, CodeError, Landscape, LandscapeError, Network, Noise, Table, genotype};
 
 /// A table that a network continues.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Surrogate {
     table: Table,
     network: Network,

@@ -6,7 +6,7 @@ use std::{fs, path::Path, process::Command};
 
 #[test]
 fn its_files_are_the_same_each_time() {
-    let files = ["search.md", "search-nb301.svg", "search-nb101.svg"];
+    let files = ["search.md", "search-nb301.svg", "search-nb101.svg", "search-crossing.svg"];
     let written = ["first", "second"].map(|name| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("compare-{name}"));
         fs::create_dir_all(&folder).unwrap();
@@ -17,7 +17,12 @@ fn its_files_are_the_same_each_time() {
     assert_eq!(written[0], written[1]);
     let [page, drawings @ ..] = &written[0];
     // Ours and the others' are in one table, and nothing was not a number.
-    assert!(page.contains("| **ASHA promotion, eta 3** |") && page.contains("| Ray 2.60 AsyncHyperBand rf=3 "), "{page}");
+    assert!(
+        page.contains("| **guided, rungs from 3** |")
+            && page.contains("| **ASHA promotion, eta 3** |")
+            && page.contains("| Ray 2.60 AsyncHyperBand rf=3 "),
+        "{page}"
+    );
     assert!(!page.contains("NaN"), "{page}");
     assert!(drawings.iter().all(|drawing| drawing.ends_with("</svg>\n") && !drawing.contains("NaN")));
 }

@@ -49,8 +49,8 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         [folder, seeds] => (folder, seeds.parse().ok().filter(|seeds| *seeds > 0).ok_or(Failure::Usage)?),
         _ => return Err(Failure::Usage),
     };
-    let (nb301, nb101) = (data::nb301()?, data::nb101()?);
-    let benchmarks = [policies::nb301(&nb301), policies::nb101(&nb101)];
+    let (surrogate, nb101) = (data::nb301_surrogate(0)?, data::nb101()?);
+    let benchmarks = [policies::nb301(&surrogate), policies::nb101(&nb101), policies::crossing()];
     let peers = peers::Peers::read()?;
     let measured = measure::measure(&benchmarks, seeds)?;
     let results: Vec<_> = benchmarks.iter().zip(measured.iter().map(Vec::as_slice)).collect();

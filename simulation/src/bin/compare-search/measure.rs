@@ -98,10 +98,12 @@ pub(crate) fn measure(benchmarks: &[Benchmark], seeds: usize) -> Result<Vec<Vec<
 
 fn search(benchmark: &Benchmark, policy: &Policy, seed: u64) -> Result<Search, LandscapeError> {
     let plan = (policy.plan)(seed);
-    let run = simulate(&plan, policy.landscape, &Conditions::default())?;
+    let landscape = (policy.landscape)(seed);
+    let run = simulate(&plan, landscape.as_ref(), &Conditions::default())?;
+    let unit = (benchmark.unit)(seed);
     let at = |times: Vec<f64>| {
-        let seconds: Vec<f64> = times.into_iter().map(|time| time * benchmark.unit).collect();
-        trajectory(&run, plan.direction, policy.landscape, &seconds)
+        let seconds: Vec<f64> = times.into_iter().map(|time| time * unit).collect();
+        trajectory(&run, plan.direction, landscape.as_ref(), &seconds)
     };
     let mut standings = at(TIMES.to_vec())?;
     standings.extend(at(curve_times().collect())?);

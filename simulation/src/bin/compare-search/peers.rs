@@ -53,7 +53,11 @@ impl Peers {
 
     /// Those of a benchmark.
     pub(crate) fn on(&self, benchmark: &str) -> &[Peer] {
-        if benchmark == "nb301" { &self.nb301 } else { &self.nb101 }
+        match benchmark {
+            "nb301" => &self.nb301,
+            "nb101" => &self.nb101,
+            _ => &[],
+        }
     }
 }
 

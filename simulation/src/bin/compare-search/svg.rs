@@ -57,16 +57,22 @@ pub(crate) fn drawing(benchmark: &Benchmark, measured: &[Measured], peers: &[Pee
             axis.y(point.truth)
         );
     }
-    for (one, colour) in measured.iter().zip(COLOURS.iter().cycle()) {
+    for (at, (one, colour)) in measured.iter().zip(COLOURS.iter().cycle()).enumerate() {
         let points = one.curve.iter().filter(|(time, _)| *time >= START);
         let points: Vec<String> = points.map(|(time, truth)| format!("{:.1},{:.1}", x(*time), axis.y(*truth))).collect();
         let points = points.join(" ");
-        let _ = writeln!(svg, "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>");
+        let dash = dash(at);
+        let _ = writeln!(svg, "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"{dash}/>");
     }
     svg.push_str("</g>\n");
     legend(&mut svg, measured);
     svg.push_str("</svg>\n");
     svg
+}
+
+/// Where colours come a second time, lines are broken.
+fn dash(at: usize) -> &'static str {
+    if at < COLOURS.len() { "" } else { " stroke-dasharray=\"6 3\"" }
 }
 
 fn axes(svg: &mut String, axis: &Axis) {
@@ -107,10 +113,11 @@ fn axes(svg: &mut String, axis: &Axis) {
 fn legend(svg: &mut String, measured: &[Measured]) {
     let left = RIGHT + 25.0;
     let mut y = TOP + 12.0;
-    for (one, colour) in measured.iter().zip(COLOURS.iter().cycle()) {
+    for (at, (one, colour)) in measured.iter().zip(COLOURS.iter().cycle()).enumerate() {
+        let dash = dash(at);
         let _ = writeln!(
             svg,
-            "<line x1=\"{left}\" y1=\"{y}\" x2=\"{}\" y2=\"{y}\" stroke=\"{colour}\" stroke-width=\"3\"/>\n\
+            "<line x1=\"{left}\" y1=\"{y}\" x2=\"{}\" y2=\"{y}\" stroke=\"{colour}\" stroke-width=\"3\"{dash}/>\n\
             <text x=\"{}\" y=\"{}\">{}</text>",
             left + 22.0,
             left + 28.0,
