@@ -30,7 +30,7 @@ flags := --release --workspace $(if $(CI),--locked)
 stage := @scripts/stage.sh
 
 TEST := check-fmt check-arrows check-lints check-tests check-generated kind-e2e
-VERIFY := verify-winner audit
+VERIFY := verify-winner compare-search audit
 
 .PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) env clean-cache
 
@@ -85,6 +85,10 @@ verify: setup ## what takes long: all stages below
 
 verify-winner: build ## stage: the search's winner is trained in full and checked
 	$(stage) verify-winner scripts/verify-winner.sh
+
+# By itself, without the workspace: whoever only compares needs no libtorch.
+compare-search: ## stage: all schedulers on recorded learning curves, beside other programs (half a minute; writes docs/results/search*)
+	$(stage) compare-search cargo run --release $(if $(CI),--locked) -p nas-simulation --bin compare-search -- docs/results
 
 kind-e2e: build programs ## stage: a search on a real kind cluster (needs a container engine, or root and NAS_ENGINE=own; says so where not)
 	$(stage) kind-e2e scripts/kind-e2e.sh

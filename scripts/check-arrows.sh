@@ -48,7 +48,7 @@ arrow nas-api to nas-search nas-darts without kube-client kube-runtime tokio tch
 arrow nas-operator to nas-api nas-search nas-darts without tch torch-sys
 arrow nas-testkit to without tch torch-sys
 arrow nas-trainer to nas-api nas-search nas-darts without kube-client kube-runtime tokio
-arrow nasctl to nas-api nas-search nas-darts without tch torch-sys
+arrow nasctl to nas-api nas-simulation nas-search nas-darts without tch torch-sys
 
 for crate in $members; do
   [[ "$ruled" == *" $crate "* ]] || broken "$crate has no rule: add an 'arrow' line for it to scripts/check-arrows.sh"

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use nas_api::Problem;
 use thiserror::Error;
 
-use crate::cluster::ClusterError;
+use crate::{cluster::ClusterError, simulate::CurvesError};
 
 /// Any end but success, with its exit code.
 #[derive(Debug, Error)]
@@ -46,6 +46,9 @@ pub(crate) enum Failure {
     /// The records of a search are not what would be decided on them.
     #[error("{0} difference(s) between the records and what is decided on them")]
     Different(usize),
+    /// Learning curves that cannot be read, or that are not of the experiment's space.
+    #[error(transparent)]
+    Curves(#[from] CurvesError),
     /// A question that cannot be answered as it was asked.
     #[error("{0}")]
     Usage(String),
@@ -77,7 +80,7 @@ impl Failure {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Io { source, .. } if is_full(source) => 75,
-            Self::Io { .. } | Self::Invalid { .. } => 65,
+            Self::Io { .. } | Self::Invalid { .. } | Self::Curves(_) => 65,
             Self::Folder(_) | Self::Usage(_) => 64,
             Self::Trainer { code, .. } => *code,
             Self::Cluster(error) => error.code(),

@@ -13,6 +13,7 @@ mod preview;
 mod records;
 mod replay;
 mod run;
+mod simulate;
 mod table;
 mod validate;
 
@@ -21,6 +22,7 @@ mod validate;
 #[command(
     version,
     after_help = "Examples:\n  nasctl validate configs/quickstart.yaml\n  nasctl preview configs/constrained-adaptive-experiment.yaml\n  \
+    nasctl simulate configs/adaptive-experiment.yaml --curves nb301\n  \
     nasctl run configs/quickstart.yaml\n  nasctl describe runs/quickstart\n  nasctl describe constrained-adaptive --namespace research\n  \
     nasctl explain runs/quickstart 7\n  nasctl replay runs/quickstart\n\nExit codes: 0 done, 1 the search ended without \
     success or a replay found a difference, 64 usage, 65 the file or the data is wrong, 69 the cluster does not answer, 75 temporary (full disk), 78 configuration, 130 stopped (the same command goes on)."
@@ -38,6 +40,8 @@ enum Command {
     Validate(validate::Arguments),
     /// Say how many trials would reach which length, before anything is spent.
     Preview(preview::Arguments),
+    /// Run a search on recorded learning curves under a virtual clock: days in seconds, nothing is trained.
+    Simulate(simulate::Arguments),
     /// Show where a search stands: of a run's folder, or on a cluster.
     Describe(describe::Arguments),
     /// Tell the story of one trial: what was decided about it, why, and where it stood.
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Preview(arguments) => preview::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Describe(arguments) => describe::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),

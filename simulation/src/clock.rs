@@ -82,7 +82,7 @@ impl Run {
 /// # Errors
 ///
 /// Where the landscape does not know a configuration or a rung.
-pub fn simulate(plan: &Plan, landscape: &impl Landscape, conditions: &Conditions) -> Result<Run, LandscapeError> {
+pub fn simulate(plan: &Plan, landscape: &(impl Landscape + ?Sized), conditions: &Conditions) -> Result<Run, LandscapeError> {
     let mut clock = Clock::new(plan, landscape, *conditions);
     loop {
         if let Some(end) = clock.decide()? {
@@ -104,7 +104,7 @@ pub fn simulate(plan: &Plan, landscape: &impl Landscape, conditions: &Conditions
     }
 }
 
-struct Clock<'a, L> {
+struct Clock<'a, L: ?Sized> {
     plan: &'a Plan,
     landscape: &'a L,
     conditions: Conditions,
@@ -132,7 +132,7 @@ struct Segment {
     outcome: Option<Outcome>,
 }
 
-impl<'a, L: Landscape> Clock<'a, L> {
+impl<'a, L: Landscape + ?Sized> Clock<'a, L> {
     fn new(plan: &'a Plan, landscape: &'a L, conditions: Conditions) -> Self {
         Self {
             plan,

@@ -29,6 +29,20 @@ pub trait Landscape {
     fn truth(&self, assignment: &Assignment) -> Result<f64, LandscapeError>;
 }
 
+impl<L: Landscape + ?Sized> Landscape for &L {
+    fn observed(&self, assignment: &Assignment, step: u64) -> Result<f64, LandscapeError> {
+        L::observed(self, assignment, step)
+    }
+
+    fn seconds(&self, assignment: &Assignment, from: u64, to: u64) -> Result<f64, LandscapeError> {
+        L::seconds(self, assignment, from, to)
+    }
+
+    fn truth(&self, assignment: &Assignment) -> Result<f64, LandscapeError> {
+        L::truth(self, assignment)
+    }
+}
+
 /// What a landscape does not know.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum LandscapeError {

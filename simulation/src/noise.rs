@@ -45,6 +45,11 @@ impl Noise {
         Ok(Self { seed, spread: shares.iter().copied().zip(spreads.iter().copied()).collect() })
     }
 
+    /// From now on the noise of another seed.
+    pub fn reseed(&mut self, seed: u64) {
+        self.seed = seed;
+    }
+
     /// The standard deviation between epochs after this share of full training, linear between what is known.
     pub fn spread(&self, share: f64) -> f64 {
         let at = self.spread.partition_point(|(known, _)| *known < share);

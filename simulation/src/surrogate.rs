@@ -5,7 +5,7 @@ use nas_search::Assignment;
 use crate::{Code, CodeError, Landscape, LandscapeError, Network, Noise, Table, genotype};
 
 /// A table that a network continues.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Surrogate {
     table: Table,
     network: Network,
@@ -26,6 +26,11 @@ impl Surrogate {
     /// The network alone, without the table and without noise.
     pub fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// From now on other runs: what is not in the table gets the noise of this seed.
+    pub fn reseed(&mut self, seed: u64) {
+        self.noise.reseed(seed);
     }
 
     /// The code of an architecture that is not in the table; `None`: it is in the table.

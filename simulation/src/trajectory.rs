@@ -24,7 +24,7 @@ pub struct Standing {
 pub fn trajectory(
     run: &Run,
     direction: Direction,
-    landscape: &impl Landscape,
+    landscape: &(impl Landscape + ?Sized),
     grid: &[f64],
 ) -> Result<Vec<Option<Standing>>, LandscapeError> {
     let mut events = run.log.iter().peekable();

@@ -1,0 +1,172 @@
+//! `nasctl simulate`: a whole search on recorded learning curves under a virtual clock.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use nas_api::SourceFile;
+use nas_search::Sampler;
+use nas_simulation::{Conditions, simulate};
+
+use crate::{failure::Failure, file};
+
+mod curves;
+mod fitted;
+mod report;
+mod text;
+
+pub(crate) use curves::CurvesError;
+use curves::Source;
+use fitted::Fitted;
+
+const EXAMPLES: &str = "Examples:
+  nasctl simulate configs/adaptive-experiment.yaml --curves nb301
+  nasctl simulate configs/adaptive-experiment.yaml --curves nb301 --repeat 20 --workers 32
+  nasctl simulate configs/adaptive-experiment.yaml --curves nb301 --startup 45s --failures 0.02
+  nasctl simulate my-experiment.yaml --curves my-curves.jsonl --output json";
+
+/// In lines that a terminal of 80 columns does not break.
+const CURVES: &str = "Curves:
+  nb301      the surrogate of NAS-Bench-301: each architecture of space.darts,
+             98 epochs on CIFAR-10. It knows only nodes with two different
+             inputs: where both edges of a node read the same input, the
+             second counts as reading the next one (0 after the last).
+  nb101      30,001 architectures of NAS-Bench-101: for an experiment with the
+             parameter {name: architecture, int: {min: 0, max: 30000}}
+  X.nbt.zst  a table in the form of those in simulation/data
+  else       a file with one trial a line (here broken for width), whose values
+             are what the experiment's objective would show:
+             {\"assignment\": {\"learning_rate\": 0.1}, \"seconds_per_step\": 2.5,
+              \"curve\": [{\"step\": 10, \"value\": 0.4}, {\"step\": 90, \"value\": 0.7}]}
+
+All but nb301 know only their rows: trials are the rows that fit the experiment,
+in an order that the seed gives, instead of what its sampler would draw.
+
+resource.max is taken as the full length of the curves, and a rung as the same
+share of it. Between two lengths of nb301 or a table the lower one counts (below
+the first, the first); between two points of a file, the straight line.
+
+Accuracies are in percent in nb301, nb101 and tables, and are converted to
+fractions of 1, which is what experiments show.";
+
+#[derive(Args)]
+#[command(
+after_help = EXAMPLES, after_long_help = format!("{CURVES}\n\n{EXAMPLES}"))]
+pub(crate) struct Arguments {
+    /// Experiment file.
+    file: PathBuf,
+    /// Learning curves: nb301, nb101, a table (.nbt.zst), or a file with one trial a line (--help shows it).
+    #[arg(long, value_name = "CURVES")]
+    curves: String,
+    /// Trials that train at the same time. Default: parallelTrials.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    workers: Option<u32>,
+    /// Hours that a mean full training takes on your accelerators: all times are scaled to it. Default: as on the curves.
+    #[arg(long, value_name = "HOURS", value_parser = hours)]
+    full_hours: Option<f64>,
+    /// Time from a grant until training starts, such as 45s or 2m: for each attempt of each rung.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = seconds)]
+    startup: f64,
+    /// Probability that an attempt fails on its way; after five the trial has failed.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    failures: f64,
+    /// Seed of the search, its failures and its noise. Default: that of the experiment.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Simulate N searches with consecutive seeds; shows means and standard errors.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    repeat: u32,
+    /// Print JSON.
+    #[arg(long, value_parser = ["json"])]
+    output: Option<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let mut source = file::read(&arguments.file)?;
+    let curves = Source::open(&arguments.curves)?;
+    let mut fitted = Fitted::new(curves, &source).map_err(|error| error.of(&arguments.curves))?;
+    if let Some(hours) = arguments.full_hours {
+        fitted.take(hours);
+    }
+    let accelerators = accelerators(&source);
+    let plan = &mut source.plan;
+    if let Some(workers) = arguments.workers {
+        plan.parallel_trials = workers as usize;
+    }
+    // The clock counts one accelerator for each slot.
+    plan.budget.accelerator = plan.budget.accelerator.map(|limit| limit / accelerators);
+    if let Some(rows) = fitted.rows() {
+        plan.max_trials = plan.max_trials.min(rows);
+    }
+    let first = arguments.seed.unwrap_or(plan.seed);
+    let mut reports = Vec::new();
+    let mut sample = None;
+    for seed in (0..u64::from(arguments.repeat)).map(|more| first.wrapping_add(more)) {
+        let plan = &mut source.plan;
+        plan.seed = seed;
+        fitted.reseed(seed);
+        if let Some(listed) = fitted.listed(seed) {
+            plan.sampler = Sampler::Listed(listed);
+        }
+        let conditions = Conditions {
+            startup_seconds: arguments.startup,
+            failure_probability: arguments.failures,
+            seed,
+            ..Conditions::default()
+        };
+        let run = simulate(plan, &fitted, &conditions).map_err(CurvesError::from)?;
+        reports.push(report::of_run(seed, &run, plan, &fitted, accelerators).map_err(CurvesError::from)?);
+        sample.get_or_insert(run);
+    }
+    let report = report::Report::new(&source, &fitted, arguments, reports);
+    if arguments.output.is_some() {
+        println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default());
+    } else {
+        print!("{}", text::heading(&report));
+        match sample.filter(|_| arguments.repeat == 1) {
+            Some(run) => print!("{}", text::one(&report, &run, &source)),
+            None => print!("{}", text::many(&report)),
+        }
+    }
+    Ok(())
+}
+
+/// Accelerators of each trial; without any, its slot counts as one.
+fn accelerators(source: &SourceFile) -> u32 {
+    let accelerator = source.experiment.spec.trial.accelerator.as_ref();
+    accelerator.and_then(|accelerator| u32::try_from(accelerator.count).ok()).unwrap_or(1).max(1)
+}
+
+/// A time such as 45s, 2m or 1.5h; a number alone is seconds.
+fn seconds(text: &str) -> Result<f64, String> {
+    let (number, unit) = match text.char_indices().last() {
+        Some((at, 's')) => (&text[..at], 1.0),
+        Some((at, 'm')) => (&text[..at], 60.0),
+        Some((at, 'h')) => (&text[..at], 3600.0),
+        _ => (text, 1.0),
+    };
+    let number: Option<f64> = number.trim().parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
+    number.map(|number| number * unit).ok_or_else(|| "must be a time, such as 45s, 2m or 1.5h".to_owned())
+}
+
+fn hours(text: &str) -> Result<f64, String> {
+    let hours: Option<f64> = text.parse().ok().filter(|hours: &f64| hours.is_finite() && *hours > 0.0);
+    hours.ok_or_else(|| "must be a number of hours above 0".to_owned())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share: Option<f64> = text.parse().ok().filter(|share| (0.0..1.0).contains(share));
+    share.ok_or_else(|| "must be a share of 1: at least 0 and below 1".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        let cases = [("45s", 45.0), ("2m", 120.0), ("1.5h", 5400.0), ("7", 7.0), ("0s", 0.0)];
+        assert!(cases.into_iter().all(|(text, expected)| seconds(text) == Ok(expected)));
+        assert!(["", "s", "-1s", "1d", "NaN", "inf", "ms"].into_iter().all(|text| seconds(text).is_err()));
+        assert!(share("0.02") == Ok(0.02) && share("1").is_err() && share("2 %").is_err() && share("-0.1").is_err());
+    }
+}

@@ -1,0 +1,144 @@
+//! `nasctl simulate` as a program: what a user types, and what comes out.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test fails by panicking")]
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::Value;
+
+/// Runs it: its exit code, stdout and stderr.
+fn simulate(arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_nasctl")).arg("simulate").args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn config(name: &str) -> String {
+    format!("{}/../configs/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A search of one number on curves of one's own.
+const EXPERIMENT: &str = "
+apiVersion: nas-operator.dev/v1alpha1
+kind: NasExperiment
+metadata: {name: own}
+spec:
+  space: {parameters: [{name: learning_rate, double: {min: 0.01, max: 1.0}}, {name: layers, constant: 3}]}
+  objective: {metric: loss, direction: Minimize}
+  scheduler: {asha: {eta: 2, rungs: [5, 10, 20]}}
+  resource: {unit: epochs, max: 20}
+  maxTrials: 8
+  parallelTrials: 2
+  trial: {data: {name: cifar10}, accelerator: {count: 2}}
+";
+
+/// Trials whose loss falls from 2 to their number, evenly over 40 steps of a second.
+fn lines(numbers: impl Iterator<Item = u32>) -> String {
+    let line = |number: u32| {
+        let rate = f64::from(number) / 10.0;
+        format!(
+            r#"{{"assignment": {{"learning_rate": {rate}}}, "seconds_per_step": 1, "curve": [{{"step": 8, "value": 2}}, {{"step": 40, "value": {rate}}}]}}"#
+        )
+    };
+    numbers.map(|number| line(number) + "\n").collect()
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> String {
+    let path = folder.join(name);
+    fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+#[test]
+fn a_search_of_a_thousand_trials_takes_a_moment() {
+    let file = config("adaptive-experiment.yaml");
+    let (code, told, said) = simulate(&[&file, "--curves", "nb301", "--output", "json"]);
+    assert_eq!(code, 0, "{said}");
+    let report: Value = serde_json::from_str(&told).unwrap();
+    let run = &report["runs"][0];
+    assert_eq!((run["seed"].as_u64(), run["end"].as_str(), run["trials"].as_u64()), (Some(42), Some("Completed"), Some(1000)));
+    let results: Vec<u64> = run["rungs"].as_array().unwrap().iter().map(|rung| rung["results"].as_u64().unwrap()).collect();
+    assert!(results[0] == 1000 && results[1] >= 250 && results[2] >= 62 && results[3] >= 15, "{results:?}");
+    // A fraction, as experiments show it.
+    let best = run["best"]["truth"].as_f64().unwrap();
+    assert!((0.95..0.97).contains(&best), "{best}");
+    assert_eq!(run["best"]["assignment"]["layers"], 20);
+    let seen: Vec<f64> = run["incumbents"].as_array().unwrap().iter().map(|one| one["value"].as_f64().unwrap()).collect();
+    assert!(seen.is_sorted_by(|a, b| a < b), "{seen:?}");
+
+    let (_, again, _) = simulate(&[&file, "--curves", "nb301", "--output", "json"]);
+    assert_eq!(told, again, "the same command says the same");
+    let (_, told, _) = simulate(&[&file, "--curves", "nb301"]);
+    for words in ["accelerator hours", "rungs [4, 18, 75, 300] are at 1, 5, 24, 98", "times as much", "normal cell"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+}
+
+#[test]
+fn more_workers_take_less_time_and_repeats_have_errors() {
+    let file = config("adaptive-experiment.yaml");
+    let run = |more: &[&str]| {
+        let (code, told, said) = simulate(&[&[&*file, "--curves", "nb301", "--output", "json"], more].concat());
+        assert_eq!(code, 0, "{said}");
+        serde_json::from_str::<Value>(&told).unwrap()
+    };
+    let hours = |report: &Value, field: &str| report["runs"][0][field].as_f64().unwrap();
+    let [few, many] = [run(&["--workers", "8"]), run(&["--workers", "64"])];
+    assert!(hours(&few, "wallClockHours") > 3.0 * hours(&many, "wallClockHours"));
+    let slow = run(&["--startup", "10m", "--failures", "0.1", "--workers", "8"]);
+    assert!(hours(&slow, "acceleratorHours") > hours(&few, "acceleratorHours") + 1000.0 / 6.0);
+    assert!(slow["runs"][0]["failedAttempts"].as_u64().unwrap() > 50);
+    let scaled = run(&["--workers", "8", "--full-hours", "16.45"]);
+    assert!(hours(&scaled, "wallClockHours") > 9.0 * hours(&few, "wallClockHours"));
+    let repeated = run(&["--repeat", "3", "--seed", "5"]);
+    let seeds: Vec<u64> = repeated["runs"].as_array().unwrap().iter().map(|run| run["seed"].as_u64().unwrap()).collect();
+    assert_eq!(seeds, [5, 6, 7]);
+    assert!(repeated["mean"]["truth"]["error"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn curves_of_ones_own_are_searched_in_the_order_of_the_seed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(folder.path(), "own.yaml", EXPERIMENT);
+    // The last is outside the space.
+    let curves = write(folder.path(), "own.jsonl", &lines(1..=11));
+    let (code, told, said) = simulate(&[&file, "--curves", &curves, "--output", "json"]);
+    assert_eq!(code, 0, "{said}");
+    let report: Value = serde_json::from_str(&told).unwrap();
+    let run = &report["runs"][0];
+    assert_eq!((run["end"].as_str(), run["trials"].as_u64()), (Some("Completed"), Some(8)));
+    // The best of those that were tried is found: their order is the same at each length. Two accelerators for each trial.
+    let best = run["best"]["value"].as_f64().unwrap();
+    assert!((0.1..=0.3).contains(&best), "{best}");
+    assert!(run["acceleratorHours"].as_f64().unwrap() > 2.0 * (8.0 * 10.0 / 3600.0));
+    let notes = report["notes"].to_string();
+    for words in ["10 of 11 fit", "rungs [5, 10, 20] are at 10.0, 20.0, 40.0", "play no part: layers"] {
+        assert!(notes.contains(words), "{words}: {notes}");
+    }
+}
+
+#[test]
+fn what_does_not_go_together_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = write(folder.path(), "own.yaml", EXPERIMENT);
+    let early = write(folder.path(), "early.yaml", &EXPERIMENT.replace("[5, 10, 20]", "[1, 10, 20]"));
+    let good = write(folder.path(), "good.jsonl", &lines(1..=9));
+    let other = write(folder.path(), "other.jsonl", &lines(1..=9).replace("learning_rate", "rate"));
+    let wrong = write(folder.path(), "wrong.jsonl", &lines(1..=9).replace("\"value\": 0.4", "\"value\": null"));
+    let accuracy =
+        write(folder.path(), "acc.yaml", &EXPERIMENT.replace("{metric: loss, direction: Minimize}", "{metric: accuracy}"));
+    let (quickstart, adaptive) = (config("quickstart.yaml"), config("adaptive-experiment.yaml"));
+    for (file, curves, words) in [
+        (&quickstart, "nb301", "searches learning_rate"),
+        (&own, "nb301", "spec.objective.metric is loss"),
+        (&accuracy, "nb301", "searches learning_rate"),
+        (&adaptive, "nb101", "the experiment searches normal_node1_edge1"),
+        (&own, &other, "line 1 has no learning_rate in its assignment"),
+        (&own, &wrong, "line 4: curve[1].value must be a number"),
+        (&early, &good, "line 1: curve begins at step 8, but rung 0 (1) is at 2.0"),
+        (&own, "no/such.jsonl", "no/such.jsonl: No such file"),
+    ] {
+        let (code, _, said) = simulate(&[file, "--curves", curves]);
+        assert!(code == 65 && said.contains(words), "{file} {curves} {code}: {said}");
+    }
+}

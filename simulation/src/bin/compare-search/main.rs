@@ -1,0 +1,69 @@
+//! Compares the product's schedulers with each other and with other programs, on recorded learning curves: `make compare-search`.
+//!
+//! Writes `search.md` and a drawing for each benchmark into the folder that is named (`docs/results`), the same bytes each time, and fails where ASHA
+//! falls short of its bars or a number is not the reference's. A second argument is the number of seeds.
+
+use std::{fs, path::Path, process::ExitCode};
+
+use nas_simulation::{LandscapeError, data};
+use thiserror::Error;
+
+mod measure;
+mod peers;
+mod policies;
+mod report;
+mod svg;
+
+/// Seeds of each policy, as the other programs had.
+const SEEDS: usize = 30;
+
+#[derive(Debug, Error)]
+enum Failure {
+    #[error("usage: compare-search FOLDER [SEEDS]")]
+    Usage,
+    #[error(transparent)]
+    Data(#[from] data::DataError),
+    #[error("simulation/data/peers.json: {0}")]
+    Peers(#[from] serde_json::Error),
+    #[error(transparent)]
+    Landscape(#[from] LandscapeError),
+    #[error("{0}: {1}")]
+    Write(String, std::io::Error),
+    #[error("{}", .0.join("\n"))]
+    Short(Vec<String>),
+}
+
+fn main() -> ExitCode {
+    match run(&std::env::args().skip(1).collect::<Vec<_>>()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<(), Failure> {
+    let (folder, seeds) = match arguments {
+        [folder] => (folder, SEEDS),
+        [folder, seeds] => (folder, seeds.parse().ok().filter(|seeds| *seeds > 0).ok_or(Failure::Usage)?),
+        _ => return Err(Failure::Usage),
+    };
+    let (surrogate, nb101) = (data::nb301_surrogate(0)?, data::nb101()?);
+    let benchmarks = [policies::nb301(&surrogate), policies::nb101(&nb101), policies::crossing()];
+    let peers = peers::Peers::read()?;
+    let measured = measure::measure(&benchmarks, seeds)?;
+    let results: Vec<_> = benchmarks.iter().zip(measured.iter().map(Vec::as_slice)).collect();
+    let write = |name: String, text: String| {
+        let path = Path::new(folder).join(name);
+        fs::write(&path, text).map_err(|error| Failure::Write(path.display().to_string(), error))
+    };
+    for (benchmark, measured) in &results {
+        println!("{}\n\n{}", benchmark.title, report::table(measured, peers.on(benchmark.id)));
+        write(format!("search-{}.svg", benchmark.id), svg::drawing(benchmark, measured, peers.on(benchmark.id)))?;
+    }
+    write("search.md".to_owned(), report::page(&results, &peers, seeds))?;
+    // With fewer seeds chance decides.
+    let shortfalls = if seeds < SEEDS { Vec::new() } else { report::shortfalls(&results, &peers) };
+    if shortfalls.is_empty() { Ok(()) } else { Err(Failure::Short(shortfalls)) }
+}

@@ -1,0 +1,228 @@
+//! What is compared: benchmarks, and for each the policies, which are one plan for each seed.
+//!
+//! A new policy is one more line. Those whose trials leave the table (a sampler that learns) bring a landscape of their own and a plan with a
+//! space instead of a list.
+
+use std::time::Duration;
+
+use nas_search::{Brackets, Budget, Constraints, Direction, Halving, Memory, Plan, Rungs, Sampler, Scheduler, Space};
+use nas_simulation::{BySize, Crossing, Landscape, Pairs, Surrogate, Table, permutation};
+
+use crate::measure::HORIZON;
+
+/// Slots of each search.
+pub(crate) const WORKERS: usize = 16;
+
+/// Rows that a search may try: more than the shortest rung lets any search come to until the horizon.
+const ROWS: usize = 8000;
+
+/// A way to search.
+pub(crate) struct Policy<'a> {
+    /// Its name in tables.
+    pub(crate) name: &'static str,
+    /// What its trials show, by seed.
+    pub(crate) landscape: Box<dyn Fn(u64) -> Box<dyn Landscape + 'a> + Sync + 'a>,
+    /// The search of a seed.
+    pub(crate) plan: Box<dyn Fn(u64) -> Plan + Sync + 'a>,
+}
+
+/// A landscape, and what is compared on it. The first policy is random search, which the others are measured against.
+pub(crate) struct Benchmark<'a> {
+    /// Its name in files.
+    pub(crate) id: &'static str,
+    /// Its name in tables.
+    pub(crate) title: &'static str,
+    /// What the tables are, in Markdown.
+    pub(crate) about: String,
+    /// Seconds of a mean full training, by seed: `T_R`.
+    pub(crate) unit: Box<dyn Fn(u64) -> f64 + Sync + 'a>,
+    /// The lowest accuracy that its drawing shows.
+    pub(crate) floor: f64,
+    /// At `HORIZON`, ASHA with promotion and eta 3 must reach this, and [`GAIN`] more than random search; `None`: no bar.
+    pub(crate) bar: Option<f64>,
+    /// What is compared.
+    pub(crate) policies: Vec<Policy<'a>>,
+}
+
+/// Percentage points by which ASHA must beat random search.
+pub(crate) const GAIN: f64 = 0.2;
+
+/// The policy that the bars are for.
+pub(crate) const JUDGED: &str = "ASHA promotion, eta 3";
+
+const fn asha(kind: Halving, brackets: Brackets) -> Scheduler {
+    Scheduler::Asha { kind, brackets }
+}
+
+/// The schedulers with their `eta`, in the order of the tables.
+const SCHEDULERS: [(&str, u64, Scheduler); 7] = [
+    (JUDGED, 3, asha(Halving::Promotion, Brackets::Aggressive)),
+    ("ASHA promotion, eta 4", 4, asha(Halving::Promotion, Brackets::Aggressive)),
+    ("ASHA stopping, eta 3", 3, asha(Halving::Stopping, Brackets::Aggressive)),
+    ("ASHA promotion, eta 3, brackets Standard", 3, asha(Halving::Promotion, Brackets::Standard)),
+    ("ASHA promotion, eta 3, brackets Conservative", 3, asha(Halving::Promotion, Brackets::Conservative)),
+    ("Hyperband, eta 3", 3, Scheduler::Hyperband),
+    ("PASHA, eta 3", 3, Scheduler::Progressive),
+];
+
+/// Makes a sampler with an empty memory.
+type New = fn(Memory) -> Sampler;
+
+/// What the default must reach at one full training of time on the DARTS space.
+pub(crate) const GUIDED: (&str, f64) = ("guided, rungs from 3", 95.85);
+
+/// The DARTS space on CIFAR-10. Random configurations are those of the table; a sampler that learns leaves it.
+pub(crate) fn nb301(surrogate: &Surrogate) -> Benchmark<'_> {
+    let table = surrogate.table();
+    let lengths = |eta| if eta == 3 { vec![1, 3, 9, 27, 81, 98] } else { vec![1, 4, 16, 64, 98] };
+    let mut policies = policies(table, lengths);
+    let learners: [(_, New, usize); 4] = [
+        ("guided, rungs from 1 (begins where it has learned to)", Sampler::Guided, 0),
+        (GUIDED.0, Sampler::Guided, 1),
+        ("TPE, rungs from 3", Sampler::Tpe, 1),
+        ("mutation, rungs from 3", Sampler::Mutation, 1),
+    ];
+    policies.extend(learners.map(|(name, sampler, first)| Policy {
+        name,
+        landscape: Box::new(|seed| {
+            let mut surrogate = surrogate.clone();
+            surrogate.reseed(seed);
+            Box::new(Pairs(surrogate))
+        }),
+        plan: Box::new(move |seed| learning(seed, Pairs::space(), sampler, &lengths(3)[first..], table.full_training_seconds())),
+    }));
+    Benchmark {
+        id: "nb301",
+        title: "NAS-Bench-301: DARTS space, CIFAR-10",
+        about: about(table, "predicted by the surrogate of NAS-Bench-301, with measured noise", lengths),
+        unit: Box::new(|_| table.full_training_seconds()),
+        floor: 94.4,
+        bar: Some(95.55),
+        policies,
+    }
+}
+
+/// The space of NAS-Bench-101 on CIFAR-10. All that a sampler can learn from is an architecture's number of parameters.
+pub(crate) fn nb101(table: &Table) -> Benchmark<'_> {
+    // What was recorded: there is no other choice for eta 4.
+    let lengths = |_| vec![4, 12, 36, 108];
+    let mut policies = policies(table, lengths);
+    let learners: [(_, New); 3] =
+        [("guided by size", Sampler::Guided), ("TPE by size", Sampler::Tpe), ("mutation by size", Sampler::Mutation)];
+    policies.extend(learners.map(|(name, sampler)| Policy {
+        name,
+        landscape: Box::new(|_| Box::new(BySize::new(table))),
+        plan: Box::new(move |seed| {
+            learning(seed, BySize::new(table).space(), sampler, &lengths(3), table.full_training_seconds())
+        }),
+    }));
+    Benchmark {
+        id: "nb101",
+        title: "NAS-Bench-101: real trainings, CIFAR-10",
+        about: about(table, "real trainings of NAS-Bench-101, each length with its own schedule", lengths),
+        unit: Box::new(|_| table.full_training_seconds()),
+        floor: 91.5,
+        bar: Some(94.43),
+        policies,
+    }
+}
+
+/// Hyperparameters whose learning curves cross, another landscape for each seed.
+pub(crate) fn crossing<'a>() -> Benchmark<'a> {
+    let of = |name, sampler: New, steps: &'static [u64]| Policy {
+        name,
+        landscape: Box::new(|seed| Box::new(Crossing::new(seed))),
+        plan: Box::new(move |seed| {
+            learning(seed, Crossing::space(), sampler, steps, Crossing::new(seed).full_training_seconds())
+        }),
+    };
+    let random: New = |_| Sampler::Random;
+    let policies = vec![
+        of("random search", random, &[81]),
+        of("ASHA, rungs from 1", random, &[1, 3, 9, 27, 81]),
+        of("ASHA, rungs from 3", random, &[3, 9, 27, 81]),
+        of("ASHA, rungs from 9", random, &[9, 27, 81]),
+        of("guided, rungs from 1 (begins where it has learned to)", Sampler::Guided, &[1, 3, 9, 27, 81]),
+        of("guided, rungs from 3", Sampler::Guided, &[3, 9, 27, 81]),
+        of("guided, rungs from 9", Sampler::Guided, &[9, 27, 81]),
+        of("TPE, rungs from 3", Sampler::Tpe, &[3, 9, 27, 81]),
+        of("mutation, rungs from 3", Sampler::Mutation, &[3, 9, 27, 81]),
+    ];
+    Benchmark {
+        id: "crossing",
+        title: "Made up: hyperparameters whose curves cross",
+        about: "Four floats, two whole numbers and two choices over 81 steps, at costs that differ by up to seven; a corner diverges, and what learns slowly \
+            often ends best. Nothing was trained: each seed is a landscape of its own, made for this comparison. \
+            `T_R` is the mean full training of 2,000 configurations at random. eta is 3 throughout."
+            .to_owned(),
+        unit: Box::new(|seed| Crossing::new(seed).full_training_seconds()),
+        floor: 82.0,
+        bar: None,
+        policies,
+    }
+}
+
+/// A search with promotion ASHA and eta 3 in a space of its own.
+fn learning(seed: u64, space: Space, sampler: New, steps: &[u64], unit: f64) -> Plan {
+    let full = steps.last().copied().unwrap_or(1);
+    let rungs = match steps {
+        [_] => Rungs::full_length(full),
+        _ => Rungs::explicit(steps.to_vec(), 3, full, u64::MAX).expect("constant lengths"),
+    };
+    Plan { seed, space, sampler: sampler(Memory::default()), ..bare(rungs, SCHEDULERS[0].2, unit) }
+}
+
+fn about(table: &Table, kind: &str, lengths: fn(u64) -> Vec<u64>) -> String {
+    let truths = (0..table.len()).filter_map(|row| table.truth_of(row));
+    let best = truths.clone().fold(f64::MIN, f64::max);
+    let mean = truths.sum::<f64>() / crate::measure::real(table.len());
+    format!(
+        "{} architectures over {} epochs, {kind}. The best architecture is worth {best:.2} %, the mean of all {mean:.2} %. \
+        `T_R`, a mean full training, is {:.0} s. Rungs for eta 3: {:?}, for eta 4: {:?}.",
+        table.len(),
+        table.full_length(),
+        table.full_training_seconds(),
+        lengths(3),
+        lengths(4),
+    )
+}
+
+fn policies(table: &Table, lengths: fn(u64) -> Vec<u64>) -> Vec<Policy<'_>> {
+    let of = |name, rungs: Rungs, scheduler| Policy {
+        name,
+        landscape: Box::new(move |_| Box::new(table)),
+        plan: Box::new(move |seed| plan(table, seed, rungs.clone(), scheduler)),
+    };
+    let full = of("random search", Rungs::full_length(table.full_length()), SCHEDULERS[0].2);
+    let halving = SCHEDULERS.into_iter().map(|(name, eta, scheduler)| {
+        let rungs = Rungs::explicit(lengths(eta), eta, table.full_length(), u64::MAX);
+        of(name, rungs.expect("constant lengths up to the table's last"), scheduler)
+    });
+    std::iter::once(full).chain(halving).collect()
+}
+
+/// A search that tries the table's rows in the order of `numpy.random.default_rng(seed).permutation(rows)`, which is that of the peers.
+fn plan(table: &Table, seed: u64, rungs: Rungs, scheduler: Scheduler) -> Plan {
+    let order = permutation(seed, u32::try_from(table.len()).unwrap_or(u32::MAX));
+    let rows = order.into_iter().take(ROWS).filter_map(|row| table.assignment(row as usize)).collect();
+    Plan { seed, space: table.space(), sampler: Sampler::Listed(rows), ..bare(rungs, scheduler, table.full_training_seconds()) }
+}
+
+/// A search until the horizon that only the clock ends; what it tries is still to be said.
+fn bare(rungs: Rungs, scheduler: Scheduler, unit: f64) -> Plan {
+    Plan {
+        seed: 0,
+        direction: Direction::Maximize,
+        space: Crossing::space(),
+        sampler: Sampler::Random,
+        constraints: Constraints::new(None),
+        rungs,
+        scheduler,
+        max_trials: 1 << 40,
+        parallel_trials: WORKERS,
+        max_failed_trials: None,
+        max_infeasible_trials: u64::MAX,
+        target: None,
+        budget: Budget { wall_clock: Some(Duration::from_secs_f64(HORIZON * unit)), accelerator: None },
+    }
+}
