@@ -1,17 +1,18 @@
 //! The index: a fold over trial records that answers what decisions ask.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
-    hash::{DefaultHasher, Hash, Hasher},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Assignment, Decision, Direction, Metric, Outcome, Recorded, Rungs, Scalar, Trial, metric::Rank, ranking::Ranking};
-
-/// A trial's place in a rung: best first, then smaller number first.
-type Place = (Rank, u64);
+use crate::{
+    Assignment, Decision, Direction, Outcome, Recorded, Rungs, Trial,
+    bracket::{Bracket, Rung},
+    digest::{Key, hash_of},
+    metric::Rank,
+};
 
 /// What a decision had seen: enough to tell later whether a replay looks at the same records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,25 +40,6 @@ pub struct Index {
     infeasible: u64,
     failed: u64,
     created: u64,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-struct Bracket {
-    rungs: Vec<Rung>,
-    trials: u64,
-    infeasible: u64,
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Rung {
-    /// All trials that stand here, best first.
-    ranked: Ranking<Place>,
-    /// Those of them that may still go on.
-    waiting: BTreeSet<Place>,
-    /// Trials that train towards it.
-    running: usize,
-    /// Trials that were granted the next one.
-    promoted: usize,
 }
 
 /// One row of the table of rungs.
@@ -167,8 +149,7 @@ impl Index {
                 self.outcomes.remove(&key);
             }
         }
-        let empty = || Bracket { rungs: vec![Rung::default(); self.rungs], trials: 0, infeasible: 0 };
-        let bracket = self.brackets.entry(trial.bracket).or_insert_with(empty);
+        let bracket = self.brackets.entry(trial.bracket).or_insert_with(|| Bracket::new(self.rungs));
         tally(&mut bracket.trials, true);
         tally(&mut bracket.infeasible, trial.is_infeasible());
         bracket.count(trial, self.direction, add);
@@ -424,89 +405,4 @@ impl Index {
         let (value, trial) = self.best_at(self.rungs.checked_sub(1)?)?;
         self.direction.reaches(value, target).then_some(trial)
     }
-}
-
-impl Bracket {
-    /// Adds or takes away what a trial contributes to its rungs.
-    fn count(&mut self, trial: &Trial, direction: Direction, add: bool) {
-        let top = self.rungs.len() - 1;
-        let tally = |counter: &mut usize| *counter = if add { *counter + 1 } else { *counter - 1 };
-        if let (Some(_), Some(rung)) = (trial.running(), self.rungs.get_mut(trial.target_rung)) {
-            tally(&mut rung.running);
-        }
-        let passed = trial.first_rung..trial.target_rung.min(top);
-        self.rungs
-            .get_mut(passed)
-            .into_iter()
-            .flatten()
-            .filter(|_| !trial.is_infeasible())
-            .for_each(|rung| tally(&mut rung.promoted));
-        for recorded in &trial.recorded {
-            let Some((at, metric)) = trial.standing(recorded) else { continue };
-            let Some(rung) = self.rungs.get_mut(at) else { continue };
-            let place = (Rank::of(metric, direction), trial.number);
-            let waits = at < top
-                && matches!(metric, Metric::Finite(_))
-                && trial.target_rung == at
-                && !trial.stopped
-                && !trial.retired
-                && trial.last() == Some(*recorded);
-            if add {
-                rung.ranked.insert(place);
-            } else {
-                rung.ranked.remove(&place);
-            }
-            if waits && add {
-                rung.waiting.insert(place);
-            } else {
-                rung.waiting.remove(&place);
-            }
-        }
-    }
-}
-
-/// 128 bits that are the same for equal assignments; that two others of a search share them is as likely as that a machine errs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Key(u64, u64);
-
-impl Key {
-    fn of(assignment: &Assignment) -> Self {
-        let digest = |salt: u64| {
-            let mut hasher = DefaultHasher::new();
-            salt.hash(&mut hasher);
-            for (name, value) in assignment {
-                name.hash(&mut hasher);
-                match value {
-                    Scalar::Bool(value) => (0_u8, value).hash(&mut hasher),
-                    Scalar::Int(value) => (1_u8, value).hash(&mut hasher),
-                    Scalar::Float(value) => (2_u8, value.to_bits()).hash(&mut hasher),
-                    Scalar::Text(value) => (3_u8, value).hash(&mut hasher),
-                }
-            }
-            hasher.finish()
-        };
-        Self(digest(0), digest(1))
-    }
-}
-
-/// One recorded outcome as 64 bits; sums of these do not depend on order, and differ where any entry does.
-fn hash_of(trial: u64, recorded: &Recorded) -> u64 {
-    let (tag, bits) = match recorded.outcome {
-        Outcome::Value(value) => (0, value.to_bits()),
-        Outcome::Diverged => (1, 0),
-        Outcome::Infeasible => (2, 0),
-        Outcome::OutOfMemory => (3, 0),
-        Outcome::Failed => (4, 0),
-        Outcome::Misconfigured => (5, 0),
-        Outcome::Cancelled => (6, 0),
-    };
-    [trial, recorded.rung as u64, tag, bits, recorded.seq].into_iter().fold(0, |state, word| mix(state ^ word))
-}
-
-/// The finaliser of `SplitMix64` (Steele et al. 2014).
-fn mix(word: u64) -> u64 {
-    let z = word.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }

@@ -4,9 +4,11 @@
 //! [`Index`] is a fold over them, in any order, and [`decide`] says what to do next and why. Who carries decisions out (pods,
 //! local processes, a simulation) is somebody else's concern.
 
+mod bracket;
 mod constraint;
 mod decide;
 pub mod determined;
+mod digest;
 mod explain;
 mod history;
 mod index;

@@ -284,7 +284,8 @@ pub(crate) fn stops(plan: &Plan, index: &Index, view: View) -> Vec<Decision> {
 }
 
 /// Trials that can never be promoted any more: of ASHA those that at least floor(size / eta) others beat in their rung, since a rung
-/// never holds more trials than its bracket; of Hyperband those that a complete rung left behind.
+/// never holds more trials than its bracket; of Hyperband those that a complete rung left behind. Where a model ranks, the rule is the same,
+/// by values: a trial that so many beat is given up whatever a model may hold of it later.
 pub(crate) fn retirements(plan: &Plan, index: &Index, view: View) -> Vec<Decision> {
     if is_stopping(plan) {
         return Vec::new();
