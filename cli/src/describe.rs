@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use clap::Args;
 use nas_api::objects::{NasExperiment, NasTrial};
-use nas_search::Outcome;
+use nas_search::{Outcome, best_estimate};
 use serde_json::json;
 
 use crate::{
@@ -35,7 +35,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let index = records.index();
     if arguments.output.is_some() {
         let best = index.incumbent().map(|best| json!({"trial": best.trial, "rung": best.rung, "value": best.value}));
-        let document = json!({"experiment": source.experiment, "trials": trials, "best": best, "end": end});
+        let estimate =
+            best_estimate(&source.plan, &index).map(|best| json!({"trial": best.trial, "rung": best.rung, "value": best.value}));
+        let document =
+            json!({"experiment": source.experiment, "trials": trials, "best": best, "bestEstimate": estimate, "end": end});
         println!("{}", serde_json::to_string_pretty(&document).unwrap_or_default());
         return Ok(());
     }

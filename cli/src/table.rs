@@ -3,7 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 use nas_api::{genotype, objects::EndStatus};
-use nas_search::{Domain, Index, Plan};
+use nas_search::{Domain, Index, Plan, best_estimate};
 
 /// The table of rungs.
 pub(crate) fn rungs(index: &Index, plan: &Plan, unit: &str) -> String {
@@ -65,6 +65,14 @@ pub(crate) fn result(index: &Index, plan: &Plan, unit: &str, metric: &str, judge
             text.push('\n');
             text.push_str(&cells.to_text());
         }
+    }
+    if let Some(estimate) = best_estimate(plan, index) {
+        let step = plan.rungs.steps()[estimate.rung];
+        let _ = writeln!(
+            text,
+            "\nBest by the model's estimate, which averages out the noise of single trainings: trial {}, about {:.4} after {step} {unit}.",
+            estimate.trial, estimate.value
+        );
     }
     let spent = index.steps_trained(&plan.rungs);
     let full = index.created() * plan.rungs.steps()[plan.rungs.top()];

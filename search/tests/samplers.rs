@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use nas_search::{
     Assignment, Condition, Constraints, Direction, Domain, Index, Memory, Outcome, Parameter, Plan, Rungs, Sampler, Scalar,
-    Scale, Space, Trial, Usage, decide, simulate,
+    Scale, Space, Trial, Usage, best_estimate, decide, simulate,
 };
 use proptest::prelude::*;
 
@@ -184,6 +184,25 @@ fn new_trials_begin_at_the_lowest_rung_that_says_what_comes() {
     let (rungs, replayed) = first_rungs(2);
     assert_eq!(rungs[100..], [2; 50]);
     assert_eq!(replayed.differences, []);
+}
+
+#[test]
+fn the_best_estimate_sees_through_noise_in_both_directions() {
+    for (direction, sign) in [(Direction::Maximize, 1.0), (Direction::Minimize, -1.0)] {
+        let plan = Plan { direction, ..mixed_plan(Sampler::Guided(Memory::default()), 90) };
+        let simulation = simulate(&plan, |trial, rung| match outcome(trial, rung) {
+            Outcome::Value(value) => Outcome::Value(sign * value),
+            other => other,
+        });
+        let worth_of = |number: u64| worth(&simulation.index.trial(number).unwrap().assignment);
+        let estimate = best_estimate(&plan, &simulation.index).unwrap();
+        let incumbent = simulation.index.incumbent().unwrap();
+        assert_eq!(estimate.rung, plan.rungs.top());
+        assert!((sign * estimate.value - worth_of(estimate.trial)).abs() < 0.5, "{estimate:?}");
+        assert!(worth_of(estimate.trial) > worth_of(incumbent.trial) - 0.1, "{estimate:?} {incumbent:?}");
+    }
+    let random = mixed_plan(Sampler::Random, 30);
+    assert_eq!(best_estimate(&random, &simulate(&random, outcome).index), None);
 }
 
 #[test]

@@ -33,6 +33,10 @@ pub struct NasExperimentStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]
     pub best: Vec<BestTrial>,
+    /// The best trial by the guided sampler's model, which averages out the noise of single trainings. May be another one than the first
+    /// of `best`, which has the best measured value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_estimate: Option<BestEstimate>,
     /// What was spent and what was saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<BudgetStatus>,
@@ -85,6 +89,19 @@ pub struct RungStatus {
     /// The best value at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best: Option<f64>,
+}
+
+/// The best trial by a model's estimate.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct BestEstimate {
+    /// Name of the trial.
+    #[schemars(length(max = 63))]
+    pub trial: String,
+    /// The rung of which the model speaks.
+    pub rung: i64,
+    /// What it expects of the objective there.
+    pub value: f64,
 }
 
 /// A trial among the best.

@@ -14,7 +14,7 @@ pub use experiment::{
     NasExperiment, NasExperimentSpec, Objective, ResourceSpec, SamplerSpec, SchedulerSpec, TrialTemplate, UnitSpec,
     ValidationSpec,
 };
-pub use experiment_status::{BestTrial, BudgetStatus, EndStatus, NasExperimentStatus, RungStatus, TrialCounts};
+pub use experiment_status::{BestEstimate, BestTrial, BudgetStatus, EndStatus, NasExperimentStatus, RungStatus, TrialCounts};
 pub use scalar::ScalarValue;
 pub use space::{
     CategoricalDomain, DartsSpace, DomainSpec, DoubleDomain, IntDomain, ParameterSpec, ScaleSpec, SpaceSpec, WhenSpec,

@@ -2,10 +2,10 @@
 
 use k8s_openapi::jiff::Timestamp;
 use nas_api::{
-    objects::{BestTrial, BudgetStatus, NasExperiment, NasExperimentStatus, RungStatus, TrialCounts},
+    objects::{BestEstimate, BestTrial, BudgetStatus, NasExperiment, NasExperimentStatus, RungStatus, TrialCounts},
     to_object,
 };
-use nas_search::{Index, Outcome, Plan};
+use nas_search::{Index, Outcome, Plan, best_estimate};
 
 use super::conditions::{Conditions, Kind, holds};
 use crate::trial::Waiting;
@@ -45,6 +45,12 @@ pub(crate) fn status(experiment: &NasExperiment, inputs: &Inputs<'_>) -> NasExpe
         })
         .collect();
     status.best = best(index, plan, experiment);
+    status.best_estimate = best_estimate(plan, index).map(|best| BestEstimate {
+        trial: format!("{}-{}", experiment.metadata.name.as_deref().unwrap_or_default(), best.trial),
+        rung: whole(best.rung),
+        // Five digits: more than it knows would make every pass a write.
+        value: format!("{:.4e}", best.value).parse().unwrap_or(best.value),
+    });
     status.budget = (*accelerators > 0).then(|| budget(index, plan, *accelerator_seconds));
     let cleared = stall_cleared(experiment);
     if experiment.spec.suspend && index.is_stalled(cleared) {

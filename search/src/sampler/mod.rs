@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 pub use draw::{MAX_DRAWS, rejections};
 pub use evidence::Memory;
 pub use grid::{Grid, GridError};
+pub use guided::{Estimate, best_estimate};
 pub(crate) use guided::{deep_trials, estimates, first_rung};
 
 use crate::{Assignment, Index, Plan, Verdict};

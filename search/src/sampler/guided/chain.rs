@@ -115,6 +115,11 @@ impl Chain {
         track.prediction + trusted * self.kept * track.residual
     }
 
+    /// The highest modelled rung.
+    pub(super) fn top(&self) -> usize {
+        self.rungs.len() - 1
+    }
+
     /// A function from the posterior, at the highest modelled rung.
     pub(super) fn draw(&self, words: &mut Words) -> Function {
         let mut drawn: Function = (0.0, Vec::new());

@@ -21,7 +21,7 @@ use super::{
     axes::{Axes, Point, real},
     evidence::{Memory, Seen, evidence},
 };
-use crate::{Assignment, Index, Plan, random::Words};
+use crate::{Assignment, Direction, Index, Plan, Sampler, random::Words};
 
 /// Trials that are drawn at random before the first proposal, and outcomes that it takes.
 const RANDOM_FIRST: u64 = 16;
@@ -40,6 +40,8 @@ const STEPS: usize = 256;
 /// Outcomes between two fits: at least so many, and at least one in so many.
 const REFIT: usize = 8;
 const REFIT_ONE_IN: usize = 25;
+/// A rung with fewer values is not what trials are compared at.
+const FEW: usize = 3;
 /// How far a trial's residual is trusted where it is decided who goes on.
 const TRUSTED: f64 = 0.5;
 
@@ -113,6 +115,38 @@ pub(crate) fn estimates(plan: &Plan, memory: &Memory, index: &Index) -> Option<H
         (trial.number, chain.score(&features, &trial.values, TRUSTED))
     };
     Some(evidence(memory, &axes, index, usize::MAX).iter().map(estimate).collect())
+}
+
+/// The trial that the guided sampler's model holds for best, and how good at which rung.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The trial.
+    pub trial: u64,
+    /// What the model expects of it at `rung`, in the objective's own direction.
+    pub value: f64,
+    /// The highest rung that the model knows.
+    pub rung: usize,
+}
+
+/// The best trial by the guided sampler's model; `None`: another sampler, or no model yet.
+///
+/// It averages out the noise of single trainings, which the incumbent (the best value at the highest rung) cannot. Only trials that came
+/// at least to the rung below the highest one with three values are considered: of the others it knows too little.
+pub fn best_estimate(plan: &Plan, index: &Index) -> Option<Estimate> {
+    let Sampler::Guided(memory) = &plan.sampler else { return None };
+    let axes = Axes::new(&plan.space);
+    let layout = Layout::new(&plan.space, axes.list());
+    let fitted = fitted(plan, memory, index, &axes, &layout);
+    let chain = fitted.chain.as_ref()?;
+    let seen = evidence(memory, &axes, index, usize::MAX);
+    let has_value = |trial: &Seen, rung: usize| trial.values.get(rung).is_some_and(|value| value.is_finite());
+    let highest = (0..=plan.rungs.top()).rev().find(|rung| seen.iter().filter(|trial| has_value(trial, *rung)).count() >= FEW)?;
+    let known = seen.iter().filter(|trial| has_value(trial, highest.saturating_sub(1)));
+    let score = |trial: &Seen| chain.score(&memory.features(trial, |point| layout.of(&axes, point)), &trial.values, 1.0);
+    let better = |best: (f64, u64), other: (f64, u64)| if other.0 > best.0 { other } else { best };
+    let (value, trial) = known.map(|trial| (score(trial), trial.number)).reduce(better)?;
+    let sign = if plan.direction == Direction::Maximize { 1.0 } else { -1.0 };
+    Some(Estimate { trial, value: sign * value, rung: chain.top() })
 }
 
 /// The model in force: that of the outcomes which were there when it was last due.
