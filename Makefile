@@ -87,7 +87,7 @@ verify-winner: build ## stage: the search's winner is trained in full and checke
 	$(stage) verify-winner scripts/verify-winner.sh
 
 # By itself, without the workspace: whoever only compares needs no libtorch.
-compare-search: ## stage: all schedulers on recorded learning curves, beside other programs (half a minute; writes docs/results/search*)
+compare-search: ## stage: samplers and schedulers on recorded learning curves, beside other programs (a minute or two; writes docs/results/search*)
 	$(stage) compare-search cargo run --release $(if $(CI),--locked) -p nas-simulation --bin compare-search -- docs/results
 
 kind-e2e: build programs ## stage: a search on a real kind cluster (needs a container engine, or root and NAS_ENGINE=own; says so where not)
