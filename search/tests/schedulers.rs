@@ -193,6 +193,16 @@ fn every_bracket_gets_a_trial_and_then_its_share() {
 }
 
 #[test]
+fn of_brackets_that_are_as_far_behind_the_one_with_most_rungs_is_next() {
+    let conservative = Plan { scheduler: asha(Halving::Promotion, Brackets::Conservative), ..plan(12, 1, 3) };
+    let simulation = simulate(&conservative, |_, _| Outcome::Value(0.5));
+    let brackets: Vec<usize> = simulation.index.trials().map(|trial| trial.bracket).collect();
+    // Shares of 9 / 3, 3 / 2 and 1: twelve trials of three rungs.
+    assert_eq!(conservative.rungs.steps().len(), 3);
+    assert_eq!(brackets, [0, 1, 2, 0, 0, 1, 0, 2, 0, 1, 0, 0]);
+}
+
+#[test]
 fn stopping_trains_every_trial_that_is_the_best_so_far_in_full() {
     let stopping = Plan { scheduler: asha(Halving::Stopping, Brackets::Aggressive), ..plan(30, 1, 3) };
     let simulation = ascending(&stopping);
