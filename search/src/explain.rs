@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use crate::{
     Cutoff, Decision, Outcome, Plan, Retirement, TrialHistory, View,
     history::{Past, groups},
-    scheduler::{promotions, retirements, standing, stops},
+    scheduler::{patience, promotions, prospects, retirements, standing, stops},
 };
 
 /// Something that happened to a trial.
@@ -58,6 +58,8 @@ pub enum Happening {
     Waits {
         /// Where it stands.
         standing: Cutoff,
+        /// Whether nobody of its rung goes on for now: a sampler that learns is to be asked for new trials first.
+        rationed: bool,
     },
 }
 
@@ -106,8 +108,9 @@ pub fn explain(plan: &Plan, trials: &[TrialHistory], number: u64) -> Vec<Event> 
     take_outcomes(&mut past, &mut events, u64::MAX);
     let is_paused = own.running().is_none() && own.last().is_some_and(|last| matches!(last.outcome, Outcome::Value(_)));
     let over = own.stopped || own.retired || own.target_rung >= plan.rungs.top();
-    if let Some(standing) = standing(plan, &past.index, number, own.target_rung).filter(|_| is_paused && !over) {
-        events.push(Event { view: past.index.view(), what: Happening::Waits { standing } });
+    if let Some(standing) = prospects(plan, &past.index, number, own.target_rung).filter(|_| is_paused && !over) {
+        let rationed = patience(plan, &past.index, own.bracket, own.target_rung) == 0;
+        events.push(Event { view: past.index.view(), what: Happening::Waits { standing, rationed } });
     }
     events
 }
@@ -150,7 +153,10 @@ impl fmt::Display for Happening {
                 f.write_str("never promoted any more")?;
                 because(f, reason.as_ref().map(|reason| reason as _))
             }
-            Self::Waits { standing } => write!(f, "waits: {standing}"),
+            Self::Waits { standing, rationed: false } => write!(f, "waits: {standing}"),
+            Self::Waits { standing, rationed: true } => {
+                write!(f, "waits: {standing}, but none for now: new trials come first")
+            }
         }
     }
 }

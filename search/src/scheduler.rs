@@ -1,6 +1,9 @@
 //! How training time is divided among trials: brackets, and who of a rung goes on.
 
-use std::collections::HashMap;
+use std::{
+    cell::OnceCell,
+    collections::{HashMap, HashSet},
+};
 
 use crate::{
     Decision, Index, Plan, Sampler, View,
@@ -75,6 +78,15 @@ impl Plan {
 
     /// How many of `maxTrials` each bracket gets.
     pub fn bracket_sizes(&self) -> Vec<u64> {
+        if self.scheduler == Scheduler::Hyperband {
+            let mut left = self.max_trials;
+            let take = |bracket| {
+                let size = self.hyperband_size(bracket).min(left);
+                left -= size;
+                (size > 0).then_some(size)
+            };
+            return (0..usize::MAX).map_while(take).collect();
+        }
         let mut sizes = Vec::new();
         for _ in 0..self.max_trials {
             let bracket = self.next_bracket(|bracket| sizes.get(bracket).copied().unwrap_or_default());
@@ -178,10 +190,11 @@ impl Plan {
 /// The first `limit` promotions that may be made now: from the top rung downwards, in each bracket after bracket, the best first.
 pub(crate) fn promotions(plan: &Plan, index: &Index, view: View, limit: usize) -> Vec<Decision> {
     let mut promotions = Vec::new();
+    let estimates = Estimates::default();
     for rung in (0..plan.rungs.top()).rev() {
         for bracket in index.brackets() {
             let left = limit - promotions.len();
-            let going_on = going_on(plan, index, bracket, rung).take(left);
+            let going_on = going_on(plan, index, bracket, rung, &estimates).take(left);
             promotions.extend(going_on.map(|(trial, reason)| Decision::Promote { trial, rung: rung + 1, view, reason }));
         }
     }
@@ -189,7 +202,13 @@ pub(crate) fn promotions(plan: &Plan, index: &Index, view: View, limit: usize) -
 }
 
 /// The trials of a rung that may go on now, best first.
-fn going_on<'a>(plan: &'a Plan, index: &'a Index, bracket: usize, rung: usize) -> Box<dyn Iterator<Item = (u64, Cutoff)> + 'a> {
+fn going_on<'a>(
+    plan: &'a Plan,
+    index: &'a Index,
+    bracket: usize,
+    rung: usize,
+    estimates: &Estimates,
+) -> Box<dyn Iterator<Item = (u64, Cutoff)> + 'a> {
     if is_stopping(plan) {
         return Box::new(arrivals(plan, index, bracket, rung).filter(|(_, standing)| standing.rank <= standing.quota));
     }
@@ -203,8 +222,10 @@ fn going_on<'a>(plan: &'a Plan, index: &'a Index, bracket: usize, rung: usize) -
     if most == 0 || quota == 0 {
         return Box::new(std::iter::empty());
     }
-    if let Some(estimates) = estimates_of(plan, index) {
-        return Box::new(by_estimate(index, bracket, rung, quota, &estimates).take(most));
+    if let Some(estimates) = estimates.get_or_init(|| estimates_of(plan, index)) {
+        let best = by_estimate(index, bracket, rung, quota, estimates).into_iter().take(quota);
+        let waiting: HashSet<u64> = index.waiting(bracket, rung).map(|(_, number)| number).collect();
+        return Box::new(best.filter(move |(number, _)| waiting.contains(number)).take(most));
     }
     let within = index.waiting(bracket, rung).take_while(move |(rank, _)| *rank < quota);
     Box::new(within.take(most).map(move |(rank, trial)| {
@@ -214,6 +235,9 @@ fn going_on<'a>(plan: &'a Plan, index: &'a Index, bracket: usize, rung: usize) -
     }))
 }
 
+/// What a model holds of each trial, asked for at most once in a decision.
+type Estimates = OnceCell<Option<HashMap<u64, f64>>>;
+
 /// What the guided sampler's model holds of each trial. Only asynchronous promotion asks it.
 fn estimates_of(plan: &Plan, index: &Index) -> Option<HashMap<u64, f64>> {
     match (&plan.sampler, plan.scheduler) {
@@ -222,36 +246,24 @@ fn estimates_of(plan: &Plan, index: &Index) -> Option<HashMap<u64, f64>> {
     }
 }
 
-/// The trials of a rung that may go on, by a model's estimates: those of the best `quota` that have not yet.
-fn by_estimate(
-    index: &Index,
-    bracket: usize,
-    rung: usize,
-    quota: usize,
-    estimates: &HashMap<u64, f64>,
-) -> impl Iterator<Item = (u64, Cutoff)> + use<> {
+/// The trials of a rung, the best by a model's estimates first, each with where it stands.
+fn by_estimate(index: &Index, bracket: usize, rung: usize, quota: usize, estimates: &HashMap<u64, f64>) -> Vec<(u64, Cutoff)> {
     let estimate = |number: u64| estimates.get(&number).copied().unwrap_or(f64::NEG_INFINITY);
     let mut ranked: Vec<(f64, u64)> = index.standing_in(bracket, rung).map(|number| (estimate(number), number)).collect();
     ranked.sort_by(|(one, first), (other, second)| other.total_cmp(one).then(first.cmp(second)));
-    let waiting: HashMap<u64, usize> = index.waiting(bracket, rung).map(|(rank, number)| (number, rank)).collect();
     let entries = ranked.len();
-    let values: Vec<_> = ranked
-        .iter()
-        .take(quota)
-        .enumerate()
-        .filter_map(|(rank, (_, number))| {
-            let value = index.value_of_rank(bracket, rung, *waiting.get(number)?);
-            Some((*number, Cutoff { rung, rank: rank + 1, entries, quota, value, cutoff: None, by: Ranked::Estimate }))
-        })
-        .collect();
-    values.into_iter()
+    let standing = |(rank, (_, number)): (usize, (f64, u64))| {
+        let value = index.trial(number).and_then(|trial| trial.value_at(rung));
+        (number, Cutoff { rung, rank: rank + 1, entries, quota, value, cutoff: None, by: Ranked::Estimate })
+    };
+    ranked.into_iter().enumerate().map(standing).collect()
 }
 
 /// How many more trials of a rung may go on for now.
 ///
 /// A sampler that learns makes nearly every newcomer one of the best: plain ASHA would promote all of them and hardly ever ask it again. So
 /// while there are trials to create, a rung waits for a few entries, and only `QUOTA / eta` of them go on in all.
-fn patience(plan: &Plan, index: &Index, bracket: usize, rung: usize) -> usize {
+pub(crate) fn patience(plan: &Plan, index: &Index, bracket: usize, rung: usize) -> usize {
     if !plan.sampler.learns() || plan.counted(index, 0) >= plan.max_trials || plan.scheduler == Scheduler::Hyperband {
         return usize::MAX;
     }
@@ -271,6 +283,14 @@ pub(crate) fn standing(plan: &Plan, index: &Index, trial: u64, rung: usize) -> O
     let value = |rank| index.value_of_rank(bracket, rung, rank);
     let cutoff = quota.checked_sub(1).and_then(value);
     Some(Cutoff { rung, rank: rank + 1, entries, quota, value: value(rank), cutoff, by: Ranked::Value })
+}
+
+/// Where a trial stands among those of its rung that may go on: by what they are ranked by now.
+pub(crate) fn prospects(plan: &Plan, index: &Index, trial: u64, rung: usize) -> Option<Cutoff> {
+    let (bracket, _) = index.rank_of(trial, rung)?;
+    let Some(estimates) = estimates_of(plan, index) else { return standing(plan, index, trial, rung) };
+    let ranked = by_estimate(index, bracket, rung, plan.quota(index.entries(bracket, rung)), &estimates);
+    ranked.into_iter().find(|(number, _)| *number == trial).map(|(_, standing)| standing)
 }
 
 /// Trials that are stopped for good, since they were not among the best when they arrived.

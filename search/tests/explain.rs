@@ -68,4 +68,11 @@ fn a_trial_that_waits_is_told_where_it_stands_and_one_that_does_not_exist_has_no
         ]
     );
     assert_eq!(explain(&plan, &histories, 9), []);
+    // A sampler that learns: the same trial waits for new ones.
+    let guided = Plan { sampler: nas_search::Sampler::Guided(nas_search::Memory::default()), ..searches::plan(1000, 1, 3) };
+    let waits = explain(&guided, &histories, 3).last().unwrap().what.to_string();
+    assert_eq!(
+        waits,
+        "waits: rank 1 of 4 at rung 0, the best 1 go on (3.0000, cut-off 3.0000), but none for now: new trials come first"
+    );
 }

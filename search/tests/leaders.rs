@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use nas_search::{Decision, Index, Outcome, Plan, Recorded, Replay, Trial, TrialHistory, Usage, View, decide, replay};
+use nas_search::{
+    Decision, Difference, Index, Outcome, Plan, Recorded, Replay, Trial, TrialHistory, Usage, View, decide, replay,
+};
 use proptest::prelude::*;
 
 mod searches;
@@ -37,12 +39,14 @@ struct World<'a> {
     stored: BTreeMap<u64, TrialHistory>,
     known: [Index; 2],
     end: Option<(String, View)>,
+    /// Whether the leader that ended the search had not seen everything that was stored.
+    ended_unaware: bool,
 }
 
 impl<'a> World<'a> {
     fn new(plan: &'a Plan) -> Self {
         let index = || Index::new(plan.direction, &plan.rungs);
-        Self { plan, stored: BTreeMap::new(), known: [index(), index()], end: None }
+        Self { plan, stored: BTreeMap::new(), known: [index(), index()], end: None, ended_unaware: false }
     }
 
     fn running(&self) -> usize {
@@ -53,6 +57,8 @@ impl<'a> World<'a> {
     fn write(&mut self, leader: usize, decision: &Decision) -> bool {
         if let Decision::Finish { view, reason } = decision {
             self.end = Some((reason.name().to_owned(), *view));
+            let has_seen = |history: &TrialHistory| self.known[leader].trial(history.trial.number) == Some(&history.trial);
+            self.ended_unaware = !self.stored.values().all(has_seen);
             return true;
         }
         let after = self.known[leader].record(decision).unwrap();
@@ -183,8 +189,16 @@ proptest! {
             world.end(leader, round, Outcome::Value(0.5));
         }
         prop_assert!(world.end.is_some());
-        prop_assert_eq!(world.running(), 0);
-        let replayed = world.replay();
-        prop_assert_eq!(replayed.differences, []);
+        // A leader that has not seen what the other granted may end the search over it: that is cancelled with the end. Nothing else is.
+        if !world.ended_unaware {
+            prop_assert_eq!(world.running(), 0);
+        }
+        // A replay sorts decisions by the outcomes that they had seen; which grants of the other leader were known with them, and in which
+        // order two views came, it cannot tell (`write` holds each against what is stored). What depends on neither holds.
+        let always = |difference: &Difference| {
+            matches!(difference, Difference::Sample { .. } | Difference::TooMany { .. })
+        };
+        let broken: Vec<Difference> = world.replay().differences.into_iter().filter(always).collect();
+        prop_assert_eq!(broken, []);
     }
 }

@@ -7,8 +7,8 @@
     reason = "a test fails by panicking, and equal means equal to the bit"
 )]
 
-use nas_search::{Brackets, End, Halving, Outcome, Plan, Rungs, Scheduler};
-use nas_simulation::{Conditions, Run, Table, data, simulate, trajectory};
+use nas_search::{End, Outcome, Rungs};
+use nas_simulation::{Conditions, Run, Table, data, simulate};
 use reference::{Entry, Promotion, Random};
 use searches::{NB101_ETA_3, NB301_ETA_3, NB301_ETA_4, WORKERS, asha, order, plan};
 
@@ -121,45 +121,4 @@ fn logs_are_those_of_the_original_to_the_last_bit() {
         let run = simulate(&plan(table, &rows, rungs, table.full_training_seconds()), table, &Conditions::default()).unwrap();
         assert_eq!((run.log.len(), digest(&run, &rows)), (events, expected), "seed {seed}, eta {eta}");
     }
-}
-
-/// The means over seeds 0 to 29 of the original, at 1, 2 and 4 times full training.
-#[test]
-#[ignore = "takes some ten seconds; run it after changes to decisions: cargo test --release -p nas-simulation -- --ignored --nocapture"]
-fn means_over_30_seeds_are_those_of_the_original() {
-    let table = data::nb301().unwrap();
-    let full = || Rungs::full_length(98);
-    let eta_3 = || asha(NB301_ETA_3, 3);
-    for (name, rungs, kind, original) in [
-        ("random", full(), Halving::Promotion, [94.935, 95.278, 95.349]),
-        ("promotion, eta 3", eta_3(), Halving::Promotion, [95.305, 95.555, 95.623]),
-        ("promotion, eta 4", asha(NB301_ETA_4, 4), Halving::Promotion, [95.449, 95.544, 95.617]),
-        ("stopping, eta 3", eta_3(), Halving::Stopping, [95.146, 95.538, 95.651]),
-    ] {
-        let began = std::time::Instant::now();
-        let mut sums = [0.0; 3];
-        let mut trials = 0;
-        for seed in 0..30 {
-            let (plan, run, truths) = search(&table, seed, rungs.clone(), kind);
-            trials += run.index.created();
-            assert_eq!(run.workers, plan.parallel_trials);
-            sums.iter_mut().zip(truths).for_each(|(sum, truth)| *sum += truth);
-        }
-        let means = sums.map(|sum| sum / 30.0);
-        println!("{name}: {means:.4?}, original {original:?}; {:.0?} and {} trials each", began.elapsed() / 30, trials / 30);
-        for (mean, original) in means.into_iter().zip(original) {
-            assert!((mean - original).abs() < 0.000_501, "{name}: {mean} is not {original}");
-        }
-    }
-}
-
-/// A search for four times full training, and what its incumbent was worth after one, two and four.
-fn search(table: &Table, seed: u64, rungs: Rungs, kind: Halving) -> (Plan, Run, [f64; 3]) {
-    let unit = table.full_training_seconds();
-    let scheduler = Scheduler::Asha { kind, brackets: Brackets::Aggressive };
-    let plan = Plan { scheduler, ..plan(table, &order(table, seed, 2500), rungs, 4.0 * unit) };
-    let run = simulate(&plan, table, &Conditions::default()).unwrap();
-    let standings = trajectory(&run, plan.direction, table, &[1.0, 2.0, 4.0].map(|time| time * unit)).unwrap();
-    let truths = standings.into_iter().map(|standing| standing.unwrap().truth).collect::<Vec<_>>().try_into().unwrap();
-    (plan, run, truths)
 }

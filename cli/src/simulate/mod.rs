@@ -1,6 +1,6 @@
 //! `nasctl simulate`: a whole search on recorded learning curves under a virtual clock.
 
-use std::path::PathBuf;
+use std::{io::IsTerminal, path::PathBuf};
 
 use clap::Args;
 use nas_api::SourceFile;
@@ -113,9 +113,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             seed,
             ..Conditions::default()
         };
+        if arguments.repeat > 1 && std::io::stderr().is_terminal() {
+            eprint!("\rsearch {} of {} ...\x1b[K", reports.len() + 1, arguments.repeat);
+        }
         let run = simulate(plan, &fitted, &conditions).map_err(CurvesError::from)?;
         reports.push(report::of_run(seed, &run, plan, &fitted, accelerators).map_err(CurvesError::from)?);
         sample.get_or_insert(run);
+    }
+    if arguments.repeat > 1 && std::io::stderr().is_terminal() {
+        eprint!("\r\x1b[K");
     }
     let report = report::Report::new(&source, &fitted, arguments, reports);
     if arguments.output.is_some() {

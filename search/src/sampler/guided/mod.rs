@@ -48,6 +48,8 @@ const TRUSTED: f64 = 0.5;
 /// A fit, and what it rests on.
 #[derive(Debug)]
 pub(crate) struct Fitted {
+    /// With it, the outcomes say which configurations they are of.
+    seed: u64,
     outcomes: usize,
     digest: u64,
     chain: Option<Chain>,
@@ -158,9 +160,15 @@ fn fitted(plan: &Plan, memory: &Memory, index: &Index, axes: &Axes<'_>, layout: 
         let seen = evidence(memory, axes, index, outcomes);
         let of_trial = |trial| (memory.features(trial, |point| layout.of(axes, point)), trial.values.as_slice());
         let trials: Vec<(Arc<Features>, &[f64])> = seen.iter().map(of_trial).collect();
-        Fitted { outcomes, digest, chain: Chain::fit(layout, &trials), first_rung: first_rung::learned(plan, &seen) }
+        Fitted {
+            seed: plan.seed,
+            outcomes,
+            digest,
+            chain: Chain::fit(layout, &trials),
+            first_rung: first_rung::learned(plan, &seen),
+        }
     };
-    memory.fitted(|known| (known.outcomes, known.digest) == (outcomes, digest), fit)
+    memory.fitted(|known| (known.seed, known.outcomes, known.digest) == (plan.seed, outcomes, digest), fit)
 }
 
 /// The points of the best trials, by what the model holds of them; of equal ones the older first.
