@@ -50,9 +50,9 @@ pub(crate) fn groups(trials: &BTreeMap<u64, &TrialHistory>) -> impl Iterator<Ite
     groups.into_values()
 }
 
-fn group_of(groups: &mut BTreeMap<(u64, u64, u64), Group>, view: View) -> &mut Group {
+fn group_of(groups: &mut BTreeMap<(u64, u64, u64, Option<u64>), Group>, view: View) -> &mut Group {
     let new = || Group { view, created: Vec::new(), promoted: Vec::new(), stopped: Vec::new(), retired: Vec::new() };
-    groups.entry((view.seq, view.count, view.digest)).or_insert_with(new)
+    groups.entry((view.seq, view.count, view.digest, view.left)).or_insert_with(new)
 }
 
 /// The records as they stood at some time.

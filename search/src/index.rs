@@ -23,6 +23,16 @@ pub struct View {
     pub count: u64,
     /// Digest of these outcomes, whatever their order.
     pub digest: u64,
+    /// Steps that each slot could still train before a budget was spent, where that was less than a full training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<u64>,
+}
+
+impl View {
+    /// Whether the same records were seen.
+    pub fn shows_the_same(&self, other: &Self) -> bool {
+        (self.seq, self.count, self.digest) == (other.seq, other.count, other.digest)
+    }
 }
 
 /// All trials of one experiment, indexed. The order in which records are applied never matters.
@@ -40,6 +50,8 @@ pub struct Index {
     infeasible: u64,
     failed: u64,
     created: u64,
+    /// Number of values at each rung.
+    values: Vec<u64>,
 }
 
 /// One row of the table of rungs.
@@ -83,6 +95,7 @@ impl Index {
             infeasible: 0,
             failed: 0,
             created: 0,
+            values: vec![0; rungs.steps().len()],
         }
     }
 
@@ -139,6 +152,9 @@ impl Index {
             self.running = if add { self.running + 1 } else { self.running - 1 };
         }
         for recorded in &trial.recorded {
+            if let (Outcome::Value(_), Some(values)) = (recorded.outcome, self.values.get_mut(recorded.rung)) {
+                *values = if add { *values + 1 } else { *values - 1 };
+            }
             let hash = hash_of(trial.number, recorded);
             let key = (recorded.seq, trial.number, recorded.rung);
             if add {
@@ -255,6 +271,7 @@ impl Index {
             seq: self.outcomes.last_key_value().map_or(0, |((seq, ..), _)| *seq),
             count: self.outcomes.len() as u64,
             digest: self.digest,
+            left: None,
         }
     }
 
@@ -300,12 +317,7 @@ impl Index {
 
     /// Steps of training that recorded rungs took.
     pub fn steps_trained(&self, rungs: &Rungs) -> u64 {
-        self.trials
-            .values()
-            .flat_map(|trial| &trial.recorded)
-            .filter(|recorded| matches!(recorded.outcome, Outcome::Value(_)))
-            .map(|recorded| rungs.increment(recorded.rung))
-            .sum()
+        rungs.steps_of(&self.values)
     }
 
     fn best_at(&self, rung: usize) -> Option<(f64, u64)> {

@@ -11,6 +11,7 @@ pub mod determined;
 mod digest;
 mod explain;
 mod history;
+mod horizon;
 mod index;
 mod metric;
 mod plan;

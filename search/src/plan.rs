@@ -42,6 +42,8 @@ pub struct Budget {
     pub wall_clock: Option<Duration>,
     /// Summed over all accelerators.
     pub accelerator: Option<Duration>,
+    /// Accelerators that each trial holds; 0: its slot counts as one.
+    pub accelerators: u32,
 }
 
 /// What has been spent, and what a person did: read from the world, handed in.
@@ -51,6 +53,8 @@ pub struct Usage {
     pub wall_clock: Duration,
     /// Summed over all accelerators.
     pub accelerator: Duration,
+    /// For which slots were held by segments that have ended, summed over them.
+    pub segments: Duration,
     /// Outcomes up to this `decisionSeq` no longer count as a stall: a person has looked.
     pub stall_cleared: u64,
     /// A person has asked that nothing new starts.

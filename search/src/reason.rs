@@ -98,7 +98,12 @@ impl fmt::Display for Cutoff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rung, rank, entries, quota, .. } = self;
         let by = if self.by == Ranked::Estimate { " by the model's estimate" } else { "" };
-        write!(f, "rank {rank} of {entries} at rung {rung}{by}, the best {quota} go on")?;
+        write!(f, "rank {rank} of {entries} at rung {rung}{by}, ")?;
+        if quota == entries && *entries > 1 {
+            f.write_str("any may go on towards the end of the budget")?;
+        } else {
+            write!(f, "the best {quota} go on")?;
+        }
         match (self.value, self.cutoff) {
             (Some(value), Some(cutoff)) => write!(f, " ({value:.4}, cut-off {cutoff:.4})"),
             (Some(value), None) => write!(f, " ({value:.4})"),
@@ -118,8 +123,10 @@ impl fmt::Display for End {
         match self {
             Self::Completed => f.write_str("all trials went as far as they could"),
             Self::TargetReached { trial } => write!(f, "trial {trial} reached the target at full length"),
-            Self::WallClockSpent => f.write_str("budget.wallClock is spent"),
-            Self::AcceleratorTimeSpent => f.write_str("budget.gpuHours is spent"),
+            Self::WallClockSpent => f.write_str("budget.wallClock is spent, or what is left of it is too short for another step"),
+            Self::AcceleratorTimeSpent => {
+                f.write_str("budget.gpuHours is spent, or what is left of it is too little for another step")
+            }
             Self::TooManyFailed { failed } => write!(f, "{failed} trials failed, more than maxFailedTrials allows"),
             Self::TooManyInfeasible { infeasible } => {
                 write!(f, "{infeasible} trials were infeasible, more than maxInfeasibleTrials allows")

@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     Decision, Index, Plan, Sampler, View,
+    horizon::Horizon,
     reason::{Cutoff, Ranked, Retirement},
     sampler::{deep_trials, estimates},
 };
@@ -191,10 +192,11 @@ impl Plan {
 pub(crate) fn promotions(plan: &Plan, index: &Index, view: View, limit: usize) -> Vec<Decision> {
     let mut promotions = Vec::new();
     let estimates = Estimates::default();
-    for rung in (0..plan.rungs.top()).rev() {
+    let horizon = Horizon::of(plan, index, view);
+    for rung in (0..plan.rungs.top()).rev().filter(|rung| horizon.admits(plan, Some(*rung), rung + 1)) {
         for bracket in index.brackets() {
             let left = limit - promotions.len();
-            let going_on = going_on(plan, index, bracket, rung, &estimates).take(left);
+            let going_on = going_on(plan, index, (bracket, rung), horizon, &estimates).take(left);
             promotions.extend(going_on.map(|(trial, reason)| Decision::Promote { trial, rung: rung + 1, view, reason }));
         }
     }
@@ -205,8 +207,8 @@ pub(crate) fn promotions(plan: &Plan, index: &Index, view: View, limit: usize) -
 fn going_on<'a>(
     plan: &'a Plan,
     index: &'a Index,
-    bracket: usize,
-    rung: usize,
+    (bracket, rung): (usize, usize),
+    horizon: Horizon,
     estimates: &Estimates,
 ) -> Box<dyn Iterator<Item = (u64, Cutoff)> + 'a> {
     if is_stopping(plan) {
@@ -216,9 +218,10 @@ fn going_on<'a>(
     let quota = match plan.scheduler {
         Scheduler::Hyperband if !is_complete(plan, index, bracket, rung) => 0,
         Scheduler::Progressive if rung >= top_rung(plan, index) => 0,
+        Scheduler::Asha { .. } | Scheduler::Progressive if horizon.opens(rung) => entries,
         _ => plan.quota(entries),
     };
-    let most = patience(plan, index, bracket, rung);
+    let most = if horizon.opens(rung) { usize::MAX } else { patience(plan, index, bracket, rung) };
     if most == 0 || quota == 0 {
         return Box::new(std::iter::empty());
     }

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp, reason = "a test fails by panicking")]
 
+use std::time::Duration;
+
 use nas_search::{
-    Brackets, Decision, Difference, End, Halving, Outcome, Plan, Recorded, Replay, Scheduler, TrialHistory, View, replay,
+    Brackets, Budget, Decision, Difference, End, Halving, Outcome, Plan, Recorded, Replay, Scheduler, TrialHistory, View, replay,
 };
 use proptest::prelude::*;
 
@@ -57,8 +59,10 @@ proptest! {
     #[test]
     fn nothing_differs_in_what_was_decided(
         steps in steps(), scheduler in schedulers(), max_trials in 1_u64..90, parallel in 1_usize..9, eta in 2_u64..5,
+        budget in proptest::option::of(1_u64..3000),
     ) {
-        let plan = Plan { scheduler, ..plan(max_trials, parallel, eta) };
+        let budget = Budget { accelerator: budget.map(Duration::from_secs), ..Budget::default() };
+        let plan = Plan { scheduler, budget, ..plan(max_trials, parallel, eta) };
         let records = Records::of(&plan, &steps);
         let found = records.replay(&plan);
         prop_assert_eq!(found, Replay { recomputed: records.decisions, ..Replay::default() });

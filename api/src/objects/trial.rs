@@ -117,6 +117,10 @@ pub struct ViewStatus {
     /// Digest of them that does not depend on their order: 16 hexadecimal digits.
     #[schemars(length(min = 16, max = 16))]
     pub digest: String,
+    /// Steps that each slot could still train before a budget was spent; present where that was less than a full training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub steps_left: Option<i64>,
 }
 
 /// What came out of a trial.
@@ -338,7 +342,12 @@ fn whole(number: u64) -> i64 {
 
 impl From<View> for ViewStatus {
     fn from(view: View) -> Self {
-        Self { decision_seq: whole(view.seq), count: whole(view.count), digest: format!("{:016x}", view.digest) }
+        Self {
+            decision_seq: whole(view.seq),
+            count: whole(view.count),
+            digest: format!("{:016x}", view.digest),
+            steps_left: view.left.map(whole),
+        }
     }
 }
 
@@ -347,7 +356,7 @@ impl ViewStatus {
     pub fn to_view(&self) -> View {
         let count = |number: i64| u64::try_from(number).unwrap_or_default();
         let digest = u64::from_str_radix(&self.digest, 16).unwrap_or(u64::MAX);
-        View { seq: count(self.decision_seq), count: count(self.count), digest }
+        View { seq: count(self.decision_seq), count: count(self.count), digest, left: self.steps_left.map(count) }
     }
 }
 

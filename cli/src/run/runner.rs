@@ -114,6 +114,7 @@ impl Runner {
             let usage = Usage {
                 wall_clock: self.journal.elapsed(),
                 accelerator: self.accelerator_time(),
+                segments: Duration::try_from_secs_f64(self.ended_seconds()).unwrap_or(Duration::MAX),
                 stall_cleared: self.stall_cleared,
                 suspended: false,
                 held: 0,
@@ -333,12 +334,16 @@ impl Runner {
     /// Time that accelerators were held: none, where the experiment asks for none.
     fn accelerator_time(&self) -> Duration {
         let Some(accelerator) = &self.source.experiment.spec.trial.accelerator else { return Duration::ZERO };
-        let segments =
-            self.journal.state.trials.values().filter_map(|trial| trial.status.as_ref()).flat_map(|status| &status.segments);
-        let ended: f64 = segments.map(|segment| segment.accelerator_seconds).sum();
         let running: f64 = self.children.values().map(|child| child.held().as_secs_f64()).sum();
         let count = u32::try_from(accelerator.count).unwrap_or(1);
-        Duration::try_from_secs_f64(ended + running).unwrap_or(Duration::MAX).saturating_mul(count)
+        Duration::try_from_secs_f64(self.ended_seconds() + running).unwrap_or(Duration::MAX).saturating_mul(count)
+    }
+
+    /// Time for which slots were held by trainers that have ended.
+    fn ended_seconds(&self) -> f64 {
+        let trials = self.journal.state.trials.values();
+        let segments = trials.filter_map(|trial| trial.status.as_ref()).flat_map(|status| &status.segments);
+        segments.map(|segment| segment.accelerator_seconds).sum()
     }
 
     /// Time to go, at the speed so far: steps that an ideal search would still train.

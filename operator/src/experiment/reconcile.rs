@@ -290,6 +290,7 @@ impl Pass<'_> {
         Usage {
             wall_clock: since,
             accelerator: Duration::try_from_secs_f64(self.accelerator_seconds(views)).unwrap_or(Duration::MAX),
+            segments: Duration::try_from_secs_f64(self.ended_seconds() / self.held_by_a_trial()).unwrap_or(Duration::MAX),
             stall_cleared: stall_cleared(&self.experiment),
             suspended: self.experiment.spec.suspend,
             held: views.iter().filter(lingering).count() + self.orphans(),
@@ -309,19 +310,24 @@ impl Pass<'_> {
         if self.accelerators() == 0 {
             return 0.0;
         }
-        let trials = self.trials();
-        let ended: f64 = trials
-            .iter()
-            .filter_map(|trial| trial.status.as_ref())
-            .flat_map(|status| &status.segments)
-            .map(|segment| segment.accelerator_seconds)
-            .sum();
         let open = |view: &&TrialView| view.trial.to_record().running().is_some() && !view.is_noted();
         let running: f64 =
             views.iter().filter(open).flat_map(TrialView::segment_pods).map(|pod| held_seconds(pod, self.clock.now)).sum();
+        self.ended_seconds() + running * self.held_by_a_trial()
+    }
+
+    /// Time that segments which have ended held their accelerators; a slot without any counts as one.
+    fn ended_seconds(&self) -> f64 {
+        let trials = self.trials();
+        let segments = trials.iter().filter_map(|trial| trial.status.as_ref()).flat_map(|status| &status.segments);
+        segments.map(|segment| segment.accelerator_seconds).sum()
+    }
+
+    /// Accelerators of one trial; a slot without any counts as one.
+    fn held_by_a_trial(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "at most 64 accelerators")]
-        let count = self.accelerators() as f64;
-        ended + running * count
+        let count = self.accelerators().max(1) as f64;
+        count
     }
 
     /// Writes the experiment's status, where it has changed.

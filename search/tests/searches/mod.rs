@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
+use std::time::Duration;
+
 use nas_search::{
     Brackets, Budget, Constraints, Decision, Direction, Domain, End, Halving, Index, Outcome, Parameter, Plan, Recorded, Rungs,
     Sampler, Scale, Scheduler, Space, Trial, TrialHistory, Usage, decide,
@@ -105,12 +107,18 @@ pub(crate) fn of_trial(histories: &mut [TrialHistory], number: u64) -> &mut Tria
     &mut histories[usize::try_from(number).unwrap()]
 }
 
+/// What a search has spent whose every step takes a second of one accelerator.
+pub(crate) fn usage(plan: &Plan, index: &Index) -> Usage {
+    let segments = Duration::from_secs(index.steps_trained(&plan.rungs));
+    Usage { accelerator: segments, segments, ..Usage::default() }
+}
+
 /// Drives a search to its end; `watch` sees the index before each round of decisions, and these.
 pub(crate) fn drive(plan: &Plan, steps: &[Step], mut watch: impl FnMut(&Index, &[Decision])) -> (Index, Option<End>) {
     let mut index = Index::new(plan.direction, &plan.rungs);
     let mut seq = 0;
     for step in steps.iter().cycle().take(10_000) {
-        let decisions = decide(plan, &index, &Usage::default());
+        let decisions = decide(plan, &index, &usage(plan, &index));
         watch(&index, &decisions);
         for decision in &decisions {
             if let Decision::Finish { reason, .. } = decision {
