@@ -110,7 +110,7 @@ mod tests {
                 .into_iter()
                 .flatten()
                 .enumerate()
-                .map(|(rung, value)| Recorded { rung, outcome: Outcome::Value(value), seq: 10 * number + rung as u64 + 1 })
+                .map(|(rung, value)| Recorded::new(rung, Outcome::Value(value), 10 * number + rung as u64 + 1))
                 .collect(),
             ..new(number)
         });

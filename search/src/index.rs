@@ -43,7 +43,8 @@ pub struct Index {
     /// Number of rungs.
     rungs: usize,
     brackets: BTreeMap<usize, Bracket>,
-    outcomes: BTreeMap<(u64, u64, usize), Outcome>,
+    /// By `decisionSeq`, trial and rung.
+    outcomes: BTreeMap<(u64, u64, usize), Recorded>,
     digest: u64,
     assignments: HashMap<Key, u32>,
     running: usize,
@@ -159,7 +160,7 @@ impl Index {
             let key = (recorded.seq, trial.number, recorded.rung);
             if add {
                 self.digest = self.digest.wrapping_add(hash);
-                self.outcomes.insert(key, recorded.outcome);
+                self.outcomes.insert(key, *recorded);
             } else {
                 self.digest = self.digest.wrapping_sub(hash);
                 self.outcomes.remove(&key);
@@ -260,9 +261,7 @@ impl Index {
     /// Digest of the first `count` outcomes.
     pub(crate) fn digest_of_first(&self, count: usize) -> u64 {
         let first = self.outcomes.iter().take(count);
-        first.fold(0, |digest, ((seq, number, rung), outcome)| {
-            digest.wrapping_add(hash_of(*number, &Recorded { rung: *rung, outcome: *outcome, seq: *seq }))
-        })
+        first.fold(0, |digest, ((_, number, _), recorded)| digest.wrapping_add(hash_of(*number, recorded)))
     }
 
     /// What has been seen so far.
@@ -278,7 +277,7 @@ impl Index {
     /// The last three recorded outcomes after `cleared` if all of them are `Misconfigured`: then nothing new may start.
     pub fn is_stalled(&self, cleared: u64) -> bool {
         let last: Vec<_> = self.outcomes.iter().rev().take_while(|((seq, ..), _)| *seq > cleared).take(3).collect();
-        last.len() == 3 && last.iter().all(|(_, outcome)| **outcome == Outcome::Misconfigured)
+        last.len() == 3 && last.iter().all(|(_, recorded)| recorded.outcome == Outcome::Misconfigured)
     }
 
     /// The best value at the highest rung that has one.
@@ -385,10 +384,19 @@ impl Index {
             (at == rung).then(|| (Rank::of(metric, self.direction), trial.number))
         };
         let own_place = self.trials.get(&number).and_then(|trial| rank_of(trial, &own));
-        let later = self.outcomes.range((own.seq, number, own.rung)..).skip(1).filter_map(|((seq, number, at), outcome)| {
-            rank_of(self.trials.get(number)?, &Recorded { rung: *at, outcome: *outcome, seq: *seq })
-        });
+        let later = self
+            .outcomes
+            .range((own.seq, number, own.rung)..)
+            .skip(1)
+            .filter_map(|((_, number, _), recorded)| rank_of(self.trials.get(number)?, recorded));
         later.fold((0, 0), |(better, all), place| (better + usize::from(Some(place) < own_place), all + 1))
+    }
+
+    /// When a trial came to stand in a rung, as the position of its outcome.
+    pub(crate) fn arrival(&self, number: u64, rung: usize) -> Option<(u64, u64)> {
+        let trial = self.trials.get(&number)?;
+        let stands = |recorded: &&Recorded| trial.standing(recorded).is_some_and(|(at, _)| at == rung);
+        trial.recorded.iter().find(stands).map(|recorded| (recorded.seq, number))
     }
 
     /// The highest rung that any trial was granted.

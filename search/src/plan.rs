@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Constraints, Direction, Index, Rungs, Sampler, Scheduler, Space};
+use crate::{AdditionalObjective, Constraints, Direction, Index, Rungs, Sampler, Scheduler, Space};
 
 /// A checked experiment, as decisions need it.
 #[derive(Debug)]
@@ -11,6 +11,8 @@ pub struct Plan {
     pub seed: u64,
     /// Which way the objective's metric is better.
     pub direction: Direction,
+    /// What else is optimised; none: the objective alone decides.
+    pub additional: Vec<AdditionalObjective>,
     /// What is searched.
     pub space: Space,
     /// How configurations are chosen.

@@ -17,7 +17,7 @@ pub struct Cutoff {
     pub quota: usize,
     /// Its value.
     pub value: Option<f64>,
-    /// The value of the last that goes on; `None` where a trial's arrival or a model's estimate decided.
+    /// The value of the last that goes on; `None` where something else than values decided.
     pub cutoff: Option<f64>,
     /// What the trials are ranked by.
     pub by: Ranked,
@@ -28,6 +28,8 @@ pub struct Cutoff {
 pub enum Ranked {
     /// Their values in it.
     Value,
+    /// Non-dominated sorting of all objectives; within a front, those first that cover it best.
+    Front,
     /// What the guided sampler's model holds of them, which knows their values at all rungs and trials like them.
     Estimate,
 }
@@ -97,7 +99,11 @@ impl End {
 impl fmt::Display for Cutoff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rung, rank, entries, quota, .. } = self;
-        let by = if self.by == Ranked::Estimate { " by the model's estimate" } else { "" };
+        let by = match self.by {
+            Ranked::Value => "",
+            Ranked::Estimate => " by the model's estimate",
+            Ranked::Front => " by all objectives",
+        };
         write!(f, "rank {rank} of {entries} at rung {rung}{by}, ")?;
         if quota == entries && *entries > 1 {
             f.write_str("any may go on towards the end of the budget")?;

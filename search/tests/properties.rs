@@ -118,11 +118,8 @@ fn a_synchronous_search_promotes_exactly_a_third_at_each_rung() {
 }
 
 fn recorded(number: u64, outcomes: &[Outcome], target_rung: usize) -> Trial {
-    let recorded = outcomes
-        .iter()
-        .enumerate()
-        .map(|(rung, outcome)| Recorded { rung, outcome: *outcome, seq: number * 10 + rung as u64 + 1 })
-        .collect();
+    let recorded =
+        outcomes.iter().enumerate().map(|(rung, outcome)| Recorded::new(rung, *outcome, number * 10 + rung as u64 + 1)).collect();
     Trial {
         target_rung,
         recorded,

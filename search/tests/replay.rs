@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 mod searches;
 
-use searches::{Step, drive, finish, keep, of_trial, plan, schedulers, steps};
+use searches::{Step, cost, drive, finish, keep, of_trial, plan, schedulers, steps};
 
 /// The records of a search.
 struct Records {
@@ -59,10 +59,11 @@ proptest! {
     #[test]
     fn nothing_differs_in_what_was_decided(
         steps in steps(), scheduler in schedulers(), max_trials in 1_u64..90, parallel in 1_usize..9, eta in 2_u64..5,
-        budget in proptest::option::of(1_u64..3000),
+        budget in proptest::option::of(1_u64..3000), two_objectives in any::<bool>(),
     ) {
         let budget = Budget { accelerator: budget.map(Duration::from_secs), ..Budget::default() };
-        let plan = Plan { scheduler, budget, ..plan(max_trials, parallel, eta) };
+        let additional = if two_objectives { vec![cost()] } else { Vec::new() };
+        let plan = Plan { scheduler, budget, additional, ..plan(max_trials, parallel, eta) };
         let records = Records::of(&plan, &steps);
         let found = records.replay(&plan);
         prop_assert_eq!(found, Replay { recomputed: records.decisions, ..Replay::default() });
@@ -158,7 +159,7 @@ fn records_that_contradict_each_other_are_found() {
     let promoted = records.trials.iter().find(|t| t.trial.target_rung > 0).unwrap().trial.number;
     records.of_trial(0).grants.clear();
     records.of_trial(promoted).trial.recorded[0].seq = u64::MAX;
-    records.of_trial(2).trial.recorded.push(Recorded { rung: 3, outcome: Outcome::Failed, seq: 10_000 });
+    records.of_trial(2).trial.recorded.push(Recorded::new(3, Outcome::Failed, 10_000));
     let found = records.replay(&plan).differences;
     for trial in [0, 2, promoted] {
         assert!(found.iter().any(|d| matches!(d, Difference::Records { trial: of, .. } if *of == trial)), "{trial}: {found:?}");

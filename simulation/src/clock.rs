@@ -267,7 +267,7 @@ impl<'a, L: Landscape + ?Sized> Clock<'a, L> {
                 None => Outcome::Value(self.landscape.observed(&trial.assignment, step)?),
             };
             self.seq += 1;
-            trial.recorded.push(Recorded { rung, outcome, seq: self.seq });
+            trial.recorded.push(Recorded { rung, outcome, additional: Additional::default(), seq: self.seq });
             self.log.push(Event { seconds: self.now, trial: trial.number, rung, step, outcome });
         }
         self.index.apply(trial);

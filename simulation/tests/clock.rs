@@ -41,6 +41,7 @@ fn plan(configurations: &[i64], workers: usize) -> Plan {
     Plan {
         seed: 0,
         direction: Direction::Maximize,
+        additional: Vec::new(),
         space: Space::new(vec![Parameter { name: "x".into(), domain, when: None, count: None }]).unwrap(),
         sampler: Sampler::Listed(listed.collect()),
         constraints: Constraints::new(None),

@@ -8,8 +8,9 @@ use std::{
 use super::{
     axes::{Axes, Point},
     guided::{Features, Fitted},
+    weights::Weights,
 };
-use crate::{Assignment, Direction, Index, Outcome, Trial};
+use crate::{Assignment, Direction, Index, Outcome, Plan, Recorded, Trial};
 
 /// What a sampler has computed before and would compute again: points of configurations, and the last fit. It never changes what is
 /// proposed, only how fast, and belongs to one plan.
@@ -21,7 +22,8 @@ struct Remembered {
     /// By trial number.
     points: Vec<Option<(Arc<Assignment>, Arc<Point>)>>,
     features: Vec<Option<(Arc<Point>, Arc<Features>)>>,
-    fitted: Option<Arc<Fitted>>,
+    /// The newest first.
+    fitted: Vec<Arc<Fitted>>,
 }
 
 /// A trial as a sampler sees it.
@@ -44,25 +46,35 @@ impl Seen {
     }
 }
 
-/// All trials of which something is known, by number: of the first `outcomes` outcomes in their order.
-pub(crate) fn evidence(memory: &Memory, axes: &Axes<'_>, index: &Index, outcomes: usize) -> Vec<Seen> {
+/// All trials of which something is known, by number: of the first `outcomes` outcomes in their order. Several objectives are one by `weights`.
+pub(crate) fn evidence(
+    plan: &Plan,
+    memory: &Memory,
+    axes: &Axes<'_>,
+    index: &Index,
+    outcomes: usize,
+    weights: Option<Weights>,
+) -> Vec<Seen> {
     let mut remembered = memory.0.lock().unwrap_or_else(PoisonError::into_inner);
     let last = index.outcome_after(outcomes);
     let sign = if index.direction() == Direction::Maximize { 1.0 } else { -1.0 };
-    let see = |trial: &Trial| {
-        let known = trial
-            .recorded
-            .iter()
-            .take_while(|recorded| last.is_none_or(|last| (recorded.seq, trial.number, recorded.rung) < last));
-        let values: Vec<f64> = known.map_while(|recorded| reading(recorded.outcome, sign)).collect();
-        (!values.is_empty()).then(|| Seen {
-            number: trial.number,
-            first_rung: trial.first_rung,
-            point: remembered.point(axes, trial),
-            values,
-        })
+    let see = |trial: &Trial| -> Vec<f64> {
+        let is_known = |recorded: &&Recorded| last.is_none_or(|last| (recorded.seq, trial.number, recorded.rung) < last);
+        trial.recorded.iter().take_while(is_known).map_while(|recorded| reading(recorded.outcome, sign)).collect()
     };
-    index.trials().filter_map(see).collect()
+    let (trials, mut values): (Vec<&Trial>, Vec<Vec<f64>>) =
+        index.trials().map(|trial| (trial, see(trial))).filter(|(_, values)| !values.is_empty()).unzip();
+    if let Some(weights) = weights {
+        let lengths: Vec<(&Trial, usize)> = trials.iter().zip(&values).map(|(trial, values)| (*trial, values.len())).collect();
+        values = weights.values(plan, &lengths);
+    }
+    let seen = |(trial, values): (&Trial, Vec<f64>)| Seen {
+        number: trial.number,
+        first_rung: trial.first_rung,
+        point: remembered.point(axes, trial),
+        values,
+    };
+    trials.into_iter().zip(values).map(seen).collect()
 }
 
 /// What an outcome says about a configuration; `None`: nothing.
@@ -111,14 +123,16 @@ impl Memory {
         features
     }
 
-    /// The fit on what a view of the records shows: the last one, or a new one.
-    pub(crate) fn fitted(&self, is_same: impl FnOnce(&Fitted) -> bool, fit: impl FnOnce() -> Fitted) -> Arc<Fitted> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).fitted.clone();
-        if let Some(known) = known.filter(|known| is_same(known)) {
-            return known;
+    /// The fit on what a view of the records shows: one of the last `kept`, or a new one.
+    pub(crate) fn fitted(&self, kept: usize, is_same: impl Fn(&Fitted) -> bool, fit: impl FnOnce() -> Fitted) -> Arc<Fitted> {
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().fitted.iter().find(|known| is_same(known)) {
+            return Arc::clone(known);
         }
         let fitted = Arc::new(fit());
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).fitted = Some(Arc::clone(&fitted));
+        let mut remembered = lock();
+        remembered.fitted.insert(0, Arc::clone(&fitted));
+        remembered.fitted.truncate(kept);
         fitted
     }
 }

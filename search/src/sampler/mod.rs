@@ -7,6 +7,7 @@ mod grid;
 mod guided;
 mod mutation;
 mod tpe;
+mod weights;
 
 use std::collections::BTreeMap;
 

@@ -4,6 +4,7 @@
 use super::{
     axes::{Axes, Axis, real},
     evidence::{Memory, Seen, evidence},
+    weights::Weights,
 };
 use crate::{Assignment, Index, Plan, random::Words};
 
@@ -27,7 +28,7 @@ pub(super) fn propose(
     is_open: impl Fn(&Assignment) -> bool,
 ) -> Option<Assignment> {
     let axes = Axes::new(&plan.space);
-    let seen = evidence(memory, &axes, index, usize::MAX);
+    let seen = evidence(plan, memory, &axes, index, usize::MAX, Weights::of_trial(plan, number));
     let mut words = Words::of_proposal(plan.seed, number);
     let (good, bad) = divided(&seen, plan.rungs.top())?;
     if words.unit() < RANDOM_SHARE {

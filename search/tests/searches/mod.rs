@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use nas_search::{
-    Brackets, Budget, Constraints, Decision, Direction, Domain, End, Halving, Index, Outcome, Parameter, Plan, Recorded, Rungs,
-    Sampler, Scale, Scheduler, Space, Trial, TrialHistory, Usage, decide,
+    AdditionalObjective, Brackets, Budget, Constraints, Decision, Direction, Domain, End, Halving, Index, Outcome, Parameter,
+    Plan, Recorded, Rungs, Sampler, Scale, Scheduler, Space, Trial, TrialHistory, Usage, decide,
 };
 use proptest::prelude::*;
 
@@ -19,6 +19,7 @@ pub(crate) fn plan(max_trials: u64, parallel_trials: usize, eta: u64) -> Plan {
     Plan {
         seed: 42,
         direction: Direction::Maximize,
+        additional: Vec::new(),
         space: space(vec![
             ("lr", Domain::Double { min: 1e-4, max: 1.0, scale: Scale::Log }),
             ("width", Domain::Int { min: 1, max: 64, scale: Scale::Linear }),
@@ -34,6 +35,11 @@ pub(crate) fn plan(max_trials: u64, parallel_trials: usize, eta: u64) -> Plan {
         target: None,
         budget: Budget::default(),
     }
+}
+
+/// Something else to be kept small, of which `drive` makes up values from 0 to 12.
+pub(crate) fn cost() -> AdditionalObjective {
+    AdditionalObjective { metric: "cost".to_owned(), direction: Direction::Minimize }
 }
 
 /// All schedulers.
@@ -73,7 +79,7 @@ pub(crate) fn record(trial: &mut Trial, last: Outcome, seq: &mut u64) {
     while let Some(rung) = trial.running() {
         *seq += 1;
         let outcome = if rung < trial.target_rung { Outcome::Value(0.5) } else { last };
-        trial.recorded.push(Recorded { rung, outcome, seq: *seq });
+        trial.recorded.push(Recorded::new(rung, outcome, *seq));
     }
 }
 
@@ -131,6 +137,10 @@ pub(crate) fn drive(plan: &Plan, steps: &[Step], mut watch: impl FnMut(&Index, &
         let Some(trial) = running.get(step.pick % running.len().max(1)) else { return (index, None) };
         let mut trial = trial.clone();
         record(&mut trial, step.outcome, &mut seq);
+        let cost = f64::from(u32::try_from(trial.number * 7919 % 13).unwrap());
+        for recorded in trial.recorded.iter_mut().filter(|_| !plan.additional.is_empty()) {
+            recorded.additional.0[0] = cost;
+        }
         index.apply(trial);
     }
     (index, None)

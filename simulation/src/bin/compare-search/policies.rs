@@ -205,6 +205,7 @@ fn bare(rungs: Rungs, scheduler: Scheduler) -> Plan {
     Plan {
         seed: 0,
         direction: Direction::Maximize,
+        additional: Vec::new(),
         space: Crossing::space(),
         sampler: Sampler::Random,
         constraints: Constraints::new(None),
