@@ -36,6 +36,7 @@ fn plan(sampler: Sampler, max_trials: u64) -> Plan {
         seed: 1,
         direction: Direction::Maximize,
         additional: Vec::new(),
+        earlier: Vec::new(),
         space: Space::new(parameters.collect()).unwrap(),
         sampler,
         constraints: Constraints::new(None),

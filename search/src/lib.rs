@@ -9,6 +9,7 @@ mod constraint;
 mod decide;
 pub mod determined;
 mod digest;
+mod earlier;
 mod explain;
 mod history;
 mod horizon;
@@ -30,6 +31,7 @@ mod trial;
 
 pub use constraint::{Checker, Constraints, Describe, Feature, MAX_RULE_DEPTH, MAX_RULE_LENGTH, RuleError, Verdict};
 pub use decide::{Decision, NewTrial, decide};
+pub use earlier::{EarlierTrial, Evidence, earlier_trials};
 pub use explain::{Event, Happening, explain};
 pub use history::TrialHistory;
 pub use index::{Incumbent, Index, RungSummary, View};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{AdditionalObjective, Constraints, Direction, Index, Rungs, Sampler, Scheduler, Space};
+use crate::{AdditionalObjective, Constraints, Direction, Evidence, Index, Rungs, Sampler, Scheduler, Space};
 
 /// A checked experiment, as decisions need it.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub struct Plan {
     pub space: Space,
     /// How configurations are chosen.
     pub sampler: Sampler,
+    /// What came out of earlier searches, for a sampler that learns; with several objectives nothing is learned from it.
+    pub earlier: Vec<Evidence>,
     /// Which configurations count.
     pub constraints: Constraints,
     /// After how much training trials are compared; one rung is full-length training of all.

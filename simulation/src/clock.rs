@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
-use nas_search::{Decision, End, Index, Outcome, Plan, Recorded, Trial, Usage, decide};
+use nas_search::{Additional, Decision, End, Index, Outcome, Plan, Recorded, Trial, Usage, decide};
 
 use crate::{Landscape, LandscapeError, chance::Chance};
 
@@ -267,7 +267,12 @@ impl<'a, L: Landscape + ?Sized> Clock<'a, L> {
                 None => Outcome::Value(self.landscape.observed(&trial.assignment, step)?),
             };
             self.seq += 1;
-            trial.recorded.push(Recorded { rung, outcome, additional: Additional::default(), seq: self.seq });
+            let additional = match outcome {
+                Outcome::Value(_) => self.plan.measure(&trial.assignment, |_| None),
+                _ => Ok(Additional::default()),
+            };
+            let additional = additional.map_err(|metric| LandscapeError::NoMetric(metric.to_owned()))?;
+            trial.recorded.push(Recorded { rung, outcome, additional, seq: self.seq });
             self.log.push(Event { seconds: self.now, trial: trial.number, rung, step, outcome });
         }
         self.index.apply(trial);

@@ -42,6 +42,7 @@ fn plan(configurations: &[i64], workers: usize) -> Plan {
         seed: 0,
         direction: Direction::Maximize,
         additional: Vec::new(),
+        earlier: Vec::new(),
         space: Space::new(vec![Parameter { name: "x".into(), domain, when: None, count: None }]).unwrap(),
         sampler: Sampler::Listed(listed.collect()),
         constraints: Constraints::new(None),

@@ -14,8 +14,8 @@ use std::{
 };
 
 use nas_api::{
-    Conclusion, SourceFile, Surroundings, conclude,
-    contract::{Exit, Segment},
+    Conclusion, RungEnd, SourceFile, Surroundings, conclude,
+    contract::{Exit, Report, Segment},
     genotype,
     objects::{EndStatus, NasTrial, NasTrialStatus, RunSegment},
 };
@@ -255,9 +255,11 @@ impl Runner {
         let message = fs::read_to_string(&log).unwrap_or_default();
         let target = usize::try_from(trial.spec.target_rung).unwrap_or_default();
         let attempt = u32::try_from(running.attempt).unwrap_or_default();
-        let counted = trial.counted_ends();
+        let (counted, assignment) = (trial.counted_ends(), trial.assignment());
         let status = trial.status.get_or_insert_default();
+        let report = Report::from_message(&message, attempt, target).ok();
         let conclusion = conclude(ended.exit, &message, attempt, target, status.rungs.len(), counted);
+        let conclusion = conclusion.measured(&self.source.plan, &assignment, report.as_ref());
         status.note(RunSegment {
             rung: trial.spec.target_rung,
             attempt: running.attempt,
@@ -267,9 +269,9 @@ impl Runner {
             accelerator_seconds: running.held().as_secs_f64(),
         });
         let mut told = Vec::new();
-        if let Conclusion::Record { outcomes, message } = &conclusion {
-            status.record(outcomes, self.index.view().seq);
-            told.extend(outcomes.iter().map(|(rung, outcome)| match outcome {
+        if let Conclusion::Record { ends, message } = &conclusion {
+            status.record(ends, self.index.view().seq);
+            told.extend(ends.iter().map(|RungEnd { rung, outcome, .. }| match outcome {
                 Outcome::Value(value) => format!("trial {} at rung {rung}: {} {value:.4}", ended.trial, self.metric()),
                 other => format!("trial {} at rung {rung}: {}: {message}", ended.trial, other.name()),
             }));
@@ -325,7 +327,7 @@ impl Runner {
             let mut trial = self.trial(number)?;
             let status = trial.status.get_or_insert_default();
             let rung = status.rungs.len();
-            status.record(&[(rung, Outcome::Cancelled)], self.index.view().seq);
+            status.record(&[RungEnd::new(rung, Outcome::Cancelled)], self.index.view().seq);
             self.keep(trial)?;
         }
         Ok(())

@@ -10,7 +10,10 @@ use std::{
 
 use k8s_openapi::jiff::Timestamp;
 use kube::{Resource, ResourceExt};
-use nas_api::objects::{EndStatus, NasExperiment, NasTrial, ReportedStatus, RunSegment};
+use nas_api::{
+    RungEnd,
+    objects::{EndStatus, NasExperiment, NasTrial, ReportedStatus, RunSegment},
+};
 use nas_search::{Decision, Outcome, Plan, Usage, decide};
 
 use super::{
@@ -169,11 +172,11 @@ impl Pass<'_> {
                 orders = Orders::Hold;
             }
             let count = self.accelerators().max(1);
-            let mut wanted = account(&view, orders, count, &self.clock);
+            let mut wanted = account(&self.plan, &view, orders, count, &self.clock);
             if wanted == Some(Account::Look) {
                 view.pods = self.writer.read_pods(&view.trial.name_any()).await?;
                 view.pods_are_live = true;
-                wanted = account(&view, orders, count, &self.clock);
+                wanted = account(&self.plan, &view, orders, count, &self.clock);
             }
             let Some(wanted) = wanted else { continue };
             self.write_account(search, &view.trial, wanted).await?;
@@ -193,17 +196,17 @@ impl Pass<'_> {
                 self.writer.write_trial_status(trial, &status).await?;
                 self.context.events.publish(&about, &Happened::SegmentAgain { message }).await;
             }
-            Account::Record { outcomes, segment, report } => {
+            Account::Record { ends, segment, report } => {
                 let RunSegment { message, .. } = &segment;
                 let message = message.clone();
-                status.record(&outcomes, search.index(&self.plan).view().seq);
+                status.record(&ends, search.index(&self.plan).view().seq);
                 status.note(segment);
                 let report = report.map(ReportedStatus::from).filter(|report| report.follows(status.reported.as_ref()));
                 status.reported = report.or(status.reported);
                 let written = self.writer.write_trial_status(trial, &status).await?;
                 let trials = self.trials();
                 search.fold(&self.plan, &self.experiment, &trials);
-                for (rung, outcome) in outcomes {
+                for RungEnd { rung, outcome, .. } in ends {
                     tracing::info!(trial = written.name_any(), rung, ?outcome, message, "recorded");
                     self.context.metrics.recorded(self.group, outcome.name());
                     if !matches!(outcome, Outcome::Value(_)) {

@@ -6,6 +6,7 @@ mod evidence;
 mod grid;
 mod guided;
 mod mutation;
+mod scale;
 mod tpe;
 mod weights;
 

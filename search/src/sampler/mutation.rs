@@ -37,7 +37,7 @@ pub(super) fn propose(
     let parent = contestants.max_by(|a, b| {
         let ((rungs, value), (other_rungs, other)) = (a.standing(), b.standing());
         // Of equal ones the older.
-        rungs.cmp(&other_rungs).then(value.total_cmp(&other)).then(b.number.cmp(&a.number))
+        rungs.cmp(&other_rungs).then(value.total_cmp(&other)).then(b.place.cmp(&a.place))
     })?;
     let mut neighbours = (0..TRIES).filter_map(|_| axes.neighbour(&parent.point, &mut words));
     neighbours.find_map(|neighbour| Some(axes.assignment(&neighbour)).filter(|assignment| is_open(assignment)))

@@ -1,6 +1,7 @@
 //! Several objectives as one, for samplers that learn: a weighted sum, with other weights from trial to trial, so that the front is approached
 //! everywhere (`ParEGO`, Knowles 2006; random scalarisations, Paria et al. 2019).
 
+use super::scale::Scale;
 use crate::{
     Plan, Trial,
     pareto::{MAX_ADDITIONAL, Point, point},
@@ -9,8 +10,6 @@ use crate::{
 
 /// Different weights: so many models are kept.
 pub(super) const VECTORS: u64 = 8;
-/// Deviations below this are those of numbers that are all the same.
-const NO_DEVIATION: f64 = 1e-9;
 
 /// Weights of the objectives, each at least 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,25 +44,20 @@ impl Weights {
         for rung in 0..most {
             let points: Vec<Option<Point>> =
                 trials.iter().map(|(trial, rungs)| (rung < *rungs).then(|| point(plan, trial, rung)).flatten()).collect();
-            let scales: [(f64, f64); 1 + MAX_ADDITIONAL] =
-                std::array::from_fn(|axis| scale(points.iter().flatten().map(|point| point[axis])));
+            let of_axis = |axis: usize| points.iter().flatten().map(|point| point[axis]).collect::<Vec<f64>>();
+            let scales: [Scale; 1 + MAX_ADDITIONAL] = std::array::from_fn(|axis| match of_axis(axis).as_slice() {
+                [] => Scale::UNIT,
+                values => Scale::of(values),
+            });
             for ((values, point), (_, rungs)) in values.iter_mut().zip(&points).zip(trials) {
                 if rung >= *rungs {
                     continue;
                 }
-                let term = |axis: usize, value: f64| self.of[axis] * (value - scales[axis].0) / scales[axis].1;
+                let term = |axis: usize, value: f64| self.of[axis] * scales[axis].standard(value);
                 let sum = |point: &Point| point.iter().enumerate().map(|(axis, value)| term(axis, *value)).sum();
                 values.push(point.as_ref().map_or(f64::NEG_INFINITY, sum));
             }
         }
         values
     }
-}
-
-/// Mean and standard deviation.
-fn scale(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
-    let count = values.clone().fold(0.0, |count, _| count + 1.0_f64).max(1.0);
-    let mean = values.clone().sum::<f64>() / count;
-    let variance = values.map(|value| (value - mean) * (value - mean)).sum::<f64>() / count;
-    (mean, libm::sqrt(variance).max(NO_DEVIATION))
 }

@@ -20,6 +20,7 @@ pub(crate) fn plan(max_trials: u64, parallel_trials: usize, eta: u64) -> Plan {
         seed: 42,
         direction: Direction::Maximize,
         additional: Vec::new(),
+        earlier: Vec::new(),
         space: space(vec![
             ("lr", Domain::Double { min: 1e-4, max: 1.0, scale: Scale::Log }),
             ("width", Domain::Int { min: 1, max: 64, scale: Scale::Linear }),

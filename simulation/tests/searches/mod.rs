@@ -25,6 +25,7 @@ pub(crate) fn plan(table: &Table, rows: &[usize], rungs: Rungs) -> Plan {
         seed: 0,
         direction: Direction::Maximize,
         additional: Vec::new(),
+        earlier: Vec::new(),
         space: table.space(),
         sampler: Sampler::Listed(rows.iter().map(|row| table.assignment(*row).unwrap()).collect()),
         constraints: Constraints::new(None),

@@ -68,7 +68,9 @@ pub(super) fn propose(
     is_open: impl Fn(&Assignment) -> bool,
 ) -> Option<Assignment> {
     let mut words = Words::of_proposal(plan.seed, number);
-    if number < RANDOM_FIRST || (index.outcomes() as u64) < RANDOM_FIRST || words.unit() < RANDOM_SHARE {
+    let earlier = plan.earlier.len() as u64;
+    let is_early = number + earlier < RANDOM_FIRST || index.outcomes() as u64 + earlier < RANDOM_FIRST;
+    if is_early || words.unit() < RANDOM_SHARE {
         return None;
     }
     let axes = Axes::new(&plan.space);
@@ -118,9 +120,9 @@ pub(crate) fn estimates(plan: &Plan, memory: &Memory, index: &Index) -> Option<H
     let chain = fitted.chain.as_ref()?;
     let estimate = |trial: &Seen| {
         let features = memory.features(trial, |point| layout.of(&axes, point));
-        (trial.number, chain.score(&features, &trial.values, TRUSTED))
+        Some((trial.number?, chain.score(&features, &trial.values, TRUSTED)))
     };
-    Some(evidence(plan, memory, &axes, index, usize::MAX, None).iter().map(estimate).collect())
+    Some(evidence(plan, memory, &axes, index, usize::MAX, None).iter().filter_map(estimate).collect())
 }
 
 /// The trial that the guided sampler's model holds for best, and how good at which rung.
@@ -148,12 +150,13 @@ pub fn best_estimate(plan: &Plan, index: &Index) -> Option<Estimate> {
     let fitted = fitted(plan, memory, index, (&axes, &layout), None);
     let chain = fitted.chain.as_ref()?;
     let seen = evidence(plan, memory, &axes, index, usize::MAX, None);
+    let own = || seen.iter().filter(|trial| trial.number.is_some());
     let has_value = |trial: &Seen, rung: usize| trial.values.get(rung).is_some_and(|value| value.is_finite());
-    let highest = (0..=plan.rungs.top()).rev().find(|rung| seen.iter().filter(|trial| has_value(trial, *rung)).count() >= FEW)?;
-    let known = seen.iter().filter(|trial| has_value(trial, highest.saturating_sub(1)));
+    let highest = (0..=plan.rungs.top()).rev().find(|rung| own().filter(|trial| has_value(trial, *rung)).count() >= FEW)?;
+    let known = own().filter(|trial| has_value(trial, highest.saturating_sub(1)));
     let score = |trial: &Seen| chain.score(&memory.features(trial, |point| layout.of(&axes, point)), &trial.values, 1.0);
     let better = |best: (f64, u64), other: (f64, u64)| if other.0 > best.0 { other } else { best };
-    let (value, trial) = known.map(|trial| (score(trial), trial.number)).reduce(better)?;
+    let (value, trial) = known.filter_map(|trial| Some((score(trial), trial.number?))).reduce(better)?;
     let sign = if plan.direction == Direction::Maximize { 1.0 } else { -1.0 };
     Some(Estimate { trial, value: sign * value, rung: chain.top() })
 }
@@ -167,7 +170,8 @@ fn fitted(
     weights: Option<Weights>,
 ) -> Arc<Fitted> {
     let due = |last: usize, now: usize| now - last >= REFIT.max(now / REFIT_ONE_IN);
-    let outcomes = (REFIT..=index.outcomes()).fold(REFIT, |last, now| if due(last, now) { now } else { last });
+    let first = if plan.earlier.is_empty() { REFIT } else { 0 };
+    let outcomes = (first..=index.outcomes()).fold(first, |last, now| if due(last, now) { now } else { last });
     let digest = index.digest_of_first(outcomes);
     let fit = || {
         let seen = evidence(plan, memory, axes, index, outcomes, weights);
@@ -192,7 +196,7 @@ fn fitted(
 fn parents(chain: &Chain, layout: &Layout, axes: &Axes<'_>, memory: &Memory, seen: &[Seen]) -> Vec<Point> {
     let score = |trial: &Seen| chain.score(&memory.features(trial, |point| layout.of(axes, point)), &trial.values, 1.0);
     let mut scored: Vec<(f64, &Seen)> = seen.iter().map(|trial| (score(trial), trial)).collect();
-    scored.sort_by(|(one, first), (other, second)| other.total_cmp(one).then(first.number.cmp(&second.number)));
+    scored.sort_by(|(one, first), (other, second)| other.total_cmp(one).then(first.place.cmp(&second.place)));
     scored.iter().take(PARENTS).map(|(_, trial)| trial.point.as_ref().clone()).collect()
 }
 

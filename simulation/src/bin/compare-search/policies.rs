@@ -206,6 +206,7 @@ fn bare(rungs: Rungs, scheduler: Scheduler) -> Plan {
         seed: 0,
         direction: Direction::Maximize,
         additional: Vec::new(),
+        earlier: Vec::new(),
         space: Crossing::space(),
         sampler: Sampler::Random,
         constraints: Constraints::new(None),
