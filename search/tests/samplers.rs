@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use nas_search::{
-    Assignment, Condition, Constraints, Direction, Domain, Index, Memory, Outcome, Parameter, Plan, Rungs, Sampler, Scalar,
-    Scale, Space, Trial, Usage, best_estimate, decide, simulate,
+    Assignment, Condition, Constraints, Direction, Domain, Guided, Index, Memory, Outcome, Parameter, Plan, Rungs, Sampler,
+    Scalar, Scale, Space, Trial, Usage, best_estimate, decide, simulate,
 };
 use proptest::prelude::*;
 
@@ -17,7 +17,11 @@ use searches::{Step, drive, plan, schedulers, steps};
 type New = fn(Memory) -> Sampler;
 
 fn learning() -> [(&'static str, New); 3] {
-    [("mutation", Sampler::Mutation), ("tpe", Sampler::Tpe), ("guided", Sampler::Guided)]
+    [
+        ("mutation", Sampler::Mutation),
+        ("tpe", Sampler::Tpe),
+        ("guided", |memory| Sampler::Guided(Guided { memory, ..Guided::default() })),
+    ]
 }
 
 /// Numbers, choices, alike choices, and one that exists only with another.
@@ -159,7 +163,7 @@ fn all_values_alike_and_nothing_but_failures_are_borne() {
 /// A search with a short first rung, on curves of which those of the lowest `misleading` rungs say the opposite of what comes.
 fn first_rungs(misleading: usize) -> (Vec<usize>, nas_search::Replay) {
     let rungs = Rungs::explicit(vec![1, 3, 9, 27, 81], 3, 81, 150).unwrap();
-    let plan = Plan { rungs, ..mixed_plan(Sampler::Guided(Memory::default()), 150) };
+    let plan = Plan { rungs, ..mixed_plan(Sampler::Guided(Guided::default()), 150) };
     let mut histories = Vec::new();
     let simulation = simulate(&plan, |trial, rung| match outcome(trial, rung) {
         Outcome::Value(value) if rung < misleading => Outcome::Value(-value),
@@ -189,7 +193,7 @@ fn new_trials_begin_at_the_lowest_rung_that_says_what_comes() {
 #[test]
 fn the_best_estimate_sees_through_noise_in_both_directions() {
     for (direction, sign) in [(Direction::Maximize, 1.0), (Direction::Minimize, -1.0)] {
-        let plan = Plan { direction, ..mixed_plan(Sampler::Guided(Memory::default()), 90) };
+        let plan = Plan { direction, ..mixed_plan(Sampler::Guided(Guided::default()), 90) };
         let simulation = simulate(&plan, |trial, rung| match outcome(trial, rung) {
             Outcome::Value(value) => Outcome::Value(sign * value),
             other => other,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use kube::core::Duration as ObjectDuration;
 use nas_search::{
-    Brackets, Budget, Constraints, Direction, Grid, GridError, Halving, Index, Memory, Plan, Rungs, RungsError, Sampler,
+    Brackets, Budget, Constraints, Direction, Grid, GridError, Guided, Halving, Index, Memory, Plan, Rungs, RungsError, Sampler,
     Scheduler, Space, rejections, sample,
 };
 
@@ -143,7 +143,7 @@ impl NasExperiment {
             SamplerSpec::Random(_) => Some(Sampler::Random),
             SamplerSpec::Mutation(_) => Some(Sampler::Mutation(Memory::default())),
             SamplerSpec::Tpe(_) => Some(Sampler::Tpe(Memory::default())),
-            SamplerSpec::Guided(_) => Some(Sampler::Guided(Memory::default())),
+            SamplerSpec::Guided(_) => Some(Sampler::Guided(Guided::default())),
             SamplerSpec::Grid(_) if !problems.is_empty() => None,
             SamplerSpec::Grid(_) => {
                 let grid = Grid::new(space, constraints).map(Sampler::Grid);

@@ -9,6 +9,7 @@ mod features;
 mod first_rung;
 mod linear;
 mod ridge;
+mod settings;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -16,21 +17,18 @@ use chain::Chain;
 pub(crate) use features::Features;
 use features::Layout;
 pub(crate) use first_rung::{deep_trials, first_rung};
+pub use settings::{Guided, Settings};
 
 use super::{
     axes::{Axes, Point, real},
     evidence::{Memory, Seen, evidence},
 };
-use crate::{Assignment, Direction, Index, Plan, Sampler, random::Words};
+use crate::{Assignment, Direction, Index, MAX_RUNGS, Plan, Sampler, random::Words};
 
 /// Trials that are drawn at random before the first proposal, and outcomes that it takes.
 const RANDOM_FIRST: u64 = 16;
-/// Share of trials that are drawn at random ever after: what the model cannot see is found by nothing else.
-const RANDOM_SHARE: f64 = 0.2;
 /// Functions from the posterior whose mean and deviation are what is climbed.
 const DRAWS: usize = 8;
-/// Deviations that are added to the mean: the upper confidence bound.
-const OPTIMISM: f64 = 1.0;
 /// The best trials, of which mutants are made; how many mutants, and how many points at random beside them.
 const PARENTS: usize = 10;
 const MUTANTS: usize = 64;
@@ -42,8 +40,6 @@ const REFIT: usize = 8;
 const REFIT_ONE_IN: usize = 25;
 /// A rung with fewer values is not what trials are compared at.
 const FEW: usize = 3;
-/// How far a trial's residual is trusted where it is decided who goes on.
-const TRUSTED: f64 = 0.5;
 
 /// A fit, and what it rests on.
 #[derive(Debug)]
@@ -60,23 +56,24 @@ pub(crate) struct Fitted {
 /// What the model holds for best among all that may be tried; `None`: draw at random.
 pub(super) fn propose(
     plan: &Plan,
-    memory: &Memory,
+    guided: &Guided,
     index: &Index,
     number: u64,
     is_open: impl Fn(&Assignment) -> bool,
 ) -> Option<Assignment> {
     let mut words = Words::of_proposal(plan.seed, number);
-    if number < RANDOM_FIRST || (index.outcomes() as u64) < RANDOM_FIRST || words.unit() < RANDOM_SHARE {
+    if number < RANDOM_FIRST || (index.outcomes() as u64) < RANDOM_FIRST || words.unit() < guided.settings.random_share {
         return None;
     }
     let axes = Axes::new(&plan.space);
-    let layout = Layout::new(&plan.space, axes.list());
-    let fitted = fitted(plan, memory, index, &axes, &layout);
+    let layout = Layout::new(&plan.space, axes.list(), guided.settings.counts);
+    let fitted = fitted(plan, guided, index, &axes, &layout);
     let chain = fitted.chain.as_ref()?;
-    let bound = Bound::new(chain, &layout, &mut words);
+    let bound = Bound::new(chain, &layout, guided.settings.optimism, &mut words);
     let height = |point: &Point| bound.of(&layout.of(&axes, point));
     let open = |point: &Point| is_open(&axes.assignment(point));
 
+    let memory = &guided.memory;
     let parents = parents(chain, &layout, &axes, memory, &evidence(memory, &axes, index, usize::MAX));
     let mut best: Option<(f64, Point)> = None;
     for candidate in 0..MUTANTS + STRANGERS {
@@ -103,20 +100,21 @@ pub(super) fn propose(
     Some(axes.assignment(&point))
 }
 
-/// What the model holds of each trial that has a result; `None`: there is no model yet.
-pub(crate) fn estimates(plan: &Plan, memory: &Memory, index: &Index) -> Option<HashMap<u64, f64>> {
+/// What the model holds of each trial that has a result; `None`: there is no model yet, or it has no say.
+pub(crate) fn estimates(plan: &Plan, guided: &Guided, index: &Index) -> Option<HashMap<u64, f64>> {
+    let trusted = guided.settings.trusted?;
     if index.created() <= RANDOM_FIRST {
         return None;
     }
     let axes = Axes::new(&plan.space);
-    let layout = Layout::new(&plan.space, axes.list());
-    let fitted = fitted(plan, memory, index, &axes, &layout);
+    let layout = Layout::new(&plan.space, axes.list(), guided.settings.counts);
+    let fitted = fitted(plan, guided, index, &axes, &layout);
     let chain = fitted.chain.as_ref()?;
     let estimate = |trial: &Seen| {
-        let features = memory.features(trial, |point| layout.of(&axes, point));
-        (trial.number, chain.score(&features, &trial.values, TRUSTED))
+        let features = guided.memory.features(trial, |point| layout.of(&axes, point));
+        (trial.number, chain.score(&features, &trial.values, trusted))
     };
-    Some(evidence(memory, &axes, index, usize::MAX).iter().map(estimate).collect())
+    Some(evidence(&guided.memory, &axes, index, usize::MAX).iter().map(estimate).collect())
 }
 
 /// The trial that the guided sampler's model holds for best, and how good at which rung.
@@ -135,10 +133,11 @@ pub struct Estimate {
 /// It averages out the noise of single trainings, which the incumbent (the best value at the highest rung) cannot. Only trials that came
 /// at least to the rung below the highest one with three values are considered: of the others it knows too little.
 pub fn best_estimate(plan: &Plan, index: &Index) -> Option<Estimate> {
-    let Sampler::Guided(memory) = &plan.sampler else { return None };
+    let Sampler::Guided(guided) = &plan.sampler else { return None };
+    let memory = &guided.memory;
     let axes = Axes::new(&plan.space);
-    let layout = Layout::new(&plan.space, axes.list());
-    let fitted = fitted(plan, memory, index, &axes, &layout);
+    let layout = Layout::new(&plan.space, axes.list(), guided.settings.counts);
+    let fitted = fitted(plan, guided, index, &axes, &layout);
     let chain = fitted.chain.as_ref()?;
     let seen = evidence(memory, &axes, index, usize::MAX);
     let has_value = |trial: &Seen, rung: usize| trial.values.get(rung).is_some_and(|value| value.is_finite());
@@ -152,23 +151,31 @@ pub fn best_estimate(plan: &Plan, index: &Index) -> Option<Estimate> {
 }
 
 /// The model in force: that of the outcomes which were there when it was last due.
-fn fitted(plan: &Plan, memory: &Memory, index: &Index, axes: &Axes<'_>, layout: &Layout) -> Arc<Fitted> {
+fn fitted(plan: &Plan, guided: &Guided, index: &Index, axes: &Axes<'_>, layout: &Layout) -> Arc<Fitted> {
     let due = |last: usize, now: usize| now - last >= REFIT.max(now / REFIT_ONE_IN);
     let outcomes = (REFIT..=index.outcomes()).fold(REFIT, |last, now| if due(last, now) { now } else { last });
     let digest = index.digest_of_first(outcomes);
+    let memory = &guided.memory;
     let fit = || {
         let seen = evidence(memory, axes, index, outcomes);
         let of_trial = |trial| (memory.features(trial, |point| layout.of(axes, point)), trial.values.as_slice());
         let trials: Vec<(Arc<Features>, &[f64])> = seen.iter().map(of_trial).collect();
+        let lowest = if guided.settings.chained { 0 } else { highest_known(&trials) };
         Fitted {
             seed: plan.seed,
             outcomes,
             digest,
-            chain: Chain::fit(layout, &trials),
+            chain: Chain::fit(layout, &trials, lowest),
             first_rung: first_rung::learned(plan, &seen),
         }
     };
     memory.fitted(|known| (known.seed, known.outcomes, known.digest) == (plan.seed, outcomes, digest), fit)
+}
+
+/// The highest rung that is a model by itself.
+fn highest_known(trials: &[(Arc<Features>, &[f64])]) -> usize {
+    let at = |rung: usize| trials.iter().filter(|(_, values)| values.get(rung).is_some_and(|value| value.is_finite())).count();
+    (0..MAX_RUNGS).rev().find(|rung| at(*rung) >= Settings::ENOUGH).unwrap_or_default()
 }
 
 /// The points of the best trials, by what the model holds of them; of equal ones the older first.
@@ -184,11 +191,13 @@ struct Bound {
     constants: [f64; DRAWS],
     /// Of each feature, the weight in each function.
     weights: Vec<[f64; DRAWS]>,
+    /// Deviations that are added to the mean.
+    optimism: f64,
 }
 
 impl Bound {
-    fn new(chain: &Chain, layout: &Layout, words: &mut Words) -> Self {
-        let mut bound = Self { constants: [0.0; DRAWS], weights: vec![[0.0; DRAWS]; layout.width()] };
+    fn new(chain: &Chain, layout: &Layout, optimism: f64, words: &mut Words) -> Self {
+        let mut bound = Self { constants: [0.0; DRAWS], weights: vec![[0.0; DRAWS]; layout.width()], optimism };
         for draw in 0..DRAWS {
             let (constant, weights) = chain.draw(words);
             bound.constants[draw] = constant;
@@ -205,6 +214,6 @@ impl Bound {
         let count = real(DRAWS);
         let mean = heights.iter().sum::<f64>() / count;
         let variance = heights.iter().map(|height| (height - mean) * (height - mean)).sum::<f64>() / count;
-        mean + OPTIMISM * libm::sqrt(variance)
+        mean + self.optimism * libm::sqrt(variance)
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use nas_search::{Brackets, Budget, Constraints, Direction, Halving, Memory, Plan, Rungs, Sampler, Scheduler, Space};
+use nas_search::{Brackets, Budget, Constraints, Direction, Guided, Halving, Memory, Plan, Rungs, Sampler, Scheduler, Space};
 use nas_simulation::{BySize, Crossing, Landscape, Pairs, Surrogate, Table, permutation};
 
 use crate::measure::HORIZON;
@@ -65,8 +65,13 @@ const SCHEDULERS: [(&str, u64, Scheduler); 7] = [
     ("PASHA, eta 3", 3, Scheduler::Progressive),
 ];
 
-/// Makes a sampler with an empty memory.
-type New = fn(Memory) -> Sampler;
+/// Makes a sampler that remembers nothing.
+type New = fn() -> Sampler;
+
+const RANDOM: New = || Sampler::Random;
+const GUIDE: New = || Sampler::Guided(Guided::default());
+const TPE: New = || Sampler::Tpe(Memory::default());
+const MUTATION: New = || Sampler::Mutation(Memory::default());
 
 /// What the default must reach at one full training of time on the DARTS space.
 pub(crate) const GUIDED: (&str, f64) = ("guided, rungs from 3", 95.85);
@@ -77,10 +82,10 @@ pub(crate) fn nb301(surrogate: &Surrogate) -> Benchmark<'_> {
     let lengths = |eta| if eta == 3 { vec![1, 3, 9, 27, 81, 98] } else { vec![1, 4, 16, 64, 98] };
     let mut policies = policies(table, lengths);
     let learners: [(_, New, usize); 4] = [
-        ("guided, rungs from 1 (begins where it has learned to)", Sampler::Guided, 0),
-        (GUIDED.0, Sampler::Guided, 1),
-        ("TPE, rungs from 3", Sampler::Tpe, 1),
-        ("mutation, rungs from 3", Sampler::Mutation, 1),
+        ("guided, rungs from 1 (begins where it has learned to)", GUIDE, 0),
+        (GUIDED.0, GUIDE, 1),
+        ("TPE, rungs from 3", TPE, 1),
+        ("mutation, rungs from 3", MUTATION, 1),
     ];
     policies.extend(learners.map(|(name, sampler, first)| Policy {
         name,
@@ -107,8 +112,7 @@ pub(crate) fn nb101(table: &Table) -> Benchmark<'_> {
     // What was recorded: there is no other choice for eta 4.
     let lengths = |_| vec![4, 12, 36, 108];
     let mut policies = policies(table, lengths);
-    let learners: [(_, New); 3] =
-        [("guided by size", Sampler::Guided), ("TPE by size", Sampler::Tpe), ("mutation by size", Sampler::Mutation)];
+    let learners: [(_, New); 3] = [("guided by size", GUIDE), ("TPE by size", TPE), ("mutation by size", MUTATION)];
     policies.extend(learners.map(|(name, sampler)| Policy {
         name,
         landscape: Box::new(|_| Box::new(BySize::new(table))),
@@ -136,17 +140,16 @@ pub(crate) fn crossing<'a>() -> Benchmark<'a> {
             learning(seed, Crossing::space(), sampler, steps, Crossing::new(seed).full_training_seconds())
         }),
     };
-    let random: New = |_| Sampler::Random;
     let policies = vec![
-        of("random search", random, &[81]),
-        of("ASHA, rungs from 1", random, &[1, 3, 9, 27, 81]),
-        of("ASHA, rungs from 3", random, &[3, 9, 27, 81]),
-        of("ASHA, rungs from 9", random, &[9, 27, 81]),
-        of("guided, rungs from 1 (begins where it has learned to)", Sampler::Guided, &[1, 3, 9, 27, 81]),
-        of("guided, rungs from 3", Sampler::Guided, &[3, 9, 27, 81]),
-        of("guided, rungs from 9", Sampler::Guided, &[9, 27, 81]),
-        of("TPE, rungs from 3", Sampler::Tpe, &[3, 9, 27, 81]),
-        of("mutation, rungs from 3", Sampler::Mutation, &[3, 9, 27, 81]),
+        of("random search", RANDOM, &[81]),
+        of("ASHA, rungs from 1", RANDOM, &[1, 3, 9, 27, 81]),
+        of("ASHA, rungs from 3", RANDOM, &[3, 9, 27, 81]),
+        of("ASHA, rungs from 9", RANDOM, &[9, 27, 81]),
+        of("guided, rungs from 1 (begins where it has learned to)", GUIDE, &[1, 3, 9, 27, 81]),
+        of("guided, rungs from 3", GUIDE, &[3, 9, 27, 81]),
+        of("guided, rungs from 9", GUIDE, &[9, 27, 81]),
+        of("TPE, rungs from 3", TPE, &[3, 9, 27, 81]),
+        of("mutation, rungs from 3", MUTATION, &[3, 9, 27, 81]),
     ];
     Benchmark {
         id: "crossing",
@@ -169,7 +172,7 @@ fn learning(seed: u64, space: Space, sampler: New, steps: &[u64], unit: f64) -> 
         [_] => Rungs::full_length(full),
         _ => Rungs::explicit(steps.to_vec(), 3, full, u64::MAX).expect("constant lengths"),
     };
-    Plan { seed, space, sampler: sampler(Memory::default()), ..bare(rungs, SCHEDULERS[0].2, unit) }
+    Plan { seed, space, sampler: sampler(), ..bare(rungs, SCHEDULERS[0].2, unit) }
 }
 
 fn about(table: &Table, kind: &str, lengths: fn(u64) -> Vec<u64>) -> String {
