@@ -37,7 +37,8 @@ pub use reason::{Cutoff, End, Ranked, Retirement};
 pub use replay::{Difference, Replay, replay};
 pub use rungs::{MAX_RUNGS, Rungs, RungsError};
 pub use sampler::{
-    Estimate, Grid, GridError, Guided, MAX_DRAWS, Memory, NoSample, Sample, Sampler, Settings, best_estimate, rejections, sample,
+    Estimate, Grid, GridError, Guided, MAX_DRAWS, Memory, NoSample, Pool, Sample, Sampler, Settings, best_estimate, rejections,
+    sample,
 };
 pub use scalar::{Assignment, Scalar};
 pub use scheduler::{Brackets, Course, Halving, Scheduler};

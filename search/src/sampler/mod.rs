@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 pub use draw::{MAX_DRAWS, rejections};
 pub use evidence::Memory;
 pub use grid::{Grid, GridError};
-pub use guided::{Estimate, Guided, Settings, best_estimate};
+pub use guided::{Estimate, Guided, Pool, Settings, best_estimate};
 pub(crate) use guided::{deep_trials, estimates, first_rung};
 
 use crate::{Assignment, Index, Plan, Verdict};
@@ -98,6 +98,8 @@ pub fn sample(plan: &Plan, index: &Index, drawn: &[Assignment], number: u64) -> 
     };
     match learned {
         Some(assignment) => given(Some(assignment)),
+        // Nothing beside a pool is tried.
+        None if matches!(&plan.sampler, Sampler::Guided(guided) if guided.pool.is_some()) => given(None),
         None => draw::draw(plan, number, index.distinct_assignments() + drawn.len(), is_taken),
     }
 }

@@ -8,6 +8,7 @@ mod chain;
 mod features;
 mod first_rung;
 mod linear;
+mod pool;
 mod ridge;
 mod settings;
 
@@ -17,6 +18,7 @@ use chain::Chain;
 pub(crate) use features::Features;
 use features::Layout;
 pub(crate) use first_rung::{deep_trials, first_rung};
+pub use pool::Pool;
 pub use settings::{Guided, Settings};
 
 use super::{
@@ -62,14 +64,28 @@ pub(super) fn propose(
     is_open: impl Fn(&Assignment) -> bool,
 ) -> Option<Assignment> {
     let mut words = Words::of_proposal(plan.seed, number);
-    if number < RANDOM_FIRST || (index.outcomes() as u64) < RANDOM_FIRST || words.unit() < guided.settings.random_share {
-        return None;
-    }
+    let is_random =
+        number < RANDOM_FIRST || (index.outcomes() as u64) < RANDOM_FIRST || words.unit() < guided.settings.random_share;
+    let best = if is_random { None } else { best(plan, guided, index, &mut words, &is_open) };
+    best.or_else(|| guided.pool.as_ref()?.any(&mut words, is_open))
+}
+
+/// The open point that the model holds for best, as far as it is looked for; `None`: there is no model yet.
+fn best(
+    plan: &Plan,
+    guided: &Guided,
+    index: &Index,
+    words: &mut Words,
+    is_open: impl Fn(&Assignment) -> bool,
+) -> Option<Assignment> {
     let axes = Axes::new(&plan.space);
     let layout = Layout::new(&plan.space, axes.list(), guided.settings.counts);
     let fitted = fitted(plan, guided, index, &axes, &layout);
     let chain = fitted.chain.as_ref()?;
-    let bound = Bound::new(chain, &layout, guided.settings.optimism, &mut words);
+    let bound = Bound::new(chain, &layout, guided.settings.optimism, words);
+    if let Some(pool) = &guided.pool {
+        return pool.best(words, |features| bound.of(features), is_open);
+    }
     let height = |point: &Point| bound.of(&layout.of(&axes, point));
     let open = |point: &Point| is_open(&axes.assignment(point));
 
@@ -79,10 +95,10 @@ pub(super) fn propose(
     for candidate in 0..MUTANTS + STRANGERS {
         let point = if candidate < MUTANTS {
             let parent = parents.get(words.below(parents.len()))?;
-            let mutant = axes.neighbour(parent, &mut words)?;
-            if words.unit() < 0.5 { axes.neighbour(&mutant, &mut words)? } else { mutant }
+            let mutant = axes.neighbour(parent, words)?;
+            if words.unit() < 0.5 { axes.neighbour(&mutant, words)? } else { mutant }
         } else {
-            axes.random(&mut words)
+            axes.random(words)
         };
         let here = height(&point);
         if best.as_ref().is_none_or(|(highest, _)| here > *highest) && open(&point) {
@@ -91,7 +107,7 @@ pub(super) fn propose(
     }
     let (mut highest, mut point) = best?;
     for _ in 0..STEPS {
-        let neighbour = axes.neighbour(&point, &mut words)?;
+        let neighbour = axes.neighbour(&point, words)?;
         let here = height(&neighbour);
         if here > highest && open(&neighbour) {
             (highest, point) = (here, neighbour);

@@ -1,12 +1,17 @@
 //! How the guided sampler goes about it. `Default` is what a user gets; others are for measuring what each part is worth.
 
+use std::sync::Arc;
+
+use super::Pool;
 use crate::Memory;
 
-/// The guided sampler: its settings, and what it remembers.
+/// The guided sampler: its settings, what it chooses from, and what it remembers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Guided {
     /// How it goes about it.
     pub settings: Settings,
+    /// What may be tried; `None`: the whole space.
+    pub pool: Option<Arc<Pool>>,
     /// What it has computed before.
     pub memory: Memory,
 }
