@@ -111,8 +111,8 @@ pub struct Interactions<'a> {
 
 impl<'a> Interactions<'a> {
     /// The surrogate under a field. Its noise is as it was.
-    pub fn new(surrogate: Surrogate, field: &'a Field) -> Self {
-        Self { pairs: Pairs(surrogate), field }
+    pub fn new(pairs: Pairs, field: &'a Field) -> Self {
+        Self { pairs, field }
     }
 }
 

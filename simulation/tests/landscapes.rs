@@ -71,7 +71,7 @@ fn interactions_say_little_early_and_leave_the_stated_share() {
     let mut tell = Vec::new();
     for share in [1.0, 0.4, 0.05] {
         let field = field(&surrogate, 3, share);
-        let landscape = Interactions::new(surrogate.clone(), &field);
+        let landscape = Interactions::new(Pairs(surrogate.clone()), &field);
         let truths = truths(&landscape, &architectures);
         let own = correlation(&truths, &base);
         // About: by chance a field says a little of what the surrogate says.
@@ -92,7 +92,7 @@ fn interactions_are_those_of_their_field_and_show_in_proportion() {
     let [first, again, other] = [3, 3, 4].map(|number| field(&surrogate, number, 0.2));
     assert_eq!(first, again);
     let plain = Pairs(surrogate.clone());
-    let under = |field| Interactions::new(surrogate.clone(), field);
+    let under = |field| Interactions::new(Pairs(surrogate.clone()), field);
     let (first, other) = (under(&first), under(&other));
     for one in &architectures {
         assert!((first.truth(one).unwrap() - other.truth(one).unwrap()).abs() > 1e-6);
@@ -109,7 +109,7 @@ fn interactions_are_those_of_their_field_and_show_in_proportion() {
 fn interactions_leave_something_to_be_found() {
     let surrogate = data::nb301_surrogate(7).unwrap();
     let field = field(&surrogate, 3, 0.2);
-    let landscape = Interactions::new(surrogate, &field);
+    let landscape = Interactions::new(Pairs(surrogate), &field);
     let worth = |one: &Assignment| landscape.truth(one).unwrap();
     let drawn = draws(Pairs::space(), 300);
     let start = drawn.iter().map(worth).enumerate().reduce(|best, other| if other.1 > best.1 { other } else { best }).unwrap();
