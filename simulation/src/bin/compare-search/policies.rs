@@ -3,15 +3,20 @@
 //! A new policy is one more line. Those whose trials leave the table (a sampler that learns) bring a landscape of their own and a plan with a
 //! space instead of a list.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use nas_search::{Brackets, Budget, Constraints, Direction, Guided, Halving, Memory, Plan, Rungs, Sampler, Scheduler, Space};
+use nas_search::{
+    Brackets, Budget, Constraints, Direction, Guided, Halving, Memory, Plan, Pool, Rungs, Sampler, Scheduler, Space,
+};
 use nas_simulation::{BySize, Crossing, Landscape, Pairs, Surrogate, Table, permutation};
 
 use crate::measure::HORIZON;
 
 /// Slots of each search.
 pub(crate) const WORKERS: usize = 16;
+
+/// Rungs of the DARTS space for eta 3.
+pub(crate) const EPOCHS: [u64; 6] = [1, 3, 9, 27, 81, 98];
 
 /// Rows that a search may try: more than the shortest rung lets any search come to until the horizon.
 const ROWS: usize = 8000;
@@ -66,12 +71,16 @@ const SCHEDULERS: [(&str, u64, Scheduler); 7] = [
 ];
 
 /// Makes a sampler that remembers nothing.
-type New = fn() -> Sampler;
+pub(crate) type New = fn() -> Sampler;
 
-const RANDOM: New = || Sampler::Random;
-const GUIDE: New = || Sampler::Guided(Guided::default());
-const TPE: New = || Sampler::Tpe(Memory::default());
-const MUTATION: New = || Sampler::Mutation(Memory::default());
+pub(crate) const RANDOM: New = || Sampler::Random;
+pub(crate) const GUIDE: New = || Sampler::Guided(Guided::default());
+pub(crate) const TPE: New = || Sampler::Tpe(Memory::default());
+pub(crate) const MUTATION: New = || Sampler::Mutation(Memory::default());
+
+/// Names of rows that several landscapes have.
+pub(crate) const ASHA: [&str; 3] = ["ASHA, rungs from 1", "ASHA, rungs from 3", "ASHA, rungs from 9"];
+pub(crate) const LEARNED: &str = "guided, rungs from 1 (begins where it has learned to)";
 
 /// What the default must reach at one full training of time on the DARTS space.
 pub(crate) const GUIDED: (&str, f64) = ("guided, rungs from 3", 95.85);
@@ -79,32 +88,52 @@ pub(crate) const GUIDED: (&str, f64) = ("guided, rungs from 3", 95.85);
 /// The DARTS space on CIFAR-10. Random configurations are those of the table; a sampler that learns leaves it.
 pub(crate) fn nb301(surrogate: &Surrogate) -> Benchmark<'_> {
     let table = surrogate.table();
-    let lengths = |eta| if eta == 3 { vec![1, 3, 9, 27, 81, 98] } else { vec![1, 4, 16, 64, 98] };
+    let lengths = |eta| if eta == 3 { EPOCHS.into() } else { vec![1, 4, 16, 64, 98] };
     let mut policies = policies(table, lengths);
-    let learners: [(_, New, usize); 4] = [
-        ("guided, rungs from 1 (begins where it has learned to)", GUIDE, 0),
-        (GUIDED.0, GUIDE, 1),
-        ("TPE, rungs from 3", TPE, 1),
-        ("mutation, rungs from 3", MUTATION, 1),
-    ];
-    policies.extend(learners.map(|(name, sampler, first)| Policy {
-        name,
-        landscape: Box::new(|seed| {
-            let mut surrogate = surrogate.clone();
-            surrogate.reseed(seed);
-            Box::new(Pairs(surrogate))
-        }),
-        plan: Box::new(move |seed| learning(seed, Pairs::space(), sampler, &lengths(3)[first..], table.full_training_seconds())),
-    }));
+    let unit = |_| table.full_training_seconds();
+    let of = |name, sampler, first: usize| {
+        let landscape = |seed| Box::new(reseeded(surrogate, seed)) as Box<dyn Landscape>;
+        policy(name, landscape, Pairs::space, sampler, &EPOCHS[first..], unit)
+    };
+    policies.extend([
+        of(LEARNED, GUIDE, 0),
+        of(GUIDED.0, GUIDE, 1),
+        of("TPE, rungs from 3", TPE, 1),
+        of("mutation, rungs from 3", MUTATION, 1),
+    ]);
+    let pool = Arc::new(pool(table));
+    let among = |name, first: usize| {
+        let pool = Arc::clone(&pool);
+        let sampler = move || Sampler::Guided(Guided { pool: Some(Arc::clone(&pool)), ..Guided::default() });
+        let plan = move |seed| learning(seed, Pairs::space(), sampler(), &EPOCHS[first..], table.full_training_seconds());
+        Policy { name, landscape: Box::new(|seed| Box::new(reseeded(surrogate, seed))), plan: Box::new(plan) }
+    };
+    policies.extend([
+        among("guided among the table's rows, rungs from 1 (begins where it has learned to)", 0),
+        among("guided among the table's rows, rungs from 3", 1),
+    ]);
     Benchmark {
         id: "nb301",
         title: "NAS-Bench-301: DARTS space, CIFAR-10",
         about: about(table, "predicted by the surrogate of NAS-Bench-301, with measured noise", lengths),
-        unit: Box::new(|_| table.full_training_seconds()),
+        unit: Box::new(unit),
         floor: 94.4,
         bar: Some(95.55),
         policies,
     }
+}
+
+/// The DARTS space with the noise of a seed beside the table.
+pub(crate) fn reseeded(surrogate: &Surrogate, seed: u64) -> Pairs {
+    let mut surrogate = surrogate.clone();
+    surrogate.reseed(seed);
+    Pairs(surrogate)
+}
+
+/// The rows of a table as a choice.
+pub(crate) fn pool(table: &Table) -> Pool {
+    let rows = (0..table.len()).filter_map(|row| Pairs::named(&table.assignment(row)?).ok());
+    Pool::new(&Pairs::space(), rows, true)
 }
 
 /// The space of NAS-Bench-101 on CIFAR-10. All that a sampler can learn from is an architecture's number of parameters.
@@ -117,7 +146,7 @@ pub(crate) fn nb101(table: &Table) -> Benchmark<'_> {
         name,
         landscape: Box::new(|_| Box::new(BySize::new(table))),
         plan: Box::new(move |seed| {
-            learning(seed, BySize::new(table).space(), sampler, &lengths(3), table.full_training_seconds())
+            learning(seed, BySize::new(table).space(), sampler(), &lengths(3), table.full_training_seconds())
         }),
     }));
     Benchmark {
@@ -131,48 +160,27 @@ pub(crate) fn nb101(table: &Table) -> Benchmark<'_> {
     }
 }
 
-/// Hyperparameters whose learning curves cross, another landscape for each seed.
-pub(crate) fn crossing<'a>() -> Benchmark<'a> {
-    let of = |name, sampler: New, steps: &'static [u64]| Policy {
-        name,
-        landscape: Box::new(|seed| Box::new(Crossing::new(seed))),
-        plan: Box::new(move |seed| {
-            learning(seed, Crossing::space(), sampler, steps, Crossing::new(seed).full_training_seconds())
-        }),
-    };
-    let policies = vec![
-        of("random search", RANDOM, &[81]),
-        of("ASHA, rungs from 1", RANDOM, &[1, 3, 9, 27, 81]),
-        of("ASHA, rungs from 3", RANDOM, &[3, 9, 27, 81]),
-        of("ASHA, rungs from 9", RANDOM, &[9, 27, 81]),
-        of("guided, rungs from 1 (begins where it has learned to)", GUIDE, &[1, 3, 9, 27, 81]),
-        of("guided, rungs from 3", GUIDE, &[3, 9, 27, 81]),
-        of("guided, rungs from 9", GUIDE, &[9, 27, 81]),
-        of("TPE, rungs from 3", TPE, &[3, 9, 27, 81]),
-        of("mutation, rungs from 3", MUTATION, &[3, 9, 27, 81]),
-    ];
-    Benchmark {
-        id: "crossing",
-        title: "Made up: hyperparameters whose curves cross",
-        about: "Four floats, two whole numbers and two choices over 81 steps, at costs that differ by up to seven; a corner diverges, and what learns slowly \
-            often ends best. Nothing was trained: each seed is a landscape of its own, made for this comparison. \
-            `T_R` is the mean full training of 2,000 configurations at random. eta is 3 throughout."
-            .to_owned(),
-        unit: Box::new(|seed| Crossing::new(seed).full_training_seconds()),
-        floor: 82.0,
-        bar: None,
-        policies,
-    }
+/// One way to search a space of its own: with promotion ASHA and eta 3, where there is more than one rung.
+pub(crate) fn policy<'a>(
+    name: &'static str,
+    landscape: impl Fn(u64) -> Box<dyn Landscape + 'a> + Sync + 'a,
+    space: fn() -> Space,
+    sampler: New,
+    steps: &'static [u64],
+    unit: impl Fn(u64) -> f64 + Sync + 'a,
+) -> Policy<'a> {
+    let plan = move |seed| learning(seed, space(), sampler(), steps, unit(seed));
+    Policy { name, landscape: Box::new(landscape), plan: Box::new(plan) }
 }
 
 /// A search with promotion ASHA and eta 3 in a space of its own.
-fn learning(seed: u64, space: Space, sampler: New, steps: &[u64], unit: f64) -> Plan {
+pub(crate) fn learning(seed: u64, space: Space, sampler: Sampler, steps: &[u64], unit: f64) -> Plan {
     let full = steps.last().copied().unwrap_or(1);
     let rungs = match steps {
         [_] => Rungs::full_length(full),
         _ => Rungs::explicit(steps.to_vec(), 3, full, u64::MAX).expect("constant lengths"),
     };
-    Plan { seed, space, sampler: sampler(), ..bare(rungs, SCHEDULERS[0].2, unit) }
+    Plan { seed, space, sampler, ..bare(rungs, SCHEDULERS[0].2, unit) }
 }
 
 fn about(table: &Table, kind: &str, lengths: fn(u64) -> Vec<u64>) -> String {
