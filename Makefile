@@ -90,8 +90,8 @@ verify-winner: build ## stage: the search's winner is trained in full and checke
 compare-search: ## stage: samplers and schedulers on recorded learning curves, beside other programs (about four minutes; writes docs/results/search*)
 	$(stage) compare-search cargo run --release $(if $(CI),--locked) -p nas-simulation --bin compare-search -- docs/results
 
-ablation: ## what each part of the guided sampler is worth (about ten minutes; writes docs/results/ablation.md)
-	cargo run --release $(if $(CI),--locked) -p nas-simulation --bin compare-search -- --ablation docs/results
+ablation: ## what each part of the guided sampler is worth (about four minutes; writes docs/results/ablation.md)
+	cargo run --release $(if $(CI),--locked) -p nas-simulation --bin compare-search -- --ablation docs/results 12
 
 kind-e2e: build programs ## stage: a search on a real kind cluster (needs a container engine, or root and NAS_ENGINE=own; says so where not)
 	$(stage) kind-e2e scripts/kind-e2e.sh
