@@ -32,7 +32,7 @@ stage := @scripts/stage.sh
 TEST := check-fmt check-arrows check-lints check-tests check-generated kind-e2e
 VERIFY := verify-winner compare-search audit
 
-.PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) bench env clean-cache
+.PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) ablation bench env clean-cache
 
 help: ## what can be made
 	@awk -F ': .*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,8 +87,11 @@ verify-winner: build ## stage: the search's winner is trained in full and checke
 	$(stage) verify-winner scripts/verify-winner.sh
 
 # By itself, without the workspace: whoever only compares needs no libtorch.
-compare-search: ## stage: samplers and schedulers on recorded learning curves, beside other programs (a minute or two; writes docs/results/search*)
+compare-search: ## stage: samplers and schedulers on recorded learning curves, beside other programs (about four minutes; writes docs/results/search*)
 	$(stage) compare-search cargo run --release $(if $(CI),--locked) -p nas-simulation --bin compare-search -- docs/results
+
+ablation: ## what each part of the guided sampler is worth (about ten minutes; writes docs/results/ablation.md)
+	cargo run --release $(if $(CI),--locked) -p nas-simulation --bin compare-search -- --ablation docs/results
 
 kind-e2e: build programs ## stage: a search on a real kind cluster (needs a container engine, or root and NAS_ENGINE=own; says so where not)
 	$(stage) kind-e2e scripts/kind-e2e.sh

@@ -6,7 +6,7 @@ mod bad;
 
 use bad::BAD;
 use nas_api::{Problem, read_experiment};
-use nas_search::{Brackets, Halving, Memory, Sampler, Scheduler};
+use nas_search::{Brackets, Guided, Halving, Memory, Sampler, Scheduler};
 
 const QUICKSTART: &str = include_str!("../../configs/quickstart.yaml");
 const CONSTRAINED: &str = include_str!("../../configs/constrained-adaptive-experiment.yaml");
@@ -60,11 +60,11 @@ fn samplers_are_read_and_the_guided_one_is_what_a_user_gets_without_choosing() {
         assert!(CONSTRAINED.contains(line));
         read_experiment(&CONSTRAINED.replace(line, text)).unwrap().plan.sampler
     };
-    assert_eq!(sampler(""), Sampler::Guided(Memory::default()));
+    assert_eq!(sampler(""), Sampler::Guided(Guided::default()));
     assert_eq!(sampler("  sampler: {random: {}}\n"), Sampler::Random);
     assert_eq!(sampler("  sampler: {mutation: {}}\n"), Sampler::Mutation(Memory::default()));
     assert_eq!(sampler("  sampler: {tpe: {}}\n"), Sampler::Tpe(Memory::default()));
-    assert_eq!(sampler("  sampler: {guided: {}}\n"), Sampler::Guided(Memory::default()));
+    assert_eq!(sampler("  sampler: {guided: {}}\n"), Sampler::Guided(Guided::default()));
 }
 
 #[test]

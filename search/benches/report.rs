@@ -15,7 +15,7 @@ use std::{
 };
 
 use nas_search::{
-    Brackets, Budget, Constraints, Decision, Direction, Domain, Halving, Index, Memory, Outcome, Parameter, Plan, Recorded,
+    Brackets, Budget, Constraints, Decision, Direction, Domain, Guided, Halving, Index, Outcome, Parameter, Plan, Recorded,
     Rungs, Sampler, Scale, Scheduler, Space, Usage, decide,
 };
 
@@ -134,7 +134,7 @@ fn main() {
     }
     println!("\n  trials  guided: median report [us]  99 of 100 below [us]");
     for trials in [100, 1000, 3000] {
-        let (_, median, most) = timed(|| Sampler::Guided(Memory::default()), trials, 300);
+        let (_, median, most) = timed(|| Sampler::Guided(Guided::default()), trials, 300);
         println!("{trials:>8}  {median:>26.0}  {most:>20.0}");
     }
 }

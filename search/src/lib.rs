@@ -42,7 +42,8 @@ pub use reason::{Cutoff, End, Ranked, Retirement};
 pub use replay::{Difference, Replay, replay};
 pub use rungs::{MAX_RUNGS, Rungs, RungsError};
 pub use sampler::{
-    Estimate, Grid, GridError, MAX_DRAWS, Memory, NoSample, Sample, Sampler, best_estimate, first_draw, rejections, sample,
+    Estimate, Grid, GridError, Guided, MAX_DRAWS, Memory, NoSample, Pool, Sample, Sampler, Settings, best_estimate, first_draw,
+    rejections, sample,
 };
 pub use scalar::{Assignment, Scalar};
 pub use scheduler::{Brackets, Course, Halving, Scheduler};

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Decision, Index, Plan, Sampler, View,
+    Decision, Index, Plan, Sampler, Settings, View,
     horizon::Horizon,
     pareto::{Point, dominates, order, point},
     reason::{Cutoff, Ranked, Retirement},
@@ -15,10 +15,6 @@ use crate::{
 
 /// PASHA compares the ranking of so many trials: the order of the others does not matter, and a decision has to be quick.
 const RANKED: usize = 100;
-
-/// Where a sampler learns: a rung with fewer entries promotes nobody yet, and this many times `1 / eta` go on at most.
-const FEWEST: usize = 12;
-const QUOTA: (usize, usize) = (5, 4);
 
 /// Which trials go on from a rung, and when that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -270,8 +266,8 @@ type Estimates = OnceCell<Option<HashMap<u64, f64>>>;
 /// What the guided sampler's model holds of each trial. Only asynchronous promotion asks it.
 fn estimates_of(plan: &Plan, index: &Index) -> Option<HashMap<u64, f64>> {
     match (&plan.sampler, plan.scheduler) {
-        (Sampler::Guided(memory), Scheduler::Asha { .. } | Scheduler::Progressive) if plan.additional.is_empty() => {
-            estimates(plan, memory, index)
+        (Sampler::Guided(guided), Scheduler::Asha { .. } | Scheduler::Progressive) if plan.additional.is_empty() => {
+            estimates(plan, guided, index)
         }
         _ => None,
     }
@@ -293,17 +289,18 @@ fn by_estimate(index: &Index, bracket: usize, rung: usize, quota: usize, estimat
 /// How many more trials of a rung may go on for now.
 ///
 /// A sampler that learns makes nearly every newcomer one of the best: plain ASHA would promote all of them and hardly ever ask it again. So
-/// while there are trials to create, a rung waits for a few entries, and only `QUOTA / eta` of them go on in all.
+/// while there are trials to create, a rung waits for a few entries, and only so many of them go on in all.
 pub(crate) fn patience(plan: &Plan, index: &Index, bracket: usize, rung: usize) -> usize {
     if !plan.sampler.learns() || plan.counted(index, 0) >= plan.max_trials || plan.scheduler == Scheduler::Hyperband {
         return usize::MAX;
     }
     let entries = index.entries(bracket, rung);
+    let Settings { fewest, quota, .. } = plan.sampler.settings();
     let deep = deep_trials(plan);
-    if index.standing_in(bracket, rung).filter(|number| *number >= deep).take(FEWEST).count() < FEWEST {
+    if index.standing_in(bracket, rung).filter(|number| *number >= deep).take(fewest).count() < fewest {
         return 0;
     }
-    plan.rungs.quota(entries * QUOTA.0 / QUOTA.1).saturating_sub(index.promoted(bracket, rung))
+    plan.rungs.quota(entries * quota / 100).saturating_sub(index.promoted(bracket, rung))
 }
 
 /// Where a trial stands in a rung now, and where the line is; `None`: it does not stand there.

@@ -69,7 +69,7 @@ fn a_trial_that_waits_is_told_where_it_stands_and_one_that_does_not_exist_has_no
     );
     assert_eq!(explain(&plan, &histories, 9), []);
     // A sampler that learns: the same trial waits for new ones.
-    let guided = Plan { sampler: nas_search::Sampler::Guided(nas_search::Memory::default()), ..searches::plan(1000, 1, 3) };
+    let guided = Plan { sampler: nas_search::Sampler::Guided(nas_search::Guided::default()), ..searches::plan(1000, 1, 3) };
     let waits = explain(&guided, &histories, 3).last().unwrap().what.to_string();
     assert_eq!(
         waits,

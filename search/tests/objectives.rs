@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp, reason = "a test fails by panicking; costs are whole")]
 
 use nas_search::{
-    Additional, AdditionalObjective, Assignment, Decision, Direction, Domain, End, Index, Memory, Outcome, Plan, Ranked,
+    Additional, AdditionalObjective, Assignment, Decision, Direction, Domain, End, Guided, Index, Memory, Outcome, Plan, Ranked,
     Recorded, Rungs, Sampler, Scalar, Usage, decide, front,
 };
 use proptest::prelude::*;
@@ -125,8 +125,11 @@ fn covered(sampler: Sampler, seed: u64) -> f64 {
 fn samplers_that_learn_cover_more_than_chance_does() {
     let mean = |sampler: fn(Memory) -> Sampler| (0..8).map(|seed| covered(sampler(Memory::default()), seed)).sum::<f64>() / 8.0;
     let random = mean(|_| Sampler::Random);
-    for (name, learned) in [("guided", mean(Sampler::Guided)), ("tpe", mean(Sampler::Tpe)), ("mutation", mean(Sampler::Mutation))]
-    {
+    for (name, learned) in [
+        ("guided", mean(|_| Sampler::Guided(Guided::default()))),
+        ("tpe", mean(Sampler::Tpe)),
+        ("mutation", mean(Sampler::Mutation)),
+    ] {
         println!("{name}: {learned} over {random}");
         assert!(learned > random, "{name}: {learned} is not over {random}");
     }

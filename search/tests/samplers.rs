@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp, reason = "a test fails by panicking")]
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use nas_search::{
-    Assignment, Condition, Constraints, Direction, Domain, End, Evidence, Index, Memory, Outcome, Parameter, Plan, Rungs,
-    Sampler, Scalar, Scale, Space, Trial, Usage, best_estimate, decide, earlier_trials, first_draw, sample, simulate,
+    Assignment, Condition, Constraints, Direction, Domain, End, Evidence, Guided, Index, Memory, Outcome, Parameter, Plan, Pool,
+    Rungs, Sampler, Scalar, Scale, Settings, Space, Trial, Usage, best_estimate, decide, earlier_trials, first_draw, sample,
+    simulate,
 };
 use proptest::prelude::*;
 
@@ -17,7 +18,11 @@ use searches::{Step, drive, plan, schedulers, steps};
 type New = fn(Memory) -> Sampler;
 
 fn learning() -> [(&'static str, New); 3] {
-    [("mutation", Sampler::Mutation), ("tpe", Sampler::Tpe), ("guided", Sampler::Guided)]
+    [
+        ("mutation", Sampler::Mutation),
+        ("tpe", Sampler::Tpe),
+        ("guided", |memory| Sampler::Guided(Guided { memory, ..Guided::default() })),
+    ]
 }
 
 /// Numbers, choices, alike choices, and one that exists only with another.
@@ -191,7 +196,7 @@ fn all_values_alike_and_nothing_but_failures_are_borne() {
 /// A search with a short first rung, on curves of which those of the lowest `misleading` rungs say the opposite of what comes.
 fn first_rungs(misleading: usize) -> (Vec<usize>, nas_search::Replay) {
     let rungs = Rungs::explicit(vec![1, 3, 9, 27, 81], 3, 81, 150).unwrap();
-    let plan = Plan { rungs, ..mixed_plan(Sampler::Guided(Memory::default()), 150) };
+    let plan = Plan { rungs, ..mixed_plan(Sampler::Guided(Guided::default()), 150) };
     let mut histories = Vec::new();
     let simulation = simulate(&plan, |trial, rung| match outcome(trial, rung) {
         Outcome::Value(value) if rung < misleading => Outcome::Value(-value),
@@ -219,9 +224,50 @@ fn new_trials_begin_at_the_lowest_rung_that_says_what_comes() {
 }
 
 #[test]
+fn every_setting_of_the_guided_sampler_makes_a_difference() {
+    let rungs = || Rungs::explicit(vec![1, 3, 9, 27, 81], 3, 81, 150).unwrap();
+    let search = |settings: Settings| {
+        let sampler = Sampler::Guided(Guided { settings, ..Guided::default() });
+        simulate(&Plan { rungs: rungs(), ..mixed_plan(sampler, 150) }, outcome).decisions
+    };
+    let default = Settings::default();
+    let others = [
+        Settings { random_share: 0.4, ..default },
+        Settings { optimism: 0.0, ..default },
+        Settings { trusted: None, ..default },
+        Settings { trusted: Some(0.0), ..default },
+        Settings { fewest: 1, ..default },
+        Settings { quota: 300, ..default },
+        Settings { counts: false, ..default },
+        Settings { chained: false, ..default },
+        Settings { learned_first_rung: false, ..default },
+    ];
+    let usual = search(default);
+    assert_eq!(search(default), usual);
+    for settings in others {
+        assert_ne!(search(settings), usual, "{settings:?}");
+    }
+}
+
+#[test]
+fn from_a_pool_each_member_is_tried_once_and_nothing_else() {
+    let members: Vec<Assignment> =
+        simulate(&mixed_plan(Sampler::Random, 60), outcome).index.trials().map(|trial| (*trial.assignment).clone()).collect();
+    let pool = Some(Arc::new(Pool::new(&mixed(), members.clone(), true)));
+    let simulation = simulate(&mixed_plan(Sampler::Guided(Guided { pool, ..Guided::default() }), 200), outcome);
+    let tried: Vec<Assignment> = simulation.index.trials().map(|trial| (*trial.assignment).clone()).collect();
+    assert_eq!((tried.len(), simulation.end.name()), (60, "SpaceExhausted"));
+    assert!(members.iter().all(|member| tried.contains(member)));
+    // It learns: after the first 16, which are drawn at random, the better ones come first.
+    let sum = |part: &[Assignment]| part.iter().map(worth).sum::<f64>();
+    let (early, late) = (sum(&tried[16..38]), sum(&tried[38..]));
+    assert!(early > late + 11.0, "{early} {late}");
+}
+
+#[test]
 fn the_best_estimate_sees_through_noise_in_both_directions() {
     for (direction, sign) in [(Direction::Maximize, 1.0), (Direction::Minimize, -1.0)] {
-        let plan = Plan { direction, ..mixed_plan(Sampler::Guided(Memory::default()), 90) };
+        let plan = Plan { direction, ..mixed_plan(Sampler::Guided(Guided::default()), 90) };
         let simulation = simulate(&plan, |trial, rung| match outcome(trial, rung) {
             Outcome::Value(value) => Outcome::Value(sign * value),
             other => other,

@@ -1,9 +1,16 @@
 //! Chance as a function: every random number is named by what it is for.
 
+use nas_search::Assignment;
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{Rng, SeedableRng},
 };
+
+/// A configuration as a subject: FNV-1a over 128 bits.
+pub(crate) fn digest(assignment: &Assignment) -> [u8; 16] {
+    let fold = |hash: u128, byte: u8| (hash ^ u128::from(byte)).wrapping_mul(0x0100_0000_0000_0000_0000_013B);
+    format!("{assignment:?}").bytes().fold(0x6C62_272E_07BB_0142_62B8_2175_6295_C58D, fold).to_le_bytes()
+}
 
 /// Random numbers of one purpose.
 pub(crate) struct Chance(ChaCha8Rng);
@@ -26,6 +33,18 @@ impl Chance {
         #[expect(clippy::cast_precision_loss, reason = "53 bits are exact")]
         let word = (self.0.next_u64() >> 11) as f64;
         word * UNIT
+    }
+
+    /// A whole number in `0..count`.
+    pub(crate) fn below(&mut self, count: usize) -> usize {
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a small number"
+        )]
+        let below = (self.uniform() * count as f64) as usize;
+        below
     }
 
     /// From N(0, 1), by the method of Box and Muller.

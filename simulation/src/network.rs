@@ -151,6 +151,9 @@ impl Network {
     }
 }
 
+/// Outputs that are summed up at a time.
+const BLOCK: usize = 32;
+
 impl Layer {
     fn take(
         tensors: &mut BTreeMap<String, Tensor>,
@@ -171,10 +174,20 @@ impl Layer {
 
     fn apply(&self, input: &[f32]) -> Vec<f32> {
         let mut output = self.bias.clone();
-        for (value, weights) in input.iter().zip(self.weights.chunks_exact(output.len())) {
-            for (output, weight) in output.iter_mut().zip(weights) {
-                *output += value * weight;
+        let width = output.len();
+        // A few outputs at a time, whose sums stay in registers; each sum has the order of its inputs.
+        let (blocks, rest) = output.as_chunks_mut::<BLOCK>();
+        for (at, block) in blocks.iter_mut().enumerate() {
+            let mut sums = *block;
+            for (value, weights) in input.iter().zip(self.weights.chunks_exact(width)) {
+                let weights = &weights[BLOCK * at..BLOCK * (at + 1)];
+                sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += value * weight);
             }
+            *block = sums;
+        }
+        let done = width - rest.len();
+        for (value, weights) in input.iter().zip(self.weights.chunks_exact(width)) {
+            rest.iter_mut().zip(&weights[done..]).for_each(|(sum, weight)| *sum += value * weight);
         }
         output
     }

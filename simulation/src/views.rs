@@ -2,7 +2,7 @@
 
 use nas_search::{Assignment, Domain, Parameter, Scalar, Scale, Space};
 
-use crate::{Landscape, LandscapeError, Surrogate, Table};
+use crate::{Code, Landscape, LandscapeError, Surrogate, Table, genotype};
 
 /// Cells of the DARTS space, and what its edges do.
 const CELLS: [&str; 2] = ["normal", "reduce"];
@@ -35,6 +35,27 @@ impl Pairs {
             }
         }
         Space::new(parameters).unwrap_or_else(|problems| unreachable!("{problems:?}"))
+    }
+
+    /// An architecture of `space.darts` as this space names it.
+    ///
+    /// # Errors
+    ///
+    /// Where it is none, or has a node with the same input twice.
+    pub fn named(choices: &Assignment) -> Result<Assignment, LandscapeError> {
+        let genotype = genotype(choices).map_err(|_| LandscapeError::Unknown(choices.clone()))?;
+        let genotype = Code::of(&genotype)?.genotype()?;
+        let mut assignment = Assignment::new();
+        for (cell, edges) in CELLS.into_iter().zip([&genotype.normal, &genotype.reduce]) {
+            for (at, [first, second]) in edges.nodes().iter().enumerate() {
+                let node = at + 1;
+                let pair = format!("{}_{}", first.input, second.input);
+                assignment.insert(format!("{cell}_node{node}_inputs"), pair.as_str().into());
+                assignment.insert(format!("{cell}_node{node}_op1"), first.op.as_str().into());
+                assignment.insert(format!("{cell}_node{node}_op2"), second.op.as_str().into());
+            }
+        }
+        Ok(assignment)
     }
 
     /// The same architecture as `space.darts` names it.

@@ -6,11 +6,18 @@ use std::{fs, path::Path, process::Command};
 
 #[test]
 fn its_files_are_the_same_each_time() {
-    let files = ["search.md", "search-nb301.svg", "search-nb101.svg", "search-crossing.svg"];
+    let files = [
+        "search.md",
+        "search-nb301.svg",
+        "search-nb101.svg",
+        "search-interactions.svg",
+        "search-crossing.svg",
+        "search-smooth.svg",
+    ];
     let written = ["first", "second"].map(|name| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("compare-{name}"));
         fs::create_dir_all(&folder).unwrap();
-        let done = Command::new(env!("CARGO_BIN_EXE_compare-search")).arg(&folder).arg("2").output().unwrap();
+        let done = Command::new(env!("CARGO_BIN_EXE_compare-search")).arg(&folder).arg("1").output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         files.map(|file| fs::read_to_string(folder.join(file)).unwrap())
     });

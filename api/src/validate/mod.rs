@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use kube::core::Duration as ObjectDuration;
 use nas_search::{
-    AdditionalObjective, Brackets, Budget, Constraints, Direction, Grid, GridError, Halving, Index, MAX_ADDITIONAL, Memory, Plan,
-    Rungs, RungsError, Sampler, Scheduler, Space, first_draw, rejections, sample,
+    AdditionalObjective, Brackets, Budget, Constraints, Direction, Grid, GridError, Guided, Halving, Index, MAX_ADDITIONAL,
+    Memory, Plan, Rungs, RungsError, Sampler, Scheduler, Space, first_draw, rejections, sample,
 };
 
 pub use document::{SourceFile, read_experiment};
@@ -200,7 +200,7 @@ impl NasExperiment {
             SamplerSpec::Random(_) => Some(Sampler::Random),
             SamplerSpec::Mutation(_) => Some(Sampler::Mutation(Memory::default())),
             SamplerSpec::Tpe(_) => Some(Sampler::Tpe(Memory::default())),
-            SamplerSpec::Guided(_) => Some(Sampler::Guided(Memory::default())),
+            SamplerSpec::Guided(_) => Some(Sampler::Guided(Guided::default())),
             SamplerSpec::Grid(_) if !problems.is_empty() => None,
             SamplerSpec::Grid(_) => {
                 let grid = Grid::new(space, constraints).map(Sampler::Grid);

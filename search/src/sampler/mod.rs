@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 pub use draw::{MAX_DRAWS, first_draw, rejections};
 pub use evidence::Memory;
 pub use grid::{Grid, GridError};
-pub use guided::{Estimate, best_estimate};
+pub use guided::{Estimate, Guided, Pool, Settings, best_estimate};
 pub(crate) use guided::{deep_trials, estimates, first_rung};
 
 use crate::{Assignment, Index, Plan, Verdict};
@@ -35,13 +35,18 @@ pub enum Sampler {
     /// What the best trials have more often than the others (tree-structured Parzen estimator, Bergstra et al. 2011).
     Tpe(Memory),
     /// What a linear model of all rungs holds for best.
-    Guided(Memory),
+    Guided(Guided),
 }
 
 impl Sampler {
     /// Whether what it proposes depends on what came out.
     pub(crate) fn learns(&self) -> bool {
         matches!(self, Self::Mutation(_) | Self::Tpe(_) | Self::Guided(_))
+    }
+
+    /// How it goes about it; those that cannot be set are as the guided one is by default.
+    pub(crate) fn settings(&self) -> Settings {
+        if let Self::Guided(guided) = self { guided.settings } else { Settings::default() }
     }
 }
 
@@ -91,10 +96,12 @@ pub fn sample(plan: &Plan, index: &Index, drawn: &[Assignment], number: u64) -> 
         Sampler::Listed(list) => return given(usize::try_from(number).ok().and_then(|number| list.get(number)).cloned()),
         Sampler::Mutation(memory) => mutation::propose(plan, memory, index, number, is_open),
         Sampler::Tpe(memory) => tpe::propose(plan, memory, index, number, is_open),
-        Sampler::Guided(memory) => guided::propose(plan, memory, index, number, is_open),
+        Sampler::Guided(guided) => guided::propose(plan, guided, index, number, is_open),
     };
     match learned {
         Some(assignment) => given(Some(assignment)),
+        // Nothing beside a pool is tried.
+        None if matches!(&plan.sampler, Sampler::Guided(guided) if guided.pool.is_some()) => given(None),
         None => draw::draw(plan, number, index.distinct_assignments() + drawn.len(), is_taken),
     }
 }

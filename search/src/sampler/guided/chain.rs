@@ -29,9 +29,11 @@ const PRIOR_RESULTS: f64 = 4.0;
 const KEPT: f64 = 0.5;
 const KEPT_ALONE: f64 = 0.3;
 
-/// Models of the rungs that have enough results, from rung 0.
+/// Models of the rungs that have enough results, from the lowest modelled one.
 #[derive(Debug)]
 pub(super) struct Chain {
+    /// The lowest modelled rung.
+    lowest: usize,
     rungs: Vec<Rung>,
     /// Share of a residual at the highest modelled rung that is the trial's own.
     kept: f64,
@@ -62,19 +64,20 @@ struct Track {
 }
 
 impl Chain {
-    /// Fits trials, each with its features and its values from rung 0 (minus infinity: no value). `None`: rung 0 has too few.
-    pub(super) fn fit(layout: &Layout, trials: &[(Arc<Features>, &[f64])]) -> Option<Self> {
-        let mut chain = Self { rungs: Vec::new(), kept: KEPT_ALONE };
+    /// Fits trials, each with its features and its values from rung 0 (minus infinity: no value), from the rung `lowest`. `None`: it has too
+    /// few.
+    pub(super) fn fit(layout: &Layout, trials: &[(Arc<Features>, &[f64])], lowest: usize) -> Option<Self> {
+        let mut chain = Self { lowest, rungs: Vec::new(), kept: KEPT_ALONE };
         let mut tracks = vec![Track::default(); trials.len()];
         let most = trials.iter().map(|(_, values)| values.len()).max().unwrap_or_default();
-        for rung in 0..most {
+        for rung in lowest..most {
             let here: Vec<usize> = (0..trials.len()).filter(|at| trials[*at].1.len() > rung).collect();
             let values: Vec<f64> = here.iter().map(|at| trials[*at].1[rung]).collect();
             let Some(clip) = clip(&values).filter(|_| values.len() >= ENOUGH) else { break };
             let values: Vec<f64> = values.iter().map(|value| value.clamp(clip.0, clip.1)).collect();
             let before: Vec<Track> = here.iter().map(|at| tracks[*at]).collect();
             let features: Vec<&Features> = here.iter().map(|at| trials[*at].0.as_ref()).collect();
-            let fitted = Rung::fit(layout, clip, &values, &features, (rung > 0).then_some(&before));
+            let fitted = Rung::fit(layout, clip, &values, &features, (rung > lowest).then_some(&before));
             for (track, (features, values)) in tracks.iter_mut().zip(trials) {
                 *track = fitted.step(*track, features, values.get(rung).copied());
             }
@@ -92,14 +95,14 @@ impl Chain {
     /// What a trial is worth at the highest modelled rung: what is predicted of it, and what of its residual is its own, of which `trusted`
     /// is counted.
     pub(super) fn score(&self, features: &Features, values: &[f64], trusted: f64) -> f64 {
-        let step = |track, (rung, model): (usize, &Rung)| model.step(track, features, values.get(rung).copied());
+        let step = |track, (at, model): (usize, &Rung)| model.step(track, features, values.get(self.lowest + at).copied());
         let track = self.rungs.iter().enumerate().fold(Track::default(), step);
         track.prediction + trusted * self.kept * track.residual
     }
 
     /// The highest modelled rung.
     pub(super) fn top(&self) -> usize {
-        self.rungs.len() - 1
+        self.lowest + self.rungs.len() - 1
     }
 
     /// A function from the posterior, at the highest modelled rung.

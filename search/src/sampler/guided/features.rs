@@ -47,8 +47,9 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Parameters are alike where their choices are the same and their names differ in digits only, such as the operations of a cell.
-    pub(super) fn new(space: &Space, axes: &[Axis]) -> Self {
+    /// Parameters are alike where their choices are the same and their names differ in digits only, such as the operations of a cell;
+    /// `counts`: whether it is counted how often they make a choice.
+    pub(super) fn new(space: &Space, axes: &[Axis], counts: bool) -> Self {
         let mut width = 0;
         let mut take = |count: usize| {
             width += count;
@@ -69,7 +70,9 @@ impl Layout {
             .parameters()
             .iter()
             .zip(axes)
-            .map(|(parameter, axis)| matches!(axis, Axis::Choice(_)).then(|| (stem(&parameter.name), &parameter.domain)))
+            .map(|(parameter, axis)| {
+                (counts && matches!(axis, Axis::Choice(_))).then(|| (stem(&parameter.name), &parameter.domain))
+            })
             .collect();
         let mut groups: Vec<(&(String, &Domain), usize)> = Vec::new();
         let mut places = Vec::with_capacity(axes.len());

@@ -32,7 +32,7 @@ pub(crate) fn deep_trials(plan: &Plan) -> u64 {
 
 /// The rung at which trial `number` is compared first; `None`: the data have no say in it.
 pub(crate) fn first_rung(plan: &Plan, index: &Index, number: u64) -> Option<usize> {
-    let Sampler::Guided(memory) = &plan.sampler else { return None };
+    let Sampler::Guided(guided) = &plan.sampler else { return None };
     let (safe, deep) = rungs(plan)?;
     if number < DEEP {
         return Some(deep);
@@ -41,8 +41,8 @@ pub(crate) fn first_rung(plan: &Plan, index: &Index, number: u64) -> Option<usiz
         return Some(safe);
     }
     let axes = Axes::new(&plan.space);
-    let layout = Layout::new(&plan.space, axes.list());
-    Some(fitted(plan, memory, index, (&axes, &layout), Weights::of_trial(plan, number)).first_rung)
+    let layout = Layout::new(&plan.space, axes.list(), guided.settings.counts);
+    Some(fitted(plan, guided, index, (&axes, &layout), Weights::of_trial(plan, number)).first_rung)
 }
 
 /// The lowest rung that speaks, as far as trials that were not selected show.
@@ -70,7 +70,8 @@ fn rungs(plan: &Plan) -> Option<(usize, usize)> {
     // 1 of 98 epochs is less than 1 / 27 of them, 3 are taken to be that.
     #[expect(clippy::cast_precision_loss, reason = "a small number")]
     let safe = (0..lower.len()).find(|rung| lower[*rung] as f64 >= libm::floor(*full as f64 * SAFE))?;
-    let learns = matches!(plan.sampler, Sampler::Guided(_)) && promotes && plan.max_trials >= WORTHWHILE;
+    let asks = matches!(&plan.sampler, Sampler::Guided(guided) if guided.settings.learned_first_rung);
+    let learns = asks && promotes && plan.max_trials >= WORTHWHILE;
     (learns && safe > 0 && safe < deep).then_some((safe, deep))
 }
 

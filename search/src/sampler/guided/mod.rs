@@ -8,7 +8,9 @@ mod chain;
 mod features;
 mod first_rung;
 mod linear;
+mod pool;
 mod ridge;
+mod settings;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -16,22 +18,20 @@ use chain::Chain;
 pub(crate) use features::Features;
 use features::Layout;
 pub(crate) use first_rung::{deep_trials, first_rung};
+pub use pool::Pool;
+pub use settings::{Guided, Settings};
 
 use super::{
     axes::{Axes, Point, real},
     evidence::{Memory, Seen, evidence},
     weights::{VECTORS, Weights},
 };
-use crate::{Assignment, Direction, Index, Plan, Sampler, random::Words};
+use crate::{Assignment, Direction, Index, MAX_RUNGS, Plan, Sampler, random::Words};
 
 /// Trials that are drawn at random before the first proposal, and outcomes that it takes.
 const RANDOM_FIRST: u64 = 16;
-/// Share of trials that are drawn at random ever after: what the model cannot see is found by nothing else.
-const RANDOM_SHARE: f64 = 0.2;
 /// Functions from the posterior whose mean and deviation are what is climbed.
 const DRAWS: usize = 8;
-/// Deviations that are added to the mean: the upper confidence bound.
-const OPTIMISM: f64 = 1.0;
 /// The best trials, of which mutants are made; how many mutants, and how many points at random beside them.
 const PARENTS: usize = 10;
 const MUTANTS: usize = 64;
@@ -43,8 +43,6 @@ const REFIT: usize = 8;
 const REFIT_ONE_IN: usize = 25;
 /// A rung with fewer values is not what trials are compared at.
 const FEW: usize = 3;
-/// How far a trial's residual is trusted where it is decided who goes on.
-const TRUSTED: f64 = 0.5;
 
 /// A fit, and what it rests on.
 #[derive(Debug)]
@@ -62,7 +60,7 @@ pub(crate) struct Fitted {
 /// What the model holds for best among all that may be tried; `None`: draw at random.
 pub(super) fn propose(
     plan: &Plan,
-    memory: &Memory,
+    guided: &Guided,
     index: &Index,
     number: u64,
     is_open: impl Fn(&Assignment) -> bool,
@@ -70,28 +68,42 @@ pub(super) fn propose(
     let mut words = Words::of_proposal(plan.seed, number);
     let earlier = plan.earlier.len() as u64;
     let is_early = number + earlier < RANDOM_FIRST || index.outcomes() as u64 + earlier < RANDOM_FIRST;
-    if is_early || words.unit() < RANDOM_SHARE {
-        return None;
-    }
+    let is_random = is_early || words.unit() < guided.settings.random_share;
+    let best = if is_random { None } else { best(plan, guided, index, (number, &mut words), &is_open) };
+    best.or_else(|| guided.pool.as_ref()?.any(&mut words, is_open))
+}
+
+/// The open point that the model holds for best, as far as it is looked for; `None`: there is no model yet.
+fn best(
+    plan: &Plan,
+    guided: &Guided,
+    index: &Index,
+    (number, words): (u64, &mut Words),
+    is_open: impl Fn(&Assignment) -> bool,
+) -> Option<Assignment> {
     let axes = Axes::new(&plan.space);
-    let layout = Layout::new(&plan.space, axes.list());
+    let layout = Layout::new(&plan.space, axes.list(), guided.settings.counts);
     let weights = Weights::of_trial(plan, number);
-    let fitted = fitted(plan, memory, index, (&axes, &layout), weights);
+    let fitted = fitted(plan, guided, index, (&axes, &layout), weights);
     let chain = fitted.chain.as_ref()?;
-    let bound = Bound::new(chain, &layout, &mut words);
+    let bound = Bound::new(chain, &layout, guided.settings.optimism, words);
+    if let Some(pool) = &guided.pool {
+        return pool.best(words, |features| bound.of(features), is_open);
+    }
     let height = |point: &Point| bound.of(&layout.of(&axes, point));
     let open = |point: &Point| is_open(&axes.assignment(point));
 
+    let memory = &guided.memory;
     let seen = evidence(plan, memory, &axes, index, usize::MAX, weights);
     let parents = parents(chain, &layout, &axes, memory, &seen);
     let mut best: Option<(f64, Point)> = None;
     for candidate in 0..MUTANTS + STRANGERS {
         let point = if candidate < MUTANTS {
             let parent = parents.get(words.below(parents.len()))?;
-            let mutant = axes.neighbour(parent, &mut words)?;
-            if words.unit() < 0.5 { axes.neighbour(&mutant, &mut words)? } else { mutant }
+            let mutant = axes.neighbour(parent, words)?;
+            if words.unit() < 0.5 { axes.neighbour(&mutant, words)? } else { mutant }
         } else {
-            axes.random(&mut words)
+            axes.random(words)
         };
         let here = height(&point);
         if best.as_ref().is_none_or(|(highest, _)| here > *highest) && open(&point) {
@@ -100,7 +112,7 @@ pub(super) fn propose(
     }
     let (mut highest, mut point) = best?;
     for _ in 0..STEPS {
-        let neighbour = axes.neighbour(&point, &mut words)?;
+        let neighbour = axes.neighbour(&point, words)?;
         let here = height(&neighbour);
         if here > highest && open(&neighbour) {
             (highest, point) = (here, neighbour);
@@ -109,20 +121,21 @@ pub(super) fn propose(
     Some(axes.assignment(&point))
 }
 
-/// What the model holds of each trial that has a result; `None`: there is no model yet.
-pub(crate) fn estimates(plan: &Plan, memory: &Memory, index: &Index) -> Option<HashMap<u64, f64>> {
+/// What the model holds of each trial that has a result; `None`: there is no model yet, or it has no say.
+pub(crate) fn estimates(plan: &Plan, guided: &Guided, index: &Index) -> Option<HashMap<u64, f64>> {
+    let trusted = guided.settings.trusted?;
     if index.created() <= RANDOM_FIRST {
         return None;
     }
     let axes = Axes::new(&plan.space);
-    let layout = Layout::new(&plan.space, axes.list());
-    let fitted = fitted(plan, memory, index, (&axes, &layout), None);
+    let layout = Layout::new(&plan.space, axes.list(), guided.settings.counts);
+    let fitted = fitted(plan, guided, index, (&axes, &layout), None);
     let chain = fitted.chain.as_ref()?;
     let estimate = |trial: &Seen| {
-        let features = memory.features(trial, |point| layout.of(&axes, point));
-        Some((trial.number?, chain.score(&features, &trial.values, TRUSTED)))
+        let features = guided.memory.features(trial, |point| layout.of(&axes, point));
+        Some((trial.number?, chain.score(&features, &trial.values, trusted)))
     };
-    Some(evidence(plan, memory, &axes, index, usize::MAX, None).iter().filter_map(estimate).collect())
+    Some(evidence(plan, &guided.memory, &axes, index, usize::MAX, None).iter().filter_map(estimate).collect())
 }
 
 /// The trial that the guided sampler's model holds for best, and how good at which rung.
@@ -141,13 +154,14 @@ pub struct Estimate {
 /// It averages out the noise of single trainings, which the incumbent (the best value at the highest rung) cannot. Only trials that came
 /// at least to the rung below the highest one with three values are considered: of the others it knows too little.
 pub fn best_estimate(plan: &Plan, index: &Index) -> Option<Estimate> {
-    let Sampler::Guided(memory) = &plan.sampler else { return None };
+    let Sampler::Guided(guided) = &plan.sampler else { return None };
     if !plan.additional.is_empty() {
         return None;
     }
+    let memory = &guided.memory;
     let axes = Axes::new(&plan.space);
-    let layout = Layout::new(&plan.space, axes.list());
-    let fitted = fitted(plan, memory, index, (&axes, &layout), None);
+    let layout = Layout::new(&plan.space, axes.list(), guided.settings.counts);
+    let fitted = fitted(plan, guided, index, (&axes, &layout), None);
     let chain = fitted.chain.as_ref()?;
     let seen = evidence(plan, memory, &axes, index, usize::MAX, None);
     let own = || seen.iter().filter(|trial| trial.number.is_some());
@@ -164,7 +178,7 @@ pub fn best_estimate(plan: &Plan, index: &Index) -> Option<Estimate> {
 /// The model in force: that of the outcomes which were there when it was last due.
 fn fitted(
     plan: &Plan,
-    memory: &Memory,
+    guided: &Guided,
     index: &Index,
     (axes, layout): (&Axes<'_>, &Layout),
     weights: Option<Weights>,
@@ -173,16 +187,18 @@ fn fitted(
     let first = if plan.earlier.is_empty() { REFIT } else { 0 };
     let outcomes = (first..=index.outcomes()).fold(first, |last, now| if due(last, now) { now } else { last });
     let digest = index.digest_of_first(outcomes);
+    let memory = &guided.memory;
     let fit = || {
         let seen = evidence(plan, memory, axes, index, outcomes, weights);
         let of_trial = |trial| (memory.features(trial, |point| layout.of(axes, point)), trial.values.as_slice());
         let trials: Vec<(Arc<Features>, &[f64])> = seen.iter().map(of_trial).collect();
+        let lowest = if guided.settings.chained { 0 } else { highest_known(&trials) };
         Fitted {
             seed: plan.seed,
             weights,
             outcomes,
             digest,
-            chain: Chain::fit(layout, &trials),
+            chain: Chain::fit(layout, &trials, lowest),
             first_rung: first_rung::learned(plan, &seen),
         }
     };
@@ -190,6 +206,12 @@ fn fitted(
     let is_same =
         |known: &Fitted| (known.seed, known.weights, known.outcomes, known.digest) == (plan.seed, weights, outcomes, digest);
     memory.fitted(usize::try_from(kept).unwrap_or(1), is_same, fit)
+}
+
+/// The highest rung that is a model by itself.
+fn highest_known(trials: &[(Arc<Features>, &[f64])]) -> usize {
+    let at = |rung: usize| trials.iter().filter(|(_, values)| values.get(rung).is_some_and(|value| value.is_finite())).count();
+    (0..MAX_RUNGS).rev().find(|rung| at(*rung) >= Settings::ENOUGH).unwrap_or_default()
 }
 
 /// The points of the best trials, by what the model holds of them; of equal ones the older first.
@@ -205,11 +227,13 @@ struct Bound {
     constants: [f64; DRAWS],
     /// Of each feature, the weight in each function.
     weights: Vec<[f64; DRAWS]>,
+    /// Deviations that are added to the mean.
+    optimism: f64,
 }
 
 impl Bound {
-    fn new(chain: &Chain, layout: &Layout, words: &mut Words) -> Self {
-        let mut bound = Self { constants: [0.0; DRAWS], weights: vec![[0.0; DRAWS]; layout.width()] };
+    fn new(chain: &Chain, layout: &Layout, optimism: f64, words: &mut Words) -> Self {
+        let mut bound = Self { constants: [0.0; DRAWS], weights: vec![[0.0; DRAWS]; layout.width()], optimism };
         for draw in 0..DRAWS {
             let (constant, weights) = chain.draw(words);
             bound.constants[draw] = constant;
@@ -226,6 +250,6 @@ impl Bound {
         let count = real(DRAWS);
         let mean = heights.iter().sum::<f64>() / count;
         let variance = heights.iter().map(|height| (height - mean) * (height - mean)).sum::<f64>() / count;
-        mean + OPTIMISM * libm::sqrt(variance)
+        mean + self.optimism * libm::sqrt(variance)
     }
 }

@@ -1,13 +1,16 @@
 //! Compares the product's schedulers with each other and with other programs, on recorded learning curves: `make compare-search`.
 //!
 //! Writes `search.md` and a drawing for each benchmark into the folder that is named (`docs/results`), the same bytes each time, and fails where ASHA
-//! falls short of its bars or a number is not the reference's. A second argument is the number of seeds.
+//! falls short of its bars or a number is not the reference's. A second argument is the number of seeds. With `--ablation` before them it
+//! writes `ablation.md` instead: what each part of the guided sampler is worth.
 
 use std::{fs, path::Path, process::ExitCode};
 
 use nas_simulation::{LandscapeError, data};
 use thiserror::Error;
 
+mod ablation;
+mod made_up;
 mod measure;
 mod peers;
 mod policies;
@@ -19,7 +22,7 @@ const SEEDS: usize = 30;
 
 #[derive(Debug, Error)]
 enum Failure {
-    #[error("usage: compare-search FOLDER [SEEDS]")]
+    #[error("usage: compare-search [--ablation] FOLDER [SEEDS]")]
     Usage,
     #[error(transparent)]
     Data(#[from] data::DataError),
@@ -44,26 +47,54 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<(), Failure> {
+    let (is_ablation, arguments) = match arguments {
+        [first, rest @ ..] if first == "--ablation" => (true, rest),
+        all => (false, all),
+    };
     let (folder, seeds) = match arguments {
-        [folder] => (folder, SEEDS),
-        [folder, seeds] => (folder, seeds.parse().ok().filter(|seeds| *seeds > 0).ok_or(Failure::Usage)?),
+        [folder] => (Path::new(folder), SEEDS),
+        [folder, seeds] => (Path::new(folder), seeds.parse().ok().filter(|seeds| *seeds > 0).ok_or(Failure::Usage)?),
         _ => return Err(Failure::Usage),
     };
+    if is_ablation { ablate(folder, seeds) } else { compare(folder, seeds) }
+}
+
+fn compare(folder: &Path, seeds: usize) -> Result<(), Failure> {
     let (surrogate, nb101) = (data::nb301_surrogate(0)?, data::nb101()?);
-    let benchmarks = [policies::nb301(&surrogate), policies::nb101(&nb101), policies::crossing()];
+    let fields = made_up::fields(&surrogate)?;
+    let benchmarks = [
+        policies::nb301(&surrogate),
+        policies::nb101(&nb101),
+        made_up::interactions(&surrogate, &fields),
+        made_up::crossing(),
+        made_up::smooth(),
+    ];
     let peers = peers::Peers::read()?;
     let measured = measure::measure(&benchmarks, seeds)?;
     let results: Vec<_> = benchmarks.iter().zip(measured.iter().map(Vec::as_slice)).collect();
-    let write = |name: String, text: String| {
-        let path = Path::new(folder).join(name);
-        fs::write(&path, text).map_err(|error| Failure::Write(path.display().to_string(), error))
-    };
     for (benchmark, measured) in &results {
         println!("{}\n\n{}", benchmark.title, report::table(measured, peers.on(benchmark.id)));
-        write(format!("search-{}.svg", benchmark.id), svg::drawing(benchmark, measured, peers.on(benchmark.id)))?;
+        let drawing = svg::drawing(benchmark, measured, peers.on(benchmark.id));
+        write(folder, &format!("search-{}.svg", benchmark.id), &drawing)?;
     }
-    write("search.md".to_owned(), report::page(&results, &peers, seeds))?;
+    write(folder, "search.md", &report::page(&results, &peers, seeds))?;
     // With fewer seeds chance decides.
     let shortfalls = if seeds < SEEDS { Vec::new() } else { report::shortfalls(&results, &peers) };
     if shortfalls.is_empty() { Ok(()) } else { Err(Failure::Short(shortfalls)) }
+}
+
+fn ablate(folder: &Path, seeds: usize) -> Result<(), Failure> {
+    let surrogate = data::nb301_surrogate(0)?;
+    let field = ablation::field(&surrogate)?;
+    let benchmarks = ablation::benchmarks(&surrogate, &field);
+    let measured = measure::measure(&benchmarks, seeds)?;
+    let results: Vec<_> = benchmarks.iter().zip(measured.iter().map(Vec::as_slice)).collect();
+    let page = ablation::page(&results, seeds);
+    println!("{page}");
+    write(folder, "ablation.md", &page)
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> Result<(), Failure> {
+    let path = folder.join(name);
+    fs::write(&path, text).map_err(|error| Failure::Write(path.display().to_string(), error))
 }

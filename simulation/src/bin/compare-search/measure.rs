@@ -3,8 +3,10 @@
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     thread,
+    time::Duration,
 };
 
+use nas_search::{Budget, Plan};
 use nas_simulation::{Conditions, LandscapeError, Standing, simulate, trajectory};
 
 use crate::policies::{Benchmark, Policy};
@@ -107,6 +109,14 @@ fn search(benchmark: &Benchmark, policy: &Policy, seed: u64) -> Result<Search, L
         trajectory(&run, plan.direction, landscape.as_ref(), &seconds)
     };
     let mut standings = at(TIMES.to_vec())?;
+    if policy.knows_its_end {
+        for (standing, time) in standings.iter_mut().zip(TIMES) {
+            let budget = Budget { wall_clock: Some(Duration::from_secs_f64(time * unit)), ..Budget::default() };
+            let plan = Plan { budget, ..(policy.plan)(seed) };
+            let run = simulate(&plan, landscape.as_ref(), &Conditions::default())?;
+            *standing = trajectory(&run, plan.direction, landscape.as_ref(), &[time * unit])?[0];
+        }
+    }
     standings.extend(at(curve_times().collect())?);
     Ok(Search { standings, trials: run.index.created(), full: run.full })
 }

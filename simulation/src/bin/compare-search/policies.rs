@@ -3,11 +3,18 @@
 //! A new policy is one more line. Those whose trials leave the table (a sampler that learns) bring a landscape of their own and a plan with a
 //! space instead of a list.
 
-use nas_search::{Brackets, Budget, Constraints, Direction, Halving, Memory, Plan, Rungs, Sampler, Scheduler, Space};
+use std::sync::Arc;
+
+use nas_search::{
+    Brackets, Budget, Constraints, Direction, Guided, Halving, Memory, Plan, Pool, Rungs, Sampler, Scheduler, Space,
+};
 use nas_simulation::{BySize, Crossing, Landscape, Pairs, Surrogate, Table, permutation};
 
 /// Slots of each search.
 pub(crate) const WORKERS: usize = 16;
+
+/// Rungs of the DARTS space for eta 3.
+pub(crate) const EPOCHS: [u64; 6] = [1, 3, 9, 27, 81, 98];
 
 /// Rows that a search may try: more than the shortest rung lets any search come to until the horizon.
 const ROWS: usize = 8000;
@@ -20,6 +27,8 @@ pub(crate) struct Policy<'a> {
     pub(crate) landscape: Box<dyn Fn(u64) -> Box<dyn Landscape + 'a> + Sync + 'a>,
     /// The search of a seed.
     pub(crate) plan: Box<dyn Fn(u64) -> Plan + Sync + 'a>,
+    /// Each time of the tables is a search of its own, which knows when it ends.
+    pub(crate) knows_its_end: bool,
 }
 
 /// A landscape, and what is compared on it. The first policy is random search, which the others are measured against.
@@ -61,8 +70,17 @@ const SCHEDULERS: [(&str, u64, Scheduler); 7] = [
     ("PASHA, eta 3", 3, Scheduler::Progressive),
 ];
 
-/// Makes a sampler with an empty memory.
-type New = fn(Memory) -> Sampler;
+/// Makes a sampler that remembers nothing.
+pub(crate) type New = fn() -> Sampler;
+
+pub(crate) const RANDOM: New = || Sampler::Random;
+pub(crate) const GUIDE: New = || Sampler::Guided(Guided::default());
+pub(crate) const TPE: New = || Sampler::Tpe(Memory::default());
+pub(crate) const MUTATION: New = || Sampler::Mutation(Memory::default());
+
+/// Names of rows that several landscapes have.
+pub(crate) const ASHA: [&str; 3] = ["ASHA, rungs from 1", "ASHA, rungs from 3", "ASHA, rungs from 9"];
+pub(crate) const LEARNED: &str = "guided, rungs from 1 (begins where it has learned to)";
 
 /// What the default must reach at one full training of time on the DARTS space.
 pub(crate) const GUIDED: (&str, f64) = ("guided, rungs from 3", 95.85);
@@ -70,32 +88,57 @@ pub(crate) const GUIDED: (&str, f64) = ("guided, rungs from 3", 95.85);
 /// The DARTS space on CIFAR-10. Random configurations are those of the table; a sampler that learns leaves it.
 pub(crate) fn nb301(surrogate: &Surrogate) -> Benchmark<'_> {
     let table = surrogate.table();
-    let lengths = |eta| if eta == 3 { vec![1, 3, 9, 27, 81, 98] } else { vec![1, 4, 16, 64, 98] };
+    let lengths = |eta| if eta == 3 { EPOCHS.into() } else { vec![1, 4, 16, 64, 98] };
     let mut policies = policies(table, lengths);
-    let learners: [(_, New, usize); 4] = [
-        ("guided, rungs from 1 (begins where it has learned to)", Sampler::Guided, 0),
-        (GUIDED.0, Sampler::Guided, 1),
-        ("TPE, rungs from 3", Sampler::Tpe, 1),
-        ("mutation, rungs from 3", Sampler::Mutation, 1),
-    ];
-    policies.extend(learners.map(|(name, sampler, first)| Policy {
-        name,
-        landscape: Box::new(|seed| {
-            let mut surrogate = surrogate.clone();
-            surrogate.reseed(seed);
-            Box::new(Pairs(surrogate))
-        }),
-        plan: Box::new(move |seed| learning(seed, Pairs::space(), sampler, &lengths(3)[first..])),
-    }));
+    let unit = |_| table.full_training_seconds();
+    let of = |name, sampler, first: usize| {
+        let landscape = |seed| Box::new(reseeded(surrogate, seed)) as Box<dyn Landscape>;
+        policy(name, landscape, Pairs::space, sampler, &EPOCHS[first..])
+    };
+    policies.extend([
+        of(LEARNED, GUIDE, 0),
+        of(GUIDED.0, GUIDE, 1),
+        of("TPE, rungs from 3", TPE, 1),
+        of("mutation, rungs from 3", MUTATION, 1),
+    ]);
+    let pool = Arc::new(pool(table));
+    let among = |name, first: usize| {
+        let pool = Arc::clone(&pool);
+        let sampler = move || Sampler::Guided(Guided { pool: Some(Arc::clone(&pool)), ..Guided::default() });
+        let plan = move |seed| learning(seed, Pairs::space(), sampler(), &EPOCHS[first..]);
+        Policy {
+            name,
+            landscape: Box::new(|seed| Box::new(reseeded(surrogate, seed))),
+            plan: Box::new(plan),
+            knows_its_end: false,
+        }
+    };
+    policies.extend([
+        among("guided among the table's rows, rungs from 1 (begins where it has learned to)", 0),
+        among("guided among the table's rows, rungs from 3", 1),
+    ]);
     Benchmark {
         id: "nb301",
         title: "NAS-Bench-301: DARTS space, CIFAR-10",
         about: about(table, "predicted by the surrogate of NAS-Bench-301, with measured noise", lengths),
-        unit: Box::new(|_| table.full_training_seconds()),
+        unit: Box::new(unit),
         floor: 94.4,
         bar: Some(95.55),
         policies,
     }
+}
+
+/// The DARTS space with the noise of a seed beside the table.
+pub(crate) fn reseeded(surrogate: &Surrogate, seed: u64) -> Pairs {
+    let mut surrogate = surrogate.clone();
+    surrogate.reseed(seed);
+    Pairs(surrogate)
+}
+
+/// The rows of a table as a choice.
+pub(crate) fn pool(table: &Table) -> Pool {
+    let rows = (0..table.len()).filter_map(|row| Pairs::named(&table.assignment(row)?).ok());
+    Pool::new(&Pairs::space(), rows, true)
 }
 
 /// The space of NAS-Bench-101 on CIFAR-10. All that a sampler can learn from is an architecture's number of parameters.
@@ -103,12 +146,12 @@ pub(crate) fn nb101(table: &Table) -> Benchmark<'_> {
     // What was recorded: there is no other choice for eta 4.
     let lengths = |_| vec![4, 12, 36, 108];
     let mut policies = policies(table, lengths);
-    let learners: [(_, New); 3] =
-        [("guided by size", Sampler::Guided), ("TPE by size", Sampler::Tpe), ("mutation by size", Sampler::Mutation)];
+    let learners: [(_, New); 3] = [("guided by size", GUIDE), ("TPE by size", TPE), ("mutation by size", MUTATION)];
     policies.extend(learners.map(|(name, sampler)| Policy {
         name,
         landscape: Box::new(|_| Box::new(BySize::new(table))),
-        plan: Box::new(move |seed| learning(seed, BySize::new(table).space(), sampler, &lengths(3))),
+        plan: Box::new(move |seed| learning(seed, BySize::new(table).space(), sampler(), &lengths(3))),
+        knows_its_end: false,
     }));
     Benchmark {
         id: "nb101",
@@ -121,47 +164,26 @@ pub(crate) fn nb101(table: &Table) -> Benchmark<'_> {
     }
 }
 
-/// Hyperparameters whose learning curves cross, another landscape for each seed.
-pub(crate) fn crossing<'a>() -> Benchmark<'a> {
-    let of = |name, sampler: New, steps: &'static [u64]| Policy {
-        name,
-        landscape: Box::new(|seed| Box::new(Crossing::new(seed))),
-        plan: Box::new(move |seed| learning(seed, Crossing::space(), sampler, steps)),
-    };
-    let random: New = |_| Sampler::Random;
-    let policies = vec![
-        of("random search", random, &[81]),
-        of("ASHA, rungs from 1", random, &[1, 3, 9, 27, 81]),
-        of("ASHA, rungs from 3", random, &[3, 9, 27, 81]),
-        of("ASHA, rungs from 9", random, &[9, 27, 81]),
-        of("guided, rungs from 1 (begins where it has learned to)", Sampler::Guided, &[1, 3, 9, 27, 81]),
-        of("guided, rungs from 3", Sampler::Guided, &[3, 9, 27, 81]),
-        of("guided, rungs from 9", Sampler::Guided, &[9, 27, 81]),
-        of("TPE, rungs from 3", Sampler::Tpe, &[3, 9, 27, 81]),
-        of("mutation, rungs from 3", Sampler::Mutation, &[3, 9, 27, 81]),
-    ];
-    Benchmark {
-        id: "crossing",
-        title: "Made up: hyperparameters whose curves cross",
-        about: "Four floats, two whole numbers and two choices over 81 steps, at costs that differ by up to seven; a corner diverges, and what learns slowly \
-            often ends best. Nothing was trained: each seed is a landscape of its own, made for this comparison. \
-            `T_R` is the mean full training of 2,000 configurations at random. eta is 3 throughout."
-            .to_owned(),
-        unit: Box::new(|seed| Crossing::new(seed).full_training_seconds()),
-        floor: 82.0,
-        bar: None,
-        policies,
-    }
+/// One way to search a space of its own: with promotion ASHA and eta 3, where there is more than one rung.
+pub(crate) fn policy<'a>(
+    name: &'static str,
+    landscape: impl Fn(u64) -> Box<dyn Landscape + 'a> + Sync + 'a,
+    space: fn() -> Space,
+    sampler: New,
+    steps: &'static [u64],
+) -> Policy<'a> {
+    let plan = move |seed| learning(seed, space(), sampler(), steps);
+    Policy { name, landscape: Box::new(landscape), plan: Box::new(plan), knows_its_end: false }
 }
 
 /// A search with promotion ASHA and eta 3 in a space of its own.
-fn learning(seed: u64, space: Space, sampler: New, steps: &[u64]) -> Plan {
+pub(crate) fn learning(seed: u64, space: Space, sampler: Sampler, steps: &[u64]) -> Plan {
     let full = steps.last().copied().unwrap_or(1);
     let rungs = match steps {
         [_] => Rungs::full_length(full),
         _ => Rungs::explicit(steps.to_vec(), 3, full, u64::MAX).expect("constant lengths"),
     };
-    Plan { seed, space, sampler: sampler(Memory::default()), ..bare(rungs, SCHEDULERS[0].2) }
+    Plan { seed, space, sampler, ..bare(rungs, SCHEDULERS[0].2) }
 }
 
 fn about(table: &Table, kind: &str, lengths: fn(u64) -> Vec<u64>) -> String {
@@ -184,6 +206,7 @@ fn policies(table: &Table, lengths: fn(u64) -> Vec<u64>) -> Vec<Policy<'_>> {
         name,
         landscape: Box::new(move |_| Box::new(table)),
         plan: Box::new(move |seed| plan(table, seed, rungs.clone(), scheduler)),
+        knows_its_end: false,
     };
     let full = of("random search", Rungs::full_length(table.full_length()), SCHEDULERS[0].2);
     let halving = SCHEDULERS.into_iter().map(|(name, eta, scheduler)| {
@@ -200,7 +223,7 @@ fn plan(table: &Table, seed: u64, rungs: Rungs, scheduler: Scheduler) -> Plan {
     Plan { seed, space: table.space(), sampler: Sampler::Listed(rows), ..bare(rungs, scheduler) }
 }
 
-/// A search that has no end of its own; what it tries is still to be said.
+/// A search until the horizon that only the clock ends; what it tries is still to be said.
 fn bare(rungs: Rungs, scheduler: Scheduler) -> Plan {
     Plan {
         seed: 0,

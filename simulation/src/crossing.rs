@@ -6,7 +6,10 @@
 
 use nas_search::{Assignment, Domain, Parameter, Scalar, Scale, Space};
 
-use crate::{Landscape, LandscapeError, chance::Chance};
+use crate::{
+    Landscape, LandscapeError,
+    chance::{Chance, digest},
+};
 
 /// Full length, in steps.
 const FULL: u64 = 81;
@@ -130,10 +133,7 @@ impl Landscape for Crossing {
         let at = Self::at(assignment)?;
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
         let (now, full) = (step as f64, FULL as f64);
-        // FNV-1a: a noise for each configuration.
-        let fold = |hash: u128, byte: u8| (hash ^ u128::from(byte)).wrapping_mul(0x0100_0000_0000_0000_0000_013B);
-        let subject = format!("{assignment:?}").bytes().fold(0x6C62_272E_07BB_0142_62B8_2175_6295_C58D, fold).to_le_bytes();
-        let noise = Chance::of(self.seed, *b"observed", subject, step).normal();
+        let noise = Chance::of(self.seed, *b"observed", digest(assignment), step).normal();
         if Self::diverges(&at) {
             return Ok(DIVERGED + 0.1 * noise);
         }
