@@ -300,3 +300,13 @@ proptest! {
         prop_assert!(absent.is_none_or(|trial| (0..=TOP).all(|rung| index.rank_of(trial.number, rung).is_none())));
     }
 }
+
+#[test]
+fn only_what_came_after_the_clearing_stalls() {
+    let mut index = Index::new(Direction::Maximize, &rungs());
+    for number in 0..3 {
+        let recorded = vec![Recorded { rung: 0, outcome: Outcome::Misconfigured, seq: 5 + number }];
+        index.apply(Trial { recorded, ..Trial::new(number, assignment(0)) });
+    }
+    assert_eq!([0, 4, 5, 7].map(|cleared| index.is_stalled(cleared)), [true, true, false, false]);
+}
