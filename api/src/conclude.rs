@@ -1,19 +1,37 @@
 //! What the end of a trainer process means for its trial: the same on a cluster and on a laptop.
 
-use nas_search::Outcome;
+use nas_search::{Assignment, Outcome, Plan};
 
 use crate::contract::{Exit, Report, Reported};
 
 /// Ends of processes that count against a trial, after which it has failed.
 pub const MAX_ATTEMPTS: usize = 5;
 
+/// The end of one rung, as it is to be recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RungEnd {
+    /// The rung.
+    pub rung: usize,
+    /// What came out.
+    pub outcome: Outcome,
+    /// The values of the additional objectives, in their order, where the outcome is a value.
+    pub additional: Vec<f64>,
+}
+
+impl RungEnd {
+    /// An end without additional objectives.
+    pub fn new(rung: usize, outcome: Outcome) -> Self {
+        Self { rung, outcome, additional: Vec::new() }
+    }
+}
+
 /// What to do after a process ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Conclusion {
-    /// Record these outcomes, by rung, from the first that is not recorded yet.
+    /// Record these ends of rungs, from the first that is not recorded yet.
     Record {
-        /// Rung and outcome, ascending; the last is the segment's end.
-        outcomes: Vec<(usize, Outcome)>,
+        /// Ascending; the last is the segment's end.
+        ends: Vec<RungEnd>,
         /// For people: why, where the outcome is not a value.
         message: String,
     },
@@ -33,7 +51,31 @@ impl Conclusion {
             return Self::Again { counted: true, message };
         }
         let message = format!("{MAX_ATTEMPTS} attempts ended like this: {message}");
-        Self::Record { outcomes: vec![(recorded, Outcome::Failed)], message }
+        Self::Record { ends: vec![RungEnd::new(recorded, Outcome::Failed)], message }
+    }
+
+    /// With the values of the additional objectives, of which the trainer told in `report`. A trainer that does not report one of them
+    /// is the wrong one for its experiment.
+    #[must_use]
+    pub fn measured(self, plan: &Plan, assignment: &Assignment, report: Option<&Report>) -> Self {
+        let Self::Record { mut ends, message } = self else { return self };
+        for at in 0..ends.len() {
+            let RungEnd { rung, outcome, additional } = &mut ends[at];
+            if !matches!(outcome, Outcome::Value(_)) {
+                continue;
+            }
+            let metrics = report.and_then(|report| report.results.get(*rung)).map(|result| &result.metrics);
+            match plan.measure(assignment, |name| metrics?.get(name).copied()) {
+                Ok(values) => *additional = values.0[..plan.additional.len()].to_vec(),
+                Err(missing) => {
+                    let message = format!("the trainer reports no metric {missing:?}, which spec.objective.additional names");
+                    *outcome = Outcome::Misconfigured;
+                    ends.truncate(at + 1);
+                    return Self::Record { ends, message };
+                }
+            }
+        }
+        Self::Record { ends, message }
     }
 
     /// Why, for people.
@@ -50,7 +92,7 @@ impl Conclusion {
 /// recorded before, `counted` how many ends of this segment counted against it before.
 pub fn conclude(exit: Exit, message: &str, attempt: u32, target_rung: usize, recorded: usize, counted: usize) -> Conclusion {
     let first_words: String = message.trim().chars().take(400).collect();
-    let ended = |outcome| Conclusion::Record { outcomes: vec![(recorded, outcome)], message: first_words.clone() };
+    let ended = |outcome| Conclusion::Record { ends: vec![RungEnd::new(recorded, outcome)], message: first_words.clone() };
     let crashed = |message| Conclusion::crashed(message, recorded, counted);
     match exit {
         Exit::Reported => match Report::from_message(message, attempt, target_rung) {
@@ -68,16 +110,16 @@ pub fn conclude(exit: Exit, message: &str, attempt: u32, target_rung: usize, rec
 }
 
 fn of_report(report: &Report, recorded: usize) -> Conclusion {
-    let outcomes = report.results.iter().skip(recorded).map(|result| {
+    let ends = report.results.iter().skip(recorded).map(|result| {
         let outcome = match (result.outcome, result.value) {
             (Reported::Value, Some(value)) => Outcome::Value(value),
             (Reported::Infeasible, _) => Outcome::Infeasible,
             (Reported::Value | Reported::Diverged, _) => Outcome::Diverged,
         };
-        (result.rung, outcome)
+        RungEnd::new(result.rung, outcome)
     });
     let message = report.results.last().and_then(|result| result.message.clone()).unwrap_or_default();
-    Conclusion::Record { outcomes: outcomes.collect(), message }
+    Conclusion::Record { ends: ends.collect(), message }
 }
 
 #[cfg(test)]
@@ -93,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_report_gives_the_rungs_that_are_not_recorded_yet() {
-        let expected = Conclusion::Record { outcomes: vec![(1, Outcome::Value(0.75))], message: String::new() };
+        let expected = Conclusion::Record { ends: vec![RungEnd::new(1, Outcome::Value(0.75))], message: String::new() };
         assert_eq!(concluded(0, REPORT, 0), expected);
     }
 
@@ -109,7 +151,10 @@ mod tests {
         for (code, outcome) in
             [(64, Outcome::Misconfigured), (65, Outcome::Misconfigured), (78, Outcome::Misconfigured), (71, Outcome::OutOfMemory)]
         {
-            assert_eq!(concluded(code, "why", 0), Conclusion::Record { outcomes: vec![(1, outcome)], message: "why".into() });
+            assert_eq!(
+                concluded(code, "why", 0),
+                Conclusion::Record { ends: vec![RungEnd::new(1, outcome)], message: "why".into() }
+            );
         }
         for code in [143, 70, 75] {
             assert_eq!(concluded(code, "why", 4), Conclusion::Again { counted: false, message: "why".into() });
@@ -119,7 +164,10 @@ mod tests {
         {
             assert!(matches!(concluded(code, message, 3), Conclusion::Again { counted: true, .. }), "{code} {message}");
             let last = concluded(code, message, 4);
-            assert!(matches!(last, Conclusion::Record { ref outcomes, .. } if outcomes[0] == (1, Outcome::Failed)), "{last:?}");
+            assert!(
+                matches!(last, Conclusion::Record { ref ends, .. } if ends[0] == RungEnd::new(1, Outcome::Failed)),
+                "{last:?}"
+            );
         }
     }
 }

@@ -12,7 +12,7 @@ mod segment;
 mod validate;
 mod yaml;
 
-pub use conclude::{Conclusion, MAX_ATTEMPTS, conclude};
+pub use conclude::{Conclusion, MAX_ATTEMPTS, RungEnd, conclude};
 pub use darts_space::{genotype, to_object};
 pub use problem::Problem;
 pub use segment::Surroundings;

@@ -1,10 +1,10 @@
 //! `nasctl describe`: where a search stands, in words.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use clap::Args;
 use nas_api::objects::{NasExperiment, NasTrial};
-use nas_search::{Outcome, best_estimate};
+use nas_search::{FrontTrial, Outcome, best_estimate, front};
 use serde_json::json;
 
 use crate::{
@@ -37,8 +37,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let best = index.incumbent().map(|best| json!({"trial": best.trial, "rung": best.rung, "value": best.value}));
         let estimate =
             best_estimate(&source.plan, &index).map(|best| json!({"trial": best.trial, "rung": best.rung, "value": best.value}));
-        let document =
-            json!({"experiment": source.experiment, "trials": trials, "best": best, "bestEstimate": estimate, "end": end});
+        let of_front = |at: FrontTrial| {
+            let names = source.plan.additional.iter().map(|objective| objective.metric.as_str());
+            let additional: BTreeMap<&str, f64> = names.zip(at.additional.0).collect();
+            json!({"trial": at.trial, "rung": at.rung, "value": at.value, "additional": additional})
+        };
+        let limit = if source.plan.additional.is_empty() { 0 } else { usize::MAX };
+        let front: Vec<_> = front(&source.plan, &index, limit).into_iter().map(of_front).collect();
+        let document = json!({
+            "experiment": source.experiment, "trials": trials, "best": best, "bestEstimate": estimate, "front": front, "end": end,
+        });
         println!("{}", serde_json::to_string_pretty(&document).unwrap_or_default());
         return Ok(());
     }

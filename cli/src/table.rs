@@ -3,7 +3,10 @@
 use std::{fmt::Write, time::Duration};
 
 use nas_api::{genotype, objects::EndStatus};
-use nas_search::{Domain, Index, Plan, best_estimate};
+use nas_search::{Domain, Index, Plan, best_estimate, front};
+
+/// Trade-offs that are listed.
+const FRONT: usize = 16;
 
 /// The table of rungs.
 pub(crate) fn rungs(index: &Index, plan: &Plan, unit: &str) -> String {
@@ -66,6 +69,7 @@ pub(crate) fn result(index: &Index, plan: &Plan, unit: &str, metric: &str, judge
             text.push_str(&cells.to_text());
         }
     }
+    text.push_str(&trade_offs(index, plan, metric));
     if let Some(estimate) = best_estimate(plan, index) {
         let step = plan.rungs.steps()[estimate.rung];
         let _ = writeln!(
@@ -84,6 +88,30 @@ pub(crate) fn result(index: &Index, plan: &Plan, unit: &str, metric: &str, judge
             "\n{spent} {unit} were trained; all {} trials in full would have taken {full}: {factor:.1} times as much.",
             index.created()
         );
+    }
+    text
+}
+
+/// The Pareto front, where there are several objectives.
+fn trade_offs(index: &Index, plan: &Plan, metric: &str) -> String {
+    let mut text = String::new();
+    let front = if plan.additional.is_empty() { Vec::new() } else { front(plan, index, FRONT) };
+    if front.is_empty() {
+        return text;
+    }
+    let step = plan.rungs.steps()[front[0].rung];
+    let _ = writeln!(text, "\nThe best trade-offs after {step} steps: no trial there is better in all objectives.");
+    let _ = write!(text, "  {:>6}  {metric:>12}", "trial");
+    for objective in &plan.additional {
+        let _ = write!(text, "  {:>12}", objective.metric);
+    }
+    text.push('\n');
+    for at in front {
+        let _ = write!(text, "  {:>6}  {:>12.4}", at.trial, at.value);
+        for (value, _) in at.additional.0.iter().zip(&plan.additional) {
+            let _ = write!(text, "  {value:>12}");
+        }
+        text.push('\n');
     }
     text
 }
@@ -110,7 +138,7 @@ mod tests {
                 .into_iter()
                 .flatten()
                 .enumerate()
-                .map(|(rung, value)| Recorded { rung, outcome: Outcome::Value(value), seq: 10 * number + rung as u64 + 1 })
+                .map(|(rung, value)| Recorded::new(rung, Outcome::Value(value), 10 * number + rung as u64 + 1))
                 .collect(),
             ..new(number)
         });

@@ -62,7 +62,7 @@ fn search(plan: &Plan) -> (Vec<NasTrial>, EndStatus) {
         let trial = trials.iter_mut().find(|trial| trial.to_record().running().is_some()).unwrap();
         let rung = trial.to_record().running().unwrap();
         let value = Outcome::Value((f64::from(u32::try_from(trial.spec.number).unwrap()) + 1.0) / 100.0);
-        trial.status.as_mut().unwrap().record(&[(rung, value)], seq);
+        trial.status.as_mut().unwrap().record(&[nas_api::RungEnd::new(rung, value)], seq);
         index.apply(trial.to_record());
     }
 }

@@ -35,6 +35,8 @@ fn plan(sampler: Sampler, max_trials: u64) -> Plan {
     Plan {
         seed: 1,
         direction: Direction::Maximize,
+        additional: Vec::new(),
+        earlier: Vec::new(),
         space: Space::new(parameters.collect()).unwrap(),
         sampler,
         constraints: Constraints::new(None),
@@ -81,7 +83,7 @@ impl Search {
             let noise = (number * 20 + rung as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 11;
             #[expect(clippy::cast_precision_loss, reason = "53 bits")]
             let outcome = Outcome::Value(noise as f64);
-            trial.recorded.push(Recorded { rung, outcome, seq: self.seq });
+            trial.recorded.push(Recorded::new(rung, outcome, self.seq));
         }
         self.index.apply(trial);
     }

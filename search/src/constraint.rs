@@ -117,6 +117,11 @@ impl Constraints {
         Ok(())
     }
 
+    /// What is known of a configuration's architecture.
+    pub(crate) fn describe(&self, assignment: &Assignment) -> Option<Feature> {
+        self.describe.as_ref().and_then(|describe| describe(assignment))
+    }
+
     /// Number of rules.
     pub fn len(&self) -> usize {
         self.rules.len()

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     Assignment, Index, Plan, Sample, Usage, View,
+    horizon::{Horizon, scarcer, steps_left},
     random::trial_seed,
     reason::{Cutoff, End, Retirement},
     sample,
@@ -91,7 +92,7 @@ impl Decision {
 ///
 /// The decisions stand in the order in which they have to be recorded. An empty list means: wait for an outcome.
 pub fn decide(plan: &Plan, index: &Index, usage: &Usage) -> Vec<Decision> {
-    let view = index.view();
+    let view = View { left: steps_left(plan, index, usage), ..index.view() };
     if let Some(reason) = end_by_limit(plan, index, usage) {
         return vec![Decision::Finish { view, reason }];
     }
@@ -103,11 +104,18 @@ pub fn decide(plan: &Plan, index: &Index, usage: &Usage) -> Vec<Decision> {
     decisions.extend(retirements(plan, index, view).into_iter().filter(|decision| !is_granted(decision)));
     let idle = starts == 0 && index.running() == 0 && usage.held == 0;
     if idle && !paused(plan, index, usage) {
-        let wants_more = plan.counted(index, 0) < plan.max_trials;
-        let reason = if wants_more { End::SpaceExhausted } else { End::Completed };
-        decisions.push(Decision::Finish { view, reason });
+        decisions.push(Decision::Finish { view, reason: end_of_idle(plan, index, usage, view) });
     }
     decisions
+}
+
+/// Why nothing more is to be done where nothing runs.
+fn end_of_idle(plan: &Plan, index: &Index, usage: &Usage, view: View) -> End {
+    let ample = View { left: None, ..view };
+    if view.left.is_some() && !grants(plan, index, usage, ample).is_empty() {
+        return scarcer(plan, usage);
+    }
+    if plan.counted(index, 0) < plan.max_trials { End::SpaceExhausted } else { End::Completed }
 }
 
 /// Whether nothing new may start, though the search has not ended.
@@ -138,14 +146,18 @@ fn grants(plan: &Plan, index: &Index, usage: &Usage, view: View) -> Vec<Decision
     let mut grants = promotions(plan, index, view, free);
     let mut drawn: Vec<Assignment> = Vec::new();
     let mut joined: BTreeMap<usize, u64> = BTreeMap::new();
+    let horizon = Horizon::of(plan, index, view);
     while grants.len() < free && plan.counted(index, drawn.len() as u64) < plan.max_trials {
         let number = index.created() + drawn.len() as u64;
         let Ok(sample) = sample(plan, index, &drawn, number) else { break };
         let counted = |bracket| plan.counted_in(index, bracket) + joined.get(&bracket).copied().unwrap_or_default();
         let bracket = plan.next_bracket(counted);
+        let rung = first_rung(plan, index, number).unwrap_or_else(|| plan.first_rung(bracket));
+        if !horizon.admits(plan, None, rung) {
+            break;
+        }
         *joined.entry(bracket).or_default() += 1;
         drawn.push(sample.assignment.clone());
-        let rung = first_rung(plan, index, number).unwrap_or_else(|| plan.first_rung(bracket));
         grants.push(Decision::Create {
             new: NewTrial { number, seed: trial_seed(plan.seed, number), bracket, rung, sample },
             view,

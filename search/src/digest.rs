@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::{Assignment, Outcome, Recorded, Scalar};
+use crate::{Additional, Assignment, Outcome, Recorded, Scalar};
 
 /// 128 bits that are the same for equal assignments; that two others of a search share them is as likely as that a machine errs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,7 +39,9 @@ pub(crate) fn hash_of(trial: u64, recorded: &Recorded) -> u64 {
         Outcome::Misconfigured => (5, 0),
         Outcome::Cancelled => (6, 0),
     };
-    [trial, recorded.rung as u64, tag, bits, recorded.seq].into_iter().fold(0, |state, word| mix(state ^ word))
+    let measured = recorded.additional != Additional::default();
+    let additional = recorded.additional.0.into_iter().filter(|_| measured).map(f64::to_bits);
+    [trial, recorded.rung as u64, tag, bits, recorded.seq].into_iter().chain(additional).fold(0, |state, word| mix(state ^ word))
 }
 
 /// The finaliser of `SplitMix64` (Steele et al. 2014).
@@ -63,7 +65,7 @@ mod tests {
     /// Records keep digests: one that is written today is compared tomorrow. The numbers are from another implementation (Python).
     #[test]
     fn digests_of_outcomes_stay_what_they_are() {
-        let digest = |outcome| hash_of(7, &Recorded { rung: 2, outcome, seq: 9 });
+        let digest = |outcome| hash_of(7, &Recorded::new(2, outcome, 9));
         for (outcome, expected) in [
             (Outcome::Value(0.5), 0xdc0e_767b_1980_78e4),
             (Outcome::Diverged, 0x4093_5940_33b7_65fe),

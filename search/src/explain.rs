@@ -82,7 +82,7 @@ pub fn explain(plan: &Plan, trials: &[TrialHistory], number: u64) -> Vec<Event> 
     };
     for group in groups(&trials) {
         take_outcomes(&mut past, &mut events, group.view.seq);
-        let is_known = past.index.view() == group.view;
+        let is_known = past.index.view().shows_the_same(&group.view);
         let mut happens = |what| events.push(Event { view: group.view, what });
         if group.created.contains(&number) {
             happens(Happening::Created { bracket: own.bracket, rung: own.first_rung });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Index, Outcome, Plan, Recorded, Trial, View};
+use crate::{Index, Plan, Recorded, Trial, View};
 
 /// All that was recorded about one trial.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,9 +50,9 @@ pub(crate) fn groups(trials: &BTreeMap<u64, &TrialHistory>) -> impl Iterator<Ite
     groups.into_values()
 }
 
-fn group_of(groups: &mut BTreeMap<(u64, u64, u64), Group>, view: View) -> &mut Group {
+fn group_of(groups: &mut BTreeMap<(u64, u64, u64, Option<u64>), Group>, view: View) -> &mut Group {
     let new = || Group { view, created: Vec::new(), promoted: Vec::new(), stopped: Vec::new(), retired: Vec::new() };
-    groups.entry((view.seq, view.count, view.digest)).or_insert_with(new)
+    groups.entry((view.seq, view.count, view.digest, view.left)).or_insert_with(new)
 }
 
 /// The records as they stood at some time.
@@ -60,7 +60,7 @@ pub(crate) struct Past<'a> {
     pub(crate) index: Index,
     pub(crate) trials: &'a BTreeMap<u64, &'a TrialHistory>,
     /// What is still to come, the latest first.
-    outcomes: Vec<(u64, u64, usize, Outcome)>,
+    outcomes: Vec<(u64, Recorded)>,
     /// The trials of each bracket, those that were created later as well.
     pub(crate) members: BTreeMap<usize, Vec<u64>>,
 }
@@ -73,16 +73,16 @@ impl<'a> Past<'a> {
         for history in trials.values() {
             let trial = &history.trial;
             members.entry(trial.bracket).or_default().push(trial.number);
-            outcomes.extend(trial.recorded.iter().map(|recorded| (recorded.seq, trial.number, recorded.rung, recorded.outcome)));
+            outcomes.extend(trial.recorded.iter().map(|recorded| (trial.number, *recorded)));
         }
-        outcomes.sort_by_key(|(seq, number, rung, _)| std::cmp::Reverse((*seq, *number, *rung)));
+        outcomes.sort_by_key(|(number, recorded)| std::cmp::Reverse((recorded.seq, *number, recorded.rung)));
         Self { index: Index::new(plan.direction, &plan.rungs), trials, outcomes, members }
     }
 
     /// Takes in what came out up to a `decisionSeq`.
     pub(crate) fn advance(&mut self, to: u64) {
-        while let Some((seq, number, rung, outcome)) = self.outcomes.pop_if(|(seq, ..)| *seq <= to) {
-            self.change(number, |trial| trial.recorded.push(Recorded { rung, outcome, seq }));
+        while let Some((number, recorded)) = self.outcomes.pop_if(|(_, recorded)| recorded.seq <= to) {
+            self.change(number, |trial| trial.recorded.push(recorded));
         }
     }
 

@@ -23,6 +23,16 @@ pub struct View {
     pub count: u64,
     /// Digest of these outcomes, whatever their order.
     pub digest: u64,
+    /// Steps that each slot could still train before a budget was spent, where that was less than a full training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<u64>,
+}
+
+impl View {
+    /// Whether the same records were seen.
+    pub fn shows_the_same(&self, other: &Self) -> bool {
+        (self.seq, self.count, self.digest) == (other.seq, other.count, other.digest)
+    }
 }
 
 /// All trials of one experiment, indexed. The order in which records are applied never matters.
@@ -33,13 +43,16 @@ pub struct Index {
     /// Number of rungs.
     rungs: usize,
     brackets: BTreeMap<usize, Bracket>,
-    outcomes: BTreeMap<(u64, u64, usize), Outcome>,
+    /// By `decisionSeq`, trial and rung.
+    outcomes: BTreeMap<(u64, u64, usize), Recorded>,
     digest: u64,
     assignments: HashMap<Key, u32>,
     running: usize,
     infeasible: u64,
     failed: u64,
     created: u64,
+    /// Number of values at each rung.
+    values: Vec<u64>,
 }
 
 /// One row of the table of rungs.
@@ -83,6 +96,7 @@ impl Index {
             infeasible: 0,
             failed: 0,
             created: 0,
+            values: vec![0; rungs.steps().len()],
         }
     }
 
@@ -139,11 +153,14 @@ impl Index {
             self.running = if add { self.running + 1 } else { self.running - 1 };
         }
         for recorded in &trial.recorded {
+            if let (Outcome::Value(_), Some(values)) = (recorded.outcome, self.values.get_mut(recorded.rung)) {
+                *values = if add { *values + 1 } else { *values - 1 };
+            }
             let hash = hash_of(trial.number, recorded);
             let key = (recorded.seq, trial.number, recorded.rung);
             if add {
                 self.digest = self.digest.wrapping_add(hash);
-                self.outcomes.insert(key, recorded.outcome);
+                self.outcomes.insert(key, *recorded);
             } else {
                 self.digest = self.digest.wrapping_sub(hash);
                 self.outcomes.remove(&key);
@@ -244,9 +261,7 @@ impl Index {
     /// Digest of the first `count` outcomes.
     pub(crate) fn digest_of_first(&self, count: usize) -> u64 {
         let first = self.outcomes.iter().take(count);
-        first.fold(0, |digest, ((seq, number, rung), outcome)| {
-            digest.wrapping_add(hash_of(*number, &Recorded { rung: *rung, outcome: *outcome, seq: *seq }))
-        })
+        first.fold(0, |digest, ((_, number, _), recorded)| digest.wrapping_add(hash_of(*number, recorded)))
     }
 
     /// What has been seen so far.
@@ -255,13 +270,14 @@ impl Index {
             seq: self.outcomes.last_key_value().map_or(0, |((seq, ..), _)| *seq),
             count: self.outcomes.len() as u64,
             digest: self.digest,
+            left: None,
         }
     }
 
     /// The last three recorded outcomes after `cleared` if all of them are `Misconfigured`: then nothing new may start.
     pub fn is_stalled(&self, cleared: u64) -> bool {
         let last: Vec<_> = self.outcomes.iter().rev().take_while(|((seq, ..), _)| *seq > cleared).take(3).collect();
-        last.len() == 3 && last.iter().all(|(_, outcome)| **outcome == Outcome::Misconfigured)
+        last.len() == 3 && last.iter().all(|(_, recorded)| recorded.outcome == Outcome::Misconfigured)
     }
 
     /// The best value at the highest rung that has one.
@@ -300,12 +316,7 @@ impl Index {
 
     /// Steps of training that recorded rungs took.
     pub fn steps_trained(&self, rungs: &Rungs) -> u64 {
-        self.trials
-            .values()
-            .flat_map(|trial| &trial.recorded)
-            .filter(|recorded| matches!(recorded.outcome, Outcome::Value(_)))
-            .map(|recorded| rungs.increment(recorded.rung))
-            .sum()
+        rungs.steps_of(&self.values)
     }
 
     fn best_at(&self, rung: usize) -> Option<(f64, u64)> {
@@ -373,10 +384,19 @@ impl Index {
             (at == rung).then(|| (Rank::of(metric, self.direction), trial.number))
         };
         let own_place = self.trials.get(&number).and_then(|trial| rank_of(trial, &own));
-        let later = self.outcomes.range((own.seq, number, own.rung)..).skip(1).filter_map(|((seq, number, at), outcome)| {
-            rank_of(self.trials.get(number)?, &Recorded { rung: *at, outcome: *outcome, seq: *seq })
-        });
+        let later = self
+            .outcomes
+            .range((own.seq, number, own.rung)..)
+            .skip(1)
+            .filter_map(|((_, number, _), recorded)| rank_of(self.trials.get(number)?, recorded));
         later.fold((0, 0), |(better, all), place| (better + usize::from(Some(place) < own_place), all + 1))
+    }
+
+    /// When a trial came to stand in a rung, as the position of its outcome.
+    pub(crate) fn arrival(&self, number: u64, rung: usize) -> Option<(u64, u64)> {
+        let trial = self.trials.get(&number)?;
+        let stands = |recorded: &&Recorded| trial.standing(recorded).is_some_and(|(at, _)| at == rung);
+        trial.recorded.iter().find(stands).map(|recorded| (recorded.seq, number))
     }
 
     /// The highest rung that any trial was granted.

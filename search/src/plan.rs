@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Constraints, Direction, Index, Rungs, Sampler, Scheduler, Space};
+use crate::{AdditionalObjective, Constraints, Direction, Evidence, Index, Rungs, Sampler, Scheduler, Space};
 
 /// A checked experiment, as decisions need it.
 #[derive(Debug)]
@@ -11,10 +11,14 @@ pub struct Plan {
     pub seed: u64,
     /// Which way the objective's metric is better.
     pub direction: Direction,
+    /// What else is optimised; none: the objective alone decides.
+    pub additional: Vec<AdditionalObjective>,
     /// What is searched.
     pub space: Space,
     /// How configurations are chosen.
     pub sampler: Sampler,
+    /// What came out of earlier searches, for a sampler that learns; with several objectives nothing is learned from it.
+    pub earlier: Vec<Evidence>,
     /// Which configurations count.
     pub constraints: Constraints,
     /// After how much training trials are compared; one rung is full-length training of all.
@@ -42,6 +46,8 @@ pub struct Budget {
     pub wall_clock: Option<Duration>,
     /// Summed over all accelerators.
     pub accelerator: Option<Duration>,
+    /// Accelerators that each trial holds; 0: its slot counts as one.
+    pub accelerators: u32,
 }
 
 /// What has been spent, and what a person did: read from the world, handed in.
@@ -51,6 +57,8 @@ pub struct Usage {
     pub wall_clock: Duration,
     /// Summed over all accelerators.
     pub accelerator: Duration,
+    /// For which slots were held by segments that have ended, summed over them.
+    pub segments: Duration,
     /// Outcomes up to this `decisionSeq` no longer count as a stall: a person has looked.
     pub stall_cleared: u64,
     /// A person has asked that nothing new starts.

@@ -24,6 +24,11 @@ impl Words {
         Self::keyed(seed, *b"prop", trial)
     }
 
+    /// The words of a mixture of several objectives.
+    pub(crate) fn of_weights(seed: u64, which: u64) -> Self {
+        Self::keyed(seed, *b"goal", which)
+    }
+
     /// The words for whatever else trial `trial` needs.
     fn of_trial(seed: u64, trial: u64) -> Self {
         Self::keyed(seed, *b"seed", trial)

@@ -17,7 +17,7 @@ pub struct Cutoff {
     pub quota: usize,
     /// Its value.
     pub value: Option<f64>,
-    /// The value of the last that goes on; `None` where a trial's arrival or a model's estimate decided.
+    /// The value of the last that goes on; `None` where something else than values decided.
     pub cutoff: Option<f64>,
     /// What the trials are ranked by.
     pub by: Ranked,
@@ -28,6 +28,8 @@ pub struct Cutoff {
 pub enum Ranked {
     /// Their values in it.
     Value,
+    /// Non-dominated sorting of all objectives; within a front, those first that cover it best.
+    Front,
     /// What the guided sampler's model holds of them, which knows their values at all rungs and trials like them.
     Estimate,
 }
@@ -97,8 +99,17 @@ impl End {
 impl fmt::Display for Cutoff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rung, rank, entries, quota, .. } = self;
-        let by = if self.by == Ranked::Estimate { " by the model's estimate" } else { "" };
-        write!(f, "rank {rank} of {entries} at rung {rung}{by}, the best {quota} go on")?;
+        let by = match self.by {
+            Ranked::Value => "",
+            Ranked::Estimate => " by the model's estimate",
+            Ranked::Front => " by all objectives",
+        };
+        write!(f, "rank {rank} of {entries} at rung {rung}{by}, ")?;
+        if quota == entries && *entries > 1 {
+            f.write_str("any may go on towards the end of the budget")?;
+        } else {
+            write!(f, "the best {quota} go on")?;
+        }
         match (self.value, self.cutoff) {
             (Some(value), Some(cutoff)) => write!(f, " ({value:.4}, cut-off {cutoff:.4})"),
             (Some(value), None) => write!(f, " ({value:.4})"),
@@ -118,8 +129,10 @@ impl fmt::Display for End {
         match self {
             Self::Completed => f.write_str("all trials went as far as they could"),
             Self::TargetReached { trial } => write!(f, "trial {trial} reached the target at full length"),
-            Self::WallClockSpent => f.write_str("budget.wallClock is spent"),
-            Self::AcceleratorTimeSpent => f.write_str("budget.gpuHours is spent"),
+            Self::WallClockSpent => f.write_str("budget.wallClock is spent, or what is left of it is too short for another step"),
+            Self::AcceleratorTimeSpent => {
+                f.write_str("budget.gpuHours is spent, or what is left of it is too little for another step")
+            }
             Self::TooManyFailed { failed } => write!(f, "{failed} trials failed, more than maxFailedTrials allows"),
             Self::TooManyInfeasible { infeasible } => {
                 write!(f, "{infeasible} trials were infeasible, more than maxInfeasibleTrials allows")

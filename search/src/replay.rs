@@ -150,7 +150,7 @@ impl Replay {
     /// The decisions on one view. Afterwards, they are part of the past.
     fn group(&mut self, plan: &Plan, past: &mut Past<'_>, group: &Group) {
         let decisions = group.created.len() + group.promoted.len() + group.stopped.len() + group.retired.len();
-        if past.index.view() == group.view {
+        if past.index.view().shows_the_same(&group.view) {
             self.recomputed += decisions;
             self.grants(plan, &past.index, group);
             self.brackets(plan, past, group);
@@ -212,7 +212,7 @@ impl Replay {
 
     fn end(&mut self, plan: &Plan, past: &Past<'_>, name: &str, view: View) {
         let index = &past.index;
-        if index.view() != view {
+        if !index.view().shows_the_same(&view) {
             self.unmatched.push(view);
             return;
         }

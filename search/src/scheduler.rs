@@ -7,6 +7,8 @@ use std::{
 
 use crate::{
     Decision, Index, Plan, Sampler, View,
+    horizon::Horizon,
+    pareto::{Point, dominates, order, point},
     reason::{Cutoff, Ranked, Retirement},
     sampler::{deep_trials, estimates},
 };
@@ -191,10 +193,11 @@ impl Plan {
 pub(crate) fn promotions(plan: &Plan, index: &Index, view: View, limit: usize) -> Vec<Decision> {
     let mut promotions = Vec::new();
     let estimates = Estimates::default();
-    for rung in (0..plan.rungs.top()).rev() {
+    let horizon = Horizon::of(plan, index, view);
+    for rung in (0..plan.rungs.top()).rev().filter(|rung| horizon.admits(plan, Some(*rung), rung + 1)) {
         for bracket in index.brackets() {
             let left = limit - promotions.len();
-            let going_on = going_on(plan, index, bracket, rung, &estimates).take(left);
+            let going_on = going_on(plan, index, (bracket, rung), horizon, &estimates).take(left);
             promotions.extend(going_on.map(|(trial, reason)| Decision::Promote { trial, rung: rung + 1, view, reason }));
         }
     }
@@ -205,8 +208,8 @@ pub(crate) fn promotions(plan: &Plan, index: &Index, view: View, limit: usize) -
 fn going_on<'a>(
     plan: &'a Plan,
     index: &'a Index,
-    bracket: usize,
-    rung: usize,
+    (bracket, rung): (usize, usize),
+    horizon: Horizon,
     estimates: &Estimates,
 ) -> Box<dyn Iterator<Item = (u64, Cutoff)> + 'a> {
     if is_stopping(plan) {
@@ -216,9 +219,10 @@ fn going_on<'a>(
     let quota = match plan.scheduler {
         Scheduler::Hyperband if !is_complete(plan, index, bracket, rung) => 0,
         Scheduler::Progressive if rung >= top_rung(plan, index) => 0,
+        Scheduler::Asha { .. } | Scheduler::Progressive if horizon.opens(rung) => entries,
         _ => plan.quota(entries),
     };
-    let most = patience(plan, index, bracket, rung);
+    let most = if horizon.opens(rung) { usize::MAX } else { patience(plan, index, bracket, rung) };
     if most == 0 || quota == 0 {
         return Box::new(std::iter::empty());
     }
@@ -227,12 +231,37 @@ fn going_on<'a>(
         let waiting: HashSet<u64> = index.waiting(bracket, rung).map(|(_, number)| number).collect();
         return Box::new(best.filter(move |(number, _)| waiting.contains(number)).take(most));
     }
-    let within = index.waiting(bracket, rung).take_while(move |(rank, _)| *rank < quota);
-    Box::new(within.take(most).map(move |(rank, trial)| {
-        let value = |rank| index.value_of_rank(bracket, rung, rank);
-        let (value, cutoff) = (value(rank), value(quota - 1));
-        (trial, Cutoff { rung, rank: rank + 1, entries, quota, value, cutoff, by: Ranked::Value })
-    }))
+    let within = waiting(plan, index, bracket, rung).take_while(move |(rank, _)| *rank < quota);
+    Box::new(within.take(most).map(move |(rank, trial)| (trial, cutoff(plan, index, (bracket, rung), (rank, trial), quota))))
+}
+
+/// Where a trial of this rank (from 0) stands, and where the line is: by value, or by all objectives.
+fn cutoff(plan: &Plan, index: &Index, (bracket, rung): (usize, usize), (rank, trial): (usize, u64), quota: usize) -> Cutoff {
+    let (entries, value) = (index.entries(bracket, rung), index.trial(trial).and_then(|trial| trial.value_at(rung)));
+    let at = Cutoff { rung, rank: rank + 1, entries, quota, value, cutoff: None, by: Ranked::Front };
+    if plan.additional.is_empty() {
+        let cutoff = quota.checked_sub(1).and_then(|rank| index.value_of_rank(bracket, rung, rank));
+        return Cutoff { cutoff, by: Ranked::Value, ..at };
+    }
+    at
+}
+
+/// The trials of a rung that may still go on, with their rank from 0, the best first: by value, or by all objectives.
+fn waiting<'a>(plan: &Plan, index: &'a Index, bracket: usize, rung: usize) -> Box<dyn Iterator<Item = (usize, u64)> + 'a> {
+    if plan.additional.is_empty() {
+        return Box::new(index.waiting(bracket, rung));
+    }
+    let waiting: HashSet<u64> = index.waiting(bracket, rung).map(|(_, number)| number).collect();
+    let ranked = by_front(plan, index, rung, index.standing_in(bracket, rung)).into_iter().enumerate();
+    Box::new(ranked.filter(move |(_, number)| waiting.contains(number)))
+}
+
+/// Trials of a rung in the order in which they go on; whoever has no value there comes last.
+fn by_front(plan: &Plan, index: &Index, rung: usize, trials: impl Iterator<Item = u64>) -> Vec<u64> {
+    let with_point = |number: u64| (number, index.trial(number).and_then(|trial| point(plan, trial, rung)));
+    let (valued, without): (Vec<_>, Vec<_>) = trials.map(with_point).partition(|(_, point)| point.is_some());
+    let points: Vec<Point> = valued.iter().filter_map(|(_, point)| *point).collect();
+    order(&points).into_iter().map(|at| valued[at].0).chain(without.into_iter().map(|(number, _)| number)).collect()
 }
 
 /// What a model holds of each trial, asked for at most once in a decision.
@@ -241,7 +270,9 @@ type Estimates = OnceCell<Option<HashMap<u64, f64>>>;
 /// What the guided sampler's model holds of each trial. Only asynchronous promotion asks it.
 fn estimates_of(plan: &Plan, index: &Index) -> Option<HashMap<u64, f64>> {
     match (&plan.sampler, plan.scheduler) {
-        (Sampler::Guided(memory), Scheduler::Asha { .. } | Scheduler::Progressive) => estimates(plan, memory, index),
+        (Sampler::Guided(memory), Scheduler::Asha { .. } | Scheduler::Progressive) if plan.additional.is_empty() => {
+            estimates(plan, memory, index)
+        }
         _ => None,
     }
 }
@@ -277,12 +308,13 @@ pub(crate) fn patience(plan: &Plan, index: &Index, bracket: usize, rung: usize) 
 
 /// Where a trial stands in a rung now, and where the line is; `None`: it does not stand there.
 pub(crate) fn standing(plan: &Plan, index: &Index, trial: u64, rung: usize) -> Option<Cutoff> {
-    let (bracket, rank) = index.rank_of(trial, rung)?;
-    let entries = index.entries(bracket, rung);
-    let quota = plan.quota(entries);
-    let value = |rank| index.value_of_rank(bracket, rung, rank);
-    let cutoff = quota.checked_sub(1).and_then(value);
-    Some(Cutoff { rung, rank: rank + 1, entries, quota, value: value(rank), cutoff, by: Ranked::Value })
+    let (bracket, mut rank) = index.rank_of(trial, rung)?;
+    if !plan.additional.is_empty() {
+        let ranked = by_front(plan, index, rung, index.standing_in(bracket, rung));
+        rank = ranked.iter().position(|number| *number == trial)?;
+    }
+    let quota = plan.quota(index.entries(bracket, rung));
+    Some(cutoff(plan, index, (bracket, rung), (rank, trial), quota))
 }
 
 /// Where a trial stands among those of its rung that may go on: by what they are ranked by now.
@@ -311,16 +343,38 @@ pub(crate) fn retirements(plan: &Plan, index: &Index, view: View) -> Vec<Decisio
         return Vec::new();
     }
     let retire = |(bracket, rung): (usize, usize)| {
-        let quota = match plan.scheduler {
-            Scheduler::Hyperband if is_complete(plan, index, bracket, rung) => plan.quota(index.entries(bracket, rung)),
-            Scheduler::Hyperband => usize::MAX,
-            _ => plan.quota(usize::try_from(plan.most_trials(bracket)).unwrap_or(usize::MAX)),
+        let (quota, beaten): (usize, Vec<(usize, u64)>) = match plan.scheduler {
+            Scheduler::Hyperband if is_complete(plan, index, bracket, rung) => {
+                let quota = plan.quota(index.entries(bracket, rung));
+                (quota, waiting(plan, index, bracket, rung).filter(|(rank, _)| *rank >= quota).collect())
+            }
+            Scheduler::Hyperband => (usize::MAX, Vec::new()),
+            _ => {
+                let quota = plan.quota(usize::try_from(plan.most_trials(bracket)).unwrap_or(usize::MAX));
+                (quota, beaten(plan, index, bracket, rung, quota))
+            }
         };
-        let beaten = index.waiting(bracket, rung).rev().take_while(move |(rank, _)| *rank >= quota);
-        beaten.map(move |(better, trial)| Decision::Retire { trial, view, reason: Retirement { rung, better, quota } })
+        let retired = |(better, trial)| Decision::Retire { trial, view, reason: Retirement { rung, better, quota } };
+        beaten.into_iter().map(retired).collect::<Vec<_>>()
     };
     let rungs = (0..plan.rungs.top()).flat_map(|rung| index.brackets().map(move |bracket| (bracket, rung)));
     rungs.flat_map(retire).collect()
+}
+
+/// The waiting trials of a rung that at least so many others beat, with how many do: by value, or in no objective worse.
+fn beaten(plan: &Plan, index: &Index, bracket: usize, rung: usize, quota: usize) -> Vec<(usize, u64)> {
+    if plan.additional.is_empty() {
+        return index.waiting(bracket, rung).rev().take_while(|(rank, _)| *rank >= quota).collect();
+    }
+    let points_of = |number| index.trial(number).and_then(|trial| point(plan, trial, rung));
+    let points: Vec<Point> = index.standing_in(bracket, rung).filter_map(points_of).collect();
+    let dominators = |number: u64| {
+        let own = points_of(number)?;
+        let better = points.iter().filter(|other| dominates(other, &own)).count();
+        (better >= quota).then_some((better, number))
+    };
+    // Who dominates a trial is no worse by the first objective: whoever ranks high enough there need not be compared.
+    index.waiting(bracket, rung).filter(|(rank, _)| *rank >= quota).filter_map(|(_, number)| dominators(number)).collect()
 }
 
 fn is_stopping(plan: &Plan) -> bool {
@@ -334,7 +388,14 @@ fn arrivals<'a>(plan: &'a Plan, index: &'a Index, bracket: usize, rung: usize) -
         let entries = index.entries(bracket, rung) - later;
         let quota = plan.quota(entries);
         let value = index.value_of_rank(bracket, rung, rank);
-        (trial, Cutoff { rung, rank: rank - better + 1, entries, quota, value, cutoff: None, by: Ranked::Value })
+        let at = Cutoff { rung, rank: rank - better + 1, entries, quota, value, cutoff: None, by: Ranked::Value };
+        if plan.additional.is_empty() {
+            return (trial, at);
+        }
+        let own = index.arrival(trial, rung);
+        let before = index.standing_in(bracket, rung).filter(|other| index.arrival(*other, rung) <= own);
+        let rank = by_front(plan, index, rung, before).iter().position(|number| *number == trial);
+        (trial, Cutoff { rank: rank.map_or(entries, |rank| rank + 1), by: Ranked::Front, ..at })
     })
 }
 
@@ -344,7 +405,7 @@ fn is_complete(plan: &Plan, index: &Index, bracket: usize, rung: usize) -> bool 
     let is_full = all_created || plan.counted_in(index, bracket) >= plan.hyperband_size(bracket);
     let is_left_behind = |lower: usize| {
         let quota = plan.quota(index.entries(bracket, lower));
-        index.waiting(bracket, lower).next().is_none_or(|(rank, _)| rank >= quota)
+        waiting(plan, index, bracket, lower).next().is_none_or(|(rank, _)| rank >= quota)
     };
     is_full && (0..=rung).all(|rung| index.running_towards(bracket, rung) == 0) && (0..rung).all(is_left_behind)
 }

@@ -43,7 +43,7 @@ pub fn simulate(plan: &Plan, mut outcome: impl FnMut(&Trial, usize) -> Outcome) 
         let mut trial = trial.clone();
         while let Some(rung) = trial.running() {
             seq += 1;
-            trial.recorded.push(Recorded { rung, outcome: outcome(&trial, rung), seq });
+            trial.recorded.push(Recorded::new(rung, outcome(&trial, rung), seq));
         }
         index.apply(trial);
     }

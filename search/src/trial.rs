@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Assignment, Metric};
+use crate::{Additional, Assignment, Metric};
 
 /// Everything that is recorded about one trial. The set of these records *is* the state of a search.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,8 +34,17 @@ pub struct Recorded {
     pub rung: usize,
     /// What came out.
     pub outcome: Outcome,
+    /// The values of the additional objectives, where the outcome is a value.
+    pub additional: Additional,
     /// Position in the order in which results count (`decisionSeq`).
     pub seq: u64,
+}
+
+impl Recorded {
+    /// The end of a rung, without additional objectives.
+    pub fn new(rung: usize, outcome: Outcome, seq: u64) -> Self {
+        Self { rung, outcome, additional: Additional::default(), seq }
+    }
 }
 
 /// What came out of a rung.

@@ -54,7 +54,7 @@ fn a_trial_that_waits_is_told_where_it_stands_and_one_that_does_not_exist_has_no
     let history = |number: u64, value: f64| {
         let mut trial = Trial::new(number, [("x".to_owned(), i64::try_from(number).unwrap().into())].into());
         let seq = number + 1;
-        trial.recorded.push(nas_search::Recorded { rung: 0, outcome: Outcome::Value(value), seq });
+        trial.recorded.push(nas_search::Recorded::new(0, Outcome::Value(value), seq));
         TrialHistory { trial, seed: 0, grants: vec![(0, nas_search::View::default())], stopped: None, retired: None }
     };
     let histories: Vec<_> = (0..4).map(|number| history(number, f64::from(u32::try_from(number).unwrap()))).collect();

@@ -133,7 +133,7 @@ impl<'a> World<'a> {
         while let Some(rung) = trial.running() {
             seq += 1;
             let outcome = if rung < trial.target_rung { Outcome::Value(0.5) } else { outcome };
-            trial.recorded.push(Recorded { rung, outcome, seq });
+            trial.recorded.push(Recorded::new(rung, outcome, seq));
         }
         let trial = trial.clone();
         self.known[leader].apply(trial);

@@ -118,11 +118,8 @@ fn a_synchronous_search_promotes_exactly_a_third_at_each_rung() {
 }
 
 fn recorded(number: u64, outcomes: &[Outcome], target_rung: usize) -> Trial {
-    let recorded = outcomes
-        .iter()
-        .enumerate()
-        .map(|(rung, outcome)| Recorded { rung, outcome: *outcome, seq: number * 10 + rung as u64 + 1 })
-        .collect();
+    let recorded =
+        outcomes.iter().enumerate().map(|(rung, outcome)| Recorded::new(rung, *outcome, number * 10 + rung as u64 + 1)).collect();
     Trial {
         target_rung,
         recorded,
@@ -214,9 +211,9 @@ fn limits_end_the_search_with_their_reason() {
     assert_eq!(ends(&limited, &full, usage), Some(End::TargetReached { trial: 4 }));
     let limited = Plan { target: Some(0.96), ..plan(9, 2, 3) };
     assert_eq!(ends(&limited, &full, usage), None);
-    let budget = Budget { wall_clock: Some(hour), accelerator: None };
+    let budget = Budget { wall_clock: Some(hour), accelerator: None, ..Budget::default() };
     assert_eq!(ends(&Plan { budget, ..plan(9, 2, 3) }, &full, usage), Some(End::WallClockSpent));
-    let budget = Budget { wall_clock: None, accelerator: Some(hour) };
+    let budget = Budget { wall_clock: None, accelerator: Some(hour), ..Budget::default() };
     assert_eq!(ends(&Plan { budget, ..plan(9, 2, 3) }, &full, usage), Some(End::AcceleratorTimeSpent));
 }
 

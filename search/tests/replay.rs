@@ -2,15 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp, reason = "a test fails by panicking")]
 
+use std::time::Duration;
+
 use nas_search::{
-    Brackets, Decision, Difference, Domain, End, Halving, Index, Memory, Outcome, Plan, Recorded, Replay, Sampler, Scale,
+    Brackets, Budget, Decision, Difference, Domain, End, Halving, Index, Memory, Outcome, Plan, Recorded, Replay, Sampler, Scale,
     Scheduler, Trial, TrialHistory, View, replay,
 };
 use proptest::prelude::*;
 
 mod searches;
 
-use searches::{Step, drive, finish, keep, of_trial, plan, schedulers, steps};
+use searches::{Step, cost, drive, finish, keep, of_trial, plan, schedulers, steps};
 
 /// The records of a search.
 struct Records {
@@ -58,8 +60,11 @@ proptest! {
     #[test]
     fn nothing_differs_in_what_was_decided(
         steps in steps(), scheduler in schedulers(), max_trials in 1_u64..90, parallel in 1_usize..9, eta in 2_u64..5,
+        budget in proptest::option::of(1_u64..3000), two_objectives in any::<bool>(),
     ) {
-        let plan = Plan { scheduler, ..plan(max_trials, parallel, eta) };
+        let budget = Budget { accelerator: budget.map(Duration::from_secs), ..Budget::default() };
+        let additional = if two_objectives { vec![cost()] } else { Vec::new() };
+        let plan = Plan { scheduler, budget, additional, ..plan(max_trials, parallel, eta) };
         let records = Records::of(&plan, &steps);
         let found = records.replay(&plan);
         prop_assert_eq!(found, Replay { recomputed: records.decisions, ..Replay::default() });
@@ -216,7 +221,7 @@ fn records_that_contradict_each_other_are_found() {
     let promoted = records.trials.iter().find(|t| t.trial.target_rung > 0).unwrap().trial.number;
     records.of_trial(0).grants.clear();
     records.of_trial(promoted).trial.recorded[0].seq = u64::MAX;
-    records.of_trial(2).trial.recorded.push(Recorded { rung: 3, outcome: Outcome::Failed, seq: 10_000 });
+    records.of_trial(2).trial.recorded.push(Recorded::new(3, Outcome::Failed, 10_000));
     let found = records.replay(&plan).differences;
     for trial in [0, 2, promoted] {
         assert!(found.iter().any(|d| matches!(d, Difference::Records { trial: of, .. } if *of == trial)), "{trial}: {found:?}");
@@ -246,8 +251,8 @@ fn what_had_seen_a_trial_that_was_deleted_is_named_and_not_called_wrong() {
 
 /// What is said of one trial: two rungs were granted, both have a value.
 fn said(change: impl FnOnce(&mut TrialHistory)) -> Vec<&'static str> {
-    let view = |seq| View { seq, count: 1, digest: 1 };
-    let value = |rung, seq| Recorded { rung, outcome: Outcome::Value(0.5), seq };
+    let view = |seq| View { seq, count: 1, digest: 1, left: None };
+    let value = |rung, seq| Recorded::new(rung, Outcome::Value(0.5), seq);
     let (plan, records) = small();
     let trial = Trial { target_rung: 1, recorded: vec![value(0, 2), value(1, 5)], ..records.trials[0].trial.clone() };
     let grants = vec![(0, view(0)), (1, view(2))];
@@ -265,7 +270,7 @@ fn each_rule_that_records_break_is_named() {
     let beyond = "it has an outcome of a rung that was not granted";
     let too_early = "it was granted a rung before the one below had a value";
     let after_end = "it was promoted after it was stopped or retired";
-    let seen = |seq| View { seq, count: 1, digest: 1 };
+    let seen = |seq| View { seq, count: 1, digest: 1, left: None };
 
     assert_eq!(said(|_| ()), [""; 0]);
     assert_eq!(said(|history| history.trial.recorded.truncate(1)), [""; 0]);
@@ -274,7 +279,7 @@ fn each_rule_that_records_break_is_named() {
     assert_eq!(said(|history| history.trial.recorded[1].rung = 2), [not_in_order]);
     assert_eq!(said(|history| history.trial.recorded[1].seq = 2), [not_growing]);
     let more = |history: &mut TrialHistory| {
-        history.trial.recorded.push(Recorded { rung: 2, outcome: Outcome::Value(0.5), seq: 6 });
+        history.trial.recorded.push(Recorded::new(2, Outcome::Value(0.5), 6));
     };
     assert_eq!(said(more), [beyond]);
     assert_eq!(said(|history| history.grants[1].1 = seen(1)), [too_early]);

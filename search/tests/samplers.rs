@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use nas_search::{
-    Assignment, Condition, Constraints, Direction, Domain, Index, Memory, Outcome, Parameter, Plan, Rungs, Sampler, Scalar,
-    Scale, Space, Trial, Usage, best_estimate, decide, simulate,
+    Assignment, Condition, Constraints, Direction, Domain, End, Evidence, Index, Memory, Outcome, Parameter, Plan, Rungs,
+    Sampler, Scalar, Scale, Space, Trial, Usage, best_estimate, decide, earlier_trials, simulate,
 };
 use proptest::prelude::*;
 
@@ -62,10 +62,11 @@ proptest! {
 
     #[test]
     fn proposals_satisfy_the_rules_are_no_repeats_and_do_not_depend_on_what_is_remembered(
-        steps in steps(), scheduler in schedulers(), which in 0_usize..3, parallel in 1_usize..5,
+        steps in steps(), scheduler in schedulers(), which in 0_usize..3, parallel in 1_usize..5, is_warm in any::<bool>(),
     ) {
         let (name, sampler) = learning()[which];
         let mut plan = Plan { scheduler, parallel_trials: parallel, ..mixed_plan(sampler(Memory::default()), 60) };
+        plan.earlier = if is_warm { evidence_of(&plan, 40, 50.0) } else { Vec::new() };
         plan.constraints.add("hp.depth > 1 && (hp.op1 != 'pool' || hp.op2 != 'pool')", "").unwrap();
         let (index, _) = drive(&plan, &steps, |index, decisions| {
             let fresh = Plan { sampler: sampler(Memory::default()), constraints: rules(), ..again(&plan) };
@@ -89,7 +90,38 @@ fn rules() -> Constraints {
 
 /// The plan without what cannot be copied.
 fn again(plan: &Plan) -> Plan {
-    Plan { scheduler: plan.scheduler, parallel_trials: plan.parallel_trials, ..mixed_plan(Sampler::Random, plan.max_trials) }
+    let (scheduler, earlier) = (plan.scheduler, plan.earlier.clone());
+    Plan { scheduler, earlier, parallel_trials: plan.parallel_trials, ..mixed_plan(Sampler::Random, plan.max_trials) }
+}
+
+/// What a random search of so many trials shows on data where every value is higher by `shift`.
+fn evidence_of(plan: &Plan, trials: u64, shift: f64) -> Vec<Evidence> {
+    let earlier = Plan { seed: 7, ..mixed_plan(Sampler::Random, trials) };
+    let simulation = simulate(&earlier, |trial, rung| match outcome(trial, rung) {
+        Outcome::Value(value) => Outcome::Value(value + shift),
+        other => other,
+    });
+    let trials = earlier_trials(&simulation.index, &earlier.rungs, 1000);
+    trials.iter().filter_map(|trial| Evidence::of(trial, &plan.space, &plan.rungs, plan.direction)).collect()
+}
+
+#[test]
+fn the_first_trials_are_good_where_an_earlier_search_is_known() {
+    let mean = |sampler: Sampler, is_warm: bool| {
+        let mut plan = mixed_plan(sampler, 30);
+        plan.earlier = if is_warm { evidence_of(&plan, 90, 50.0) } else { Vec::new() };
+        let simulation = simulate(&plan, outcome);
+        let first = simulation.index.trials().take(30).map(|trial| worth(&trial.assignment));
+        assert_eq!((simulation.index.created(), simulation.end), (30, End::Completed));
+        first.sum::<f64>() / 30.0
+    };
+    for (name, sampler) in learning() {
+        let (warm, cold) = (mean(sampler(Memory::default()), true), mean(sampler(Memory::default()), false));
+        println!("{name}: {warm} warm, {cold} cold");
+        assert!(warm > cold + 0.3, "{name}: {warm} warm, {cold} cold");
+    }
+    // Chance learns nothing.
+    assert_eq!(mean(Sampler::Random, true), mean(Sampler::Random, false));
 }
 
 /// The mean worth of the last third of 90 trials.

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
-use nas_search::{Decision, End, Index, Outcome, Plan, Recorded, Trial, Usage, decide};
+use nas_search::{Additional, Decision, End, Index, Outcome, Plan, Recorded, Trial, Usage, decide};
 
 use crate::{Landscape, LandscapeError, chance::Chance};
 
@@ -17,12 +17,14 @@ pub struct Conditions {
     pub attempts: u32,
     /// Which attempts fail.
     pub seed: u64,
+    /// When the simulation is broken off, in seconds, which the search does not know of.
+    pub until: f64,
 }
 
 impl Default for Conditions {
-    /// Free and without failures; five attempts, as in the product.
+    /// Free, without failures and never broken off; five attempts, as in the product.
     fn default() -> Self {
-        Self { startup_seconds: 0.0, failure_probability: 0.0, attempts: 5, seed: 0 }
+        Self { startup_seconds: 0.0, failure_probability: 0.0, attempts: 5, seed: 0, until: f64::INFINITY }
     }
 }
 
@@ -116,12 +118,15 @@ struct Clock<'a, L: ?Sized> {
     running: BinaryHeap<Reverse<Segment>>,
     log: Vec<Event>,
     held_seconds: f64,
+    /// Of segments that have ended.
+    ended_seconds: f64,
     trained_seconds: f64,
     failed_attempts: u64,
 }
 
 /// A segment on its worker.
 struct Segment {
+    start: f64,
     /// When it ends.
     end: f64,
     /// Position in the order of starts.
@@ -145,6 +150,7 @@ impl<'a, L: Landscape + ?Sized> Clock<'a, L> {
             running: BinaryHeap::new(),
             log: Vec::new(),
             held_seconds: 0.0,
+            ended_seconds: 0.0,
             trained_seconds: 0.0,
             failed_attempts: 0,
         }
@@ -152,7 +158,12 @@ impl<'a, L: Landscape + ?Sized> Clock<'a, L> {
 
     /// Decides and starts what was granted; whether and why the search has ended.
     fn decide(&mut self) -> Result<Option<End>, LandscapeError> {
-        let usage = Usage { wall_clock: duration(self.now), accelerator: duration(self.held_seconds), ..Usage::default() };
+        let usage = Usage {
+            wall_clock: duration(self.now),
+            accelerator: duration(self.held_seconds),
+            segments: duration(self.ended_seconds),
+            ..Usage::default()
+        };
         for decision in decide(self.plan, &self.index, &usage) {
             if let Decision::Finish { reason, .. } = decision {
                 return Ok(Some(reason));
@@ -173,8 +184,14 @@ impl<'a, L: Landscape + ?Sized> Clock<'a, L> {
         let steps = self.plan.rungs.steps();
         let from = trial.recorded.last().map_or(0, |last| steps[last.rung]);
         self.started += 1;
-        let mut segment =
-            Segment { end: self.now, order: self.started, trial: trial.number, trained_seconds: 0.0, outcome: None };
+        let mut segment = Segment {
+            start: self.now,
+            end: self.now,
+            order: self.started,
+            trial: trial.number,
+            trained_seconds: 0.0,
+            outcome: None,
+        };
         let training = match self.landscape.seconds(&trial.assignment, from, steps[trial.target_rung]) {
             Ok(seconds) => seconds,
             Err(LandscapeError::Infeasible(_)) => {
@@ -223,7 +240,8 @@ impl<'a, L: Landscape + ?Sized> Clock<'a, L> {
             let left = (limit.as_secs_f64() - self.held_seconds) / self.running.len() as f64;
             (self.now + left.max(0.0), End::AcceleratorTimeSpent)
         });
-        wall.into_iter().chain(accelerator).min_by(|(a, _), (b, _)| a.total_cmp(b))
+        let until = (self.conditions.until < f64::INFINITY).then_some((self.conditions.until, End::WallClockSpent));
+        wall.into_iter().chain(accelerator).chain(until).min_by(|(a, _), (b, _)| a.total_cmp(b))
     }
 
     fn advance(&mut self, to: f64) {
@@ -240,6 +258,7 @@ impl<'a, L: Landscape + ?Sized> Clock<'a, L> {
         let Some(Reverse(segment)) = self.running.pop() else { return Ok(()) };
         let Some(trial) = self.index.trial(segment.trial) else { return Ok(()) };
         let mut trial = trial.clone();
+        self.ended_seconds += segment.end - segment.start;
         self.trained_seconds += segment.trained_seconds;
         while let Some(rung) = trial.running() {
             let step = self.plan.rungs.steps()[rung];
@@ -248,7 +267,12 @@ impl<'a, L: Landscape + ?Sized> Clock<'a, L> {
                 None => Outcome::Value(self.landscape.observed(&trial.assignment, step)?),
             };
             self.seq += 1;
-            trial.recorded.push(Recorded { rung, outcome, seq: self.seq });
+            let additional = match outcome {
+                Outcome::Value(_) => self.plan.measure(&trial.assignment, |_| None),
+                _ => Ok(Additional::default()),
+            };
+            let additional = additional.map_err(|metric| LandscapeError::NoMetric(metric.to_owned()))?;
+            trial.recorded.push(Recorded { rung, outcome, additional, seq: self.seq });
             self.log.push(Event { seconds: self.now, trial: trial.number, rung, step, outcome });
         }
         self.index.apply(trial);

@@ -49,6 +49,9 @@ pub enum LandscapeError {
     /// A configuration that is in no table, or is no configuration at all.
     #[error("nothing is known of this configuration: {0:?}")]
     Unknown(Assignment),
+    /// An additional objective of which the curves do not tell.
+    #[error("nothing is known of {0:?}, which spec.objective.additional names: a simulation knows only params and flops")]
+    NoMetric(String),
     /// A length at which nothing was recorded.
     #[error("nothing was recorded after {step} steps: there is something after {levels:?}")]
     NoLevel {

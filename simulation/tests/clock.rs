@@ -41,6 +41,8 @@ fn plan(configurations: &[i64], workers: usize) -> Plan {
     Plan {
         seed: 0,
         direction: Direction::Maximize,
+        additional: Vec::new(),
+        earlier: Vec::new(),
         space: Space::new(vec![Parameter { name: "x".into(), domain, when: None, count: None }]).unwrap(),
         sampler: Sampler::Listed(listed.collect()),
         constraints: Constraints::new(None),
@@ -82,22 +84,50 @@ fn every_segment_pays_its_start_up() {
 
 #[test]
 fn the_wall_clock_cuts_off_what_runs_then() {
-    let mut plan = plan(&[5, 6, 7], 2);
-    plan.budget.wall_clock = Some(Duration::from_secs(15));
-    let run = simulate(&plan, &Plain, &costly(0.0)).unwrap();
+    let plan = plan(&[5, 6, 7], 2);
+    let until = |until| Conditions { until, ..Conditions::default() };
+    let run = simulate(&plan, &Plain, &until(15.0)).unwrap();
     assert_eq!(log(&run), [(10.0, 0, 0), (10.0, 1, 0)]);
     assert_eq!((run.end, run.seconds, run.held_seconds), (End::WallClockSpent, 15.0, 25.0));
     // What ends at that very second counts.
-    plan.budget.wall_clock = Some(Duration::from_secs(20));
-    assert_eq!(simulate(&plan, &Plain, &costly(0.0)).unwrap().log.len(), 3);
+    assert_eq!(simulate(&plan, &Plain, &until(20.0)).unwrap().log.len(), 3);
 }
 
 #[test]
-fn accelerator_time_is_summed_over_slots() {
+fn a_spent_budget_cuts_off_what_takes_longer_than_was_to_be_expected() {
     let mut plan = plan(&[5, 6, 7, 8], 2);
-    plan.budget.accelerator = Some(Duration::from_secs(26));
+    plan.budget.accelerator = Some(Duration::from_secs(6));
+    // Accelerator time is summed over slots. Before the first segment has ended, nobody knows how long one takes.
     let run = simulate(&plan, &Plain, &costly(0.0)).unwrap();
-    assert_eq!((run.end, run.seconds, run.held_seconds), (End::AcceleratorTimeSpent, 13.0, 26.0));
+    assert_eq!((run.end, run.seconds, run.held_seconds, run.log.len()), (End::AcceleratorTimeSpent, 3.0, 6.0, 0));
+    plan.budget = Budget { wall_clock: Some(Duration::from_secs(3)), ..Budget::default() };
+    let run = simulate(&plan, &Plain, &costly(0.0)).unwrap();
+    assert_eq!((run.end, run.seconds, run.held_seconds, run.log.len()), (End::WallClockSpent, 3.0, 6.0, 0));
+}
+
+#[test]
+fn nothing_begins_that_the_budget_would_cut_off() {
+    for seconds in 10..600 {
+        let limit = Some(Duration::from_secs(seconds));
+        for budget in [Budget { wall_clock: limit, ..Budget::default() }, Budget { accelerator: limit, ..Budget::default() }] {
+            let plan = Plan { budget, ..plan(&(0..90).collect::<Vec<_>>(), 1) };
+            let run = simulate(&plan, &Plain, &costly(0.0)).unwrap();
+            assert_eq!(run.held_seconds, run.trained_seconds, "{seconds}");
+            let spent = if budget.accelerator.is_some() { End::AcceleratorTimeSpent } else { End::WallClockSpent };
+            assert_eq!(run.end, spent, "{seconds}");
+        }
+    }
+}
+
+#[test]
+fn the_end_of_a_budget_goes_to_trials_that_can_reach_the_leaders() {
+    // The later a trial, the better it is.
+    let mut plan = plan(&(0..90).collect::<Vec<_>>(), 1);
+    plan.budget.accelerator = Some(Duration::from_secs(330));
+    let run = simulate(&plan, &Plain, &costly(0.0)).unwrap();
+    // Two trials were trained in full, as many as may be; there are 6 steps left when trial 6 is the best of rung 0. It cannot come so far
+    // any more, but trial 3, which waits at rung 1, can.
+    assert_eq!(log(&run)[10..], [(200.0, 5, 1), (260.0, 5, 2), (270.0, 6, 0), (330.0, 3, 2)]);
 }
 
 #[test]

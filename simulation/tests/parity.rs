@@ -28,12 +28,9 @@ fn entries(run: &Run) -> Vec<Entry> {
 fn compare(table: &Table, seed: u64, steps: &[u64], eta: usize, startup_seconds: f64, end: f64) -> usize {
     let seconds = end * table.full_training_seconds();
     let rows = order(table, seed, 2000);
-    let conditions = Conditions { startup_seconds, ..Conditions::default() };
+    let conditions = Conditions { startup_seconds, until: seconds, ..Conditions::default() };
     let rungs = if eta == 1 { Rungs::full_length(table.full_length()) } else { asha(steps, eta as u64) };
-    let plan = plan(table, &rows, rungs, seconds);
-    let run = simulate(&plan, table, &conditions).unwrap();
-    // As the plan has it: a whole number of nanoseconds.
-    let seconds = plan.budget.wall_clock.unwrap().as_secs_f64();
+    let run = simulate(&plan(table, &rows, rungs), table, &conditions).unwrap();
     let expected = if eta == 1 {
         let mut policy = Random { rows, started: 0, full: table.full_length() };
         reference::run(&mut policy, table, WORKERS, startup_seconds, seconds)
@@ -118,7 +115,8 @@ fn logs_are_those_of_the_original_to_the_last_bit() {
             _ => asha(NB101_ETA_3, 3),
         };
         let rows = order(table, seed, 2000);
-        let run = simulate(&plan(table, &rows, rungs, table.full_training_seconds()), table, &Conditions::default()).unwrap();
+        let conditions = Conditions { until: table.full_training_seconds(), ..Conditions::default() };
+        let run = simulate(&plan(table, &rows, rungs), table, &conditions).unwrap();
         assert_eq!((run.log.len(), digest(&run, &rows)), (events, expected), "seed {seed}, eta {eta}");
     }
 }

@@ -104,6 +104,21 @@ pub struct Objective {
     /// Which way is better.
     #[serde(default)]
     pub direction: DirectionSpec,
+    /// What else is optimised: trials go on by non-dominated sorting (MO-ASHA, Schmucker et al. 2021), and `status.front` lists the best
+    /// trade-offs. `target`, `best` and the incumbent speak of `metric` alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3))]
+    pub additional: Vec<AdditionalObjectiveSpec>,
+}
+
+/// An objective beside the first.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct AdditionalObjectiveSpec {
+    /// `params` or `flops` of an architecture of `space.darts`, or a further metric that the trainer reports.
+    #[schemars(length(min = 1, max = 63))]
+    pub metric: String,
+    /// Which way is better.
+    pub direction: DirectionSpec,
 }
 
 /// Which way a metric is better.
@@ -381,7 +396,7 @@ pub struct Claim {
 
 impl Default for Objective {
     fn default() -> Self {
-        Self { metric: default_metric(), direction: DirectionSpec::default() }
+        Self { metric: default_metric(), direction: DirectionSpec::default(), additional: Vec::new() }
     }
 }
 

@@ -33,6 +33,11 @@ pub struct NasExperimentStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]
     pub best: Vec<BestTrial>,
+    /// Where there are several objectives: trials at the highest rung than which none there is better in all of them, those first that
+    /// cover the trade-off best.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub front: Vec<FrontTrialStatus>,
     /// The best trial by the guided sampler's model, which averages out the noise of single trainings. May be another one than the first
     /// of `best`, which has the best measured value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -118,6 +123,22 @@ pub struct BestTrial {
     /// Its configuration.
     #[schemars(extend("maxProperties" = 256))]
     pub assignment: BTreeMap<String, ScalarValue>,
+}
+
+/// One of the best trade-offs between several objectives.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct FrontTrialStatus {
+    /// Name of the trial.
+    #[schemars(length(max = 63))]
+    pub trial: String,
+    /// The rung at which it was measured.
+    pub rung: i64,
+    /// The value of the first objective there.
+    pub value: f64,
+    /// The values of the others, by metric.
+    #[schemars(extend("maxProperties" = 3))]
+    pub additional: BTreeMap<String, f64>,
 }
 
 /// What was spent and what was saved.

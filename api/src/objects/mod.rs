@@ -10,11 +10,13 @@ mod space;
 mod trial;
 
 pub use experiment::{
-    Accelerator, Asha, AshaType, Bracket, BudgetSpec, Claim, ConstraintSpec, DataSet, DirectionSpec, Empty, ImageShape, Ladder,
-    NasExperiment, NasExperimentSpec, Objective, ResourceSpec, SamplerSpec, SchedulerSpec, TrialTemplate, UnitSpec,
-    ValidationSpec,
+    Accelerator, AdditionalObjectiveSpec, Asha, AshaType, Bracket, BudgetSpec, Claim, ConstraintSpec, DataSet, DirectionSpec,
+    Empty, ImageShape, Ladder, NasExperiment, NasExperimentSpec, Objective, ResourceSpec, SamplerSpec, SchedulerSpec,
+    TrialTemplate, UnitSpec, ValidationSpec,
 };
-pub use experiment_status::{BestEstimate, BestTrial, BudgetStatus, EndStatus, NasExperimentStatus, RungStatus, TrialCounts};
+pub use experiment_status::{
+    BestEstimate, BestTrial, BudgetStatus, EndStatus, FrontTrialStatus, NasExperimentStatus, RungStatus, TrialCounts,
+};
 pub use scalar::ScalarValue;
 pub use space::{
     CategoricalDomain, DartsSpace, DomainSpec, DoubleDomain, IntDomain, ParameterSpec, ScaleSpec, SpaceSpec, WhenSpec,

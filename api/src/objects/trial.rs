@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
-use nas_search::{Assignment, NewTrial, Outcome, Recorded, Trial, TrialHistory, View};
+use nas_search::{Additional, Assignment, NewTrial, Outcome, Recorded, Trial, TrialHistory, View};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::ScalarValue;
 use crate::{
-    Conclusion,
+    Conclusion, RungEnd,
     contract::{CurvePoint, Report, Reported, RungResult},
     to_object,
 };
@@ -117,6 +117,10 @@ pub struct ViewStatus {
     /// Digest of them that does not depend on their order: 16 hexadecimal digits.
     #[schemars(length(min = 16, max = 16))]
     pub digest: String,
+    /// Steps that each slot could still train before a budget was spent; present where that was less than a full training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub steps_left: Option<i64>,
 }
 
 /// What came out of a trial.
@@ -208,6 +212,10 @@ pub struct RecordedRung {
     /// The objective's metric, present where the outcome is Value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<f64>,
+    /// The values of `objective.additional`, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3))]
+    pub additional: Vec<f64>,
     /// Position in the order in which the experiment's results count.
     #[schemars(range(min = 1))]
     pub decision_seq: i64,
@@ -268,7 +276,7 @@ impl RunSegment {
     /// The word for what was concluded from an end.
     pub fn outcome_of(conclusion: &Conclusion) -> &'static str {
         match conclusion {
-            Conclusion::Record { outcomes, .. } => outcomes.last().map_or("Reported", |(_, outcome)| outcome.name()),
+            Conclusion::Record { ends, .. } => ends.last().map_or("Reported", |end| end.outcome.name()),
             Conclusion::Again { counted: true, .. } => Self::CRASHED,
             Conclusion::Again { counted: false, .. } => Self::STOPPED,
         }
@@ -280,9 +288,9 @@ impl NasTrialStatus {
     const SEGMENTS: usize = 64;
 
     /// Records outcomes, which count after everything up to the `decisionSeq` `after`.
-    pub fn record(&mut self, outcomes: &[(usize, Outcome)], after: u64) {
+    pub fn record(&mut self, ends: &[RungEnd], after: u64) {
         let seqs = after + 1..;
-        self.rungs.extend(outcomes.iter().zip(seqs).map(|((rung, outcome), seq)| RecordedRung::new(*rung, *outcome, seq)));
+        self.rungs.extend(ends.iter().zip(seqs).map(|(end, seq)| RecordedRung::new(end, seq)));
     }
 
     /// Notes a process that ended; the oldest go where there are too many.
@@ -338,7 +346,12 @@ fn whole(number: u64) -> i64 {
 
 impl From<View> for ViewStatus {
     fn from(view: View) -> Self {
-        Self { decision_seq: whole(view.seq), count: whole(view.count), digest: format!("{:016x}", view.digest) }
+        Self {
+            decision_seq: whole(view.seq),
+            count: whole(view.count),
+            digest: format!("{:016x}", view.digest),
+            steps_left: view.left.map(whole),
+        }
     }
 }
 
@@ -347,14 +360,14 @@ impl ViewStatus {
     pub fn to_view(&self) -> View {
         let count = |number: i64| u64::try_from(number).unwrap_or_default();
         let digest = u64::from_str_radix(&self.digest, 16).unwrap_or(u64::MAX);
-        View { seq: count(self.decision_seq), count: count(self.count), digest }
+        View { seq: count(self.decision_seq), count: count(self.count), digest, left: self.steps_left.map(count) }
     }
 }
 
 impl RecordedRung {
-    /// The record of an outcome.
-    pub fn new(rung: usize, outcome: Outcome, seq: u64) -> Self {
-        let (outcome, value) = match outcome {
+    /// The record of a rung's end.
+    pub fn new(end: &RungEnd, seq: u64) -> Self {
+        let (outcome, value) = match end.outcome {
             Outcome::Value(value) => (OutcomeName::Value, Some(value)),
             Outcome::Diverged => (OutcomeName::Diverged, None),
             Outcome::Infeasible => (OutcomeName::Infeasible, None),
@@ -363,7 +376,8 @@ impl RecordedRung {
             Outcome::Misconfigured => (OutcomeName::Misconfigured, None),
             Outcome::Cancelled => (OutcomeName::Cancelled, None),
         };
-        Self { rung: i64::try_from(rung).unwrap_or(i64::MAX), outcome, value, decision_seq: whole(seq) }
+        let rung = i64::try_from(end.rung).unwrap_or(i64::MAX);
+        Self { rung, outcome, value, additional: end.additional.clone(), decision_seq: whole(seq) }
     }
 
     fn to_recorded(&self) -> Recorded {
@@ -377,11 +391,14 @@ impl RecordedRung {
             (OutcomeName::Misconfigured, _) => Outcome::Misconfigured,
             (OutcomeName::Cancelled, _) => Outcome::Cancelled,
         };
-        Recorded {
-            rung: usize::try_from(self.rung).unwrap_or_default(),
+        let mut additional = Additional::default();
+        additional.0.iter_mut().zip(&self.additional).for_each(|(value, known)| *value = *known);
+        let recorded = Recorded::new(
+            usize::try_from(self.rung).unwrap_or_default(),
             outcome,
-            seq: u64::try_from(self.decision_seq).unwrap_or_default(),
-        }
+            u64::try_from(self.decision_seq).unwrap_or_default(),
+        );
+        Recorded { additional, ..recorded }
     }
 }
 

@@ -8,15 +8,18 @@ use std::time::Duration;
 
 use kube::core::Duration as ObjectDuration;
 use nas_search::{
-    Brackets, Budget, Constraints, Direction, Grid, GridError, Halving, Index, Memory, Plan, Rungs, RungsError, Sampler,
-    Scheduler, Space, rejections, sample,
+    AdditionalObjective, Brackets, Budget, Constraints, Direction, Grid, GridError, Halving, Index, MAX_ADDITIONAL, Memory, Plan,
+    Rungs, RungsError, Sampler, Scheduler, Space, rejections, sample,
 };
 
 pub use document::{SourceFile, read_experiment};
 
 use crate::{
     Problem, darts_space,
-    objects::{Asha, AshaType, Bracket, DirectionSpec, Ladder, NasExperiment, RungStatus, SamplerSpec, SchedulerSpec},
+    objects::{
+        AdditionalObjectiveSpec, Asha, AshaType, Bracket, DirectionSpec, Ladder, NasExperiment, Objective, RungStatus,
+        SamplerSpec, SchedulerSpec,
+    },
 };
 
 /// Rungs where an experiment names no number of them.
@@ -25,6 +28,21 @@ const DEFAULT_RUNGS: i64 = 4;
 const TRIED_DRAWS: u32 = 500;
 /// Longest name: trials and Jobs append to it within Kubernetes' 63 characters.
 const MAX_NAME: usize = 40;
+
+impl From<DirectionSpec> for Direction {
+    fn from(direction: DirectionSpec) -> Self {
+        match direction {
+            DirectionSpec::Maximize => Self::Maximize,
+            DirectionSpec::Minimize => Self::Minimize,
+        }
+    }
+}
+
+impl From<&AdditionalObjectiveSpec> for AdditionalObjective {
+    fn from(objective: &AdditionalObjectiveSpec) -> Self {
+        Self { metric: objective.metric.clone(), direction: objective.direction.into() }
+    }
+}
 
 impl NasExperiment {
     /// Checks the whole experiment and makes its plan.
@@ -44,6 +62,7 @@ impl NasExperiment {
         if spec.objective.metric.is_empty() {
             problems.push(Problem::new("spec.objective.metric", "must not be empty"));
         }
+        self.additional(&mut problems);
         let space = space::build(&spec.space).map_err(|found| problems.extend(found)).ok();
         let shape = darts_space::shape(&spec.trial.data);
         let describe = spec.space.darts.is_some().then(|| darts_space::describe(shape));
@@ -74,10 +93,9 @@ impl NasExperiment {
         };
         let plan = Plan {
             seed: u64::try_from(spec.seed).unwrap_or_default(),
-            direction: match spec.objective.direction {
-                DirectionSpec::Maximize => Direction::Maximize,
-                DirectionSpec::Minimize => Direction::Minimize,
-            },
+            direction: spec.objective.direction.into(),
+            additional: spec.objective.additional.iter().map(AdditionalObjective::from).collect(),
+            earlier: Vec::new(),
             space,
             sampler,
             constraints,
@@ -92,6 +110,24 @@ impl NasExperiment {
         };
         self.try_plan(&plan)?;
         Ok(plan)
+    }
+
+    /// The additional objectives: each metric once.
+    fn additional(&self, problems: &mut Vec<Problem>) {
+        let Objective { metric, additional, .. } = &self.spec.objective;
+        if additional.len() > MAX_ADDITIONAL {
+            let message = format!("must list at most {MAX_ADDITIONAL} objectives, not {}", additional.len());
+            problems.push(Problem::new("spec.objective.additional", message));
+        }
+        for (at, objective) in additional.iter().enumerate() {
+            let earlier = additional[..at].iter().map(|other| &other.metric).chain([metric]);
+            let problem = match objective.metric.as_str() {
+                "" => "must not be empty".to_owned(),
+                name if earlier.into_iter().any(|other| other == name) => format!("{name:?} is an objective already"),
+                _ => continue,
+            };
+            problems.push(Problem::new(format!("spec.objective.additional[{at}].metric"), problem));
+        }
     }
 
     /// Draws from the space: rules that cannot be evaluated, spaces that nothing satisfies, networks that do not fit the images.
@@ -114,6 +150,15 @@ impl NasExperiment {
                 return one(rule_path(worst), message);
             }
         };
+        let of_architecture = |name: &str| matches!(name, "params" | "flops");
+        if let (Some(_), Err(metric)) =
+            (&self.spec.space.darts, plan.measure(&drawn.assignment, |name| (!of_architecture(name)).then_some(0.0)))
+        {
+            return one(
+                "spec.trial.data.shape".to_owned(),
+                self.unknown_shape(&format!("spec.objective.additional names {metric}")),
+            );
+        }
         if let (Some(_), Some(shape)) = (&self.spec.space.darts, shape) {
             let fits = darts_space::skeleton(&drawn.assignment, shape).map(|skeleton| skeleton.cells());
             if let Some(Err(error)) = fits {
@@ -130,11 +175,14 @@ impl NasExperiment {
         if darts_space::shape(data).is_some() || !(text.contains("params") || text.contains("flops")) {
             return Problem::new(rule_path(rule), reason);
         }
-        let message = format!(
-            "is needed, since a constraint speaks of parameters or FLOPs and the size of the images of {:?} is not known: state {{channels, height, width, classes}}",
-            data.name
-        );
-        Problem::new("spec.trial.data.shape", message)
+        Problem::new("spec.trial.data.shape", self.unknown_shape("a constraint speaks of parameters or FLOPs"))
+    }
+
+    fn unknown_shape(&self, why: &str) -> String {
+        format!(
+            "is needed, since {why} and the size of the images of {:?} is not known: state {{channels, height, width, classes}}",
+            self.spec.trial.data.name
+        )
     }
 
     /// The sampler; none while there are other problems, since a grid tries every point.
@@ -165,7 +213,9 @@ impl NasExperiment {
         if budget.wall_clock.is_some_and(|duration| duration.is_negative()) {
             problems.push(Problem::new("spec.budget.wallClock", "must not be negative"));
         }
-        Budget { wall_clock: budget.wall_clock.map(Duration::from), accelerator }
+        let held = self.spec.trial.accelerator.as_ref().map_or(0, |accelerator| accelerator.count);
+        let accelerators = u32::try_from(held).unwrap_or_default();
+        Budget { wall_clock: budget.wall_clock.map(Duration::from), accelerator, accelerators }
     }
 
     /// Time between checkpoints inside a rung.

@@ -14,8 +14,8 @@ use std::{
 };
 
 use nas_api::{
-    Conclusion, SourceFile, Surroundings, conclude,
-    contract::{Exit, Segment},
+    Conclusion, RungEnd, SourceFile, Surroundings, conclude,
+    contract::{Exit, Report, Segment},
     genotype,
     objects::{EndStatus, NasTrial, NasTrialStatus, RunSegment},
 };
@@ -114,6 +114,7 @@ impl Runner {
             let usage = Usage {
                 wall_clock: self.journal.elapsed(),
                 accelerator: self.accelerator_time(),
+                segments: Duration::try_from_secs_f64(self.ended_seconds()).unwrap_or(Duration::MAX),
                 stall_cleared: self.stall_cleared,
                 suspended: false,
                 held: 0,
@@ -254,9 +255,11 @@ impl Runner {
         let message = fs::read_to_string(&log).unwrap_or_default();
         let target = usize::try_from(trial.spec.target_rung).unwrap_or_default();
         let attempt = u32::try_from(running.attempt).unwrap_or_default();
-        let counted = trial.counted_ends();
+        let (counted, assignment) = (trial.counted_ends(), trial.assignment());
         let status = trial.status.get_or_insert_default();
+        let report = Report::from_message(&message, attempt, target).ok();
         let conclusion = conclude(ended.exit, &message, attempt, target, status.rungs.len(), counted);
+        let conclusion = conclusion.measured(&self.source.plan, &assignment, report.as_ref());
         status.note(RunSegment {
             rung: trial.spec.target_rung,
             attempt: running.attempt,
@@ -266,9 +269,9 @@ impl Runner {
             accelerator_seconds: running.held().as_secs_f64(),
         });
         let mut told = Vec::new();
-        if let Conclusion::Record { outcomes, message } = &conclusion {
-            status.record(outcomes, self.index.view().seq);
-            told.extend(outcomes.iter().map(|(rung, outcome)| match outcome {
+        if let Conclusion::Record { ends, message } = &conclusion {
+            status.record(ends, self.index.view().seq);
+            told.extend(ends.iter().map(|RungEnd { rung, outcome, .. }| match outcome {
                 Outcome::Value(value) => format!("trial {} at rung {rung}: {} {value:.4}", ended.trial, self.metric()),
                 other => format!("trial {} at rung {rung}: {}: {message}", ended.trial, other.name()),
             }));
@@ -324,7 +327,7 @@ impl Runner {
             let mut trial = self.trial(number)?;
             let status = trial.status.get_or_insert_default();
             let rung = status.rungs.len();
-            status.record(&[(rung, Outcome::Cancelled)], self.index.view().seq);
+            status.record(&[RungEnd::new(rung, Outcome::Cancelled)], self.index.view().seq);
             self.keep(trial)?;
         }
         Ok(())
@@ -333,12 +336,16 @@ impl Runner {
     /// Time that accelerators were held: none, where the experiment asks for none.
     fn accelerator_time(&self) -> Duration {
         let Some(accelerator) = &self.source.experiment.spec.trial.accelerator else { return Duration::ZERO };
-        let segments =
-            self.journal.state.trials.values().filter_map(|trial| trial.status.as_ref()).flat_map(|status| &status.segments);
-        let ended: f64 = segments.map(|segment| segment.accelerator_seconds).sum();
         let running: f64 = self.children.values().map(|child| child.held().as_secs_f64()).sum();
         let count = u32::try_from(accelerator.count).unwrap_or(1);
-        Duration::try_from_secs_f64(ended + running).unwrap_or(Duration::MAX).saturating_mul(count)
+        Duration::try_from_secs_f64(self.ended_seconds() + running).unwrap_or(Duration::MAX).saturating_mul(count)
+    }
+
+    /// Time for which slots were held by trainers that have ended.
+    fn ended_seconds(&self) -> f64 {
+        let trials = self.journal.state.trials.values();
+        let segments = trials.filter_map(|trial| trial.status.as_ref()).flat_map(|status| &status.segments);
+        segments.map(|segment| segment.accelerator_seconds).sum()
     }
 
     /// Time to go, at the speed so far: steps that an ideal search would still train.

@@ -93,6 +93,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         plan.parallel_trials = workers as usize;
     }
     // The clock counts one accelerator for each slot.
+    plan.budget.accelerators = 1;
     plan.budget.accelerator = plan.budget.accelerator.map(|limit| limit / accelerators);
     if let Some(rows) = fitted.rows() {
         plan.max_trials = plan.max_trials.min(rows);

@@ -10,7 +10,10 @@ use std::{
 
 use k8s_openapi::jiff::Timestamp;
 use kube::{Resource, ResourceExt};
-use nas_api::objects::{EndStatus, NasExperiment, NasTrial, ReportedStatus, RunSegment};
+use nas_api::{
+    RungEnd,
+    objects::{EndStatus, NasExperiment, NasTrial, ReportedStatus, RunSegment},
+};
 use nas_search::{Decision, Outcome, Plan, Usage, decide};
 
 use super::{
@@ -169,11 +172,11 @@ impl Pass<'_> {
                 orders = Orders::Hold;
             }
             let count = self.accelerators().max(1);
-            let mut wanted = account(&view, orders, count, &self.clock);
+            let mut wanted = account(&self.plan, &view, orders, count, &self.clock);
             if wanted == Some(Account::Look) {
                 view.pods = self.writer.read_pods(&view.trial.name_any()).await?;
                 view.pods_are_live = true;
-                wanted = account(&view, orders, count, &self.clock);
+                wanted = account(&self.plan, &view, orders, count, &self.clock);
             }
             let Some(wanted) = wanted else { continue };
             self.write_account(search, &view.trial, wanted).await?;
@@ -193,17 +196,17 @@ impl Pass<'_> {
                 self.writer.write_trial_status(trial, &status).await?;
                 self.context.events.publish(&about, &Happened::SegmentAgain { message }).await;
             }
-            Account::Record { outcomes, segment, report } => {
+            Account::Record { ends, segment, report } => {
                 let RunSegment { message, .. } = &segment;
                 let message = message.clone();
-                status.record(&outcomes, search.index(&self.plan).view().seq);
+                status.record(&ends, search.index(&self.plan).view().seq);
                 status.note(segment);
                 let report = report.map(ReportedStatus::from).filter(|report| report.follows(status.reported.as_ref()));
                 status.reported = report.or(status.reported);
                 let written = self.writer.write_trial_status(trial, &status).await?;
                 let trials = self.trials();
                 search.fold(&self.plan, &self.experiment, &trials);
-                for (rung, outcome) in outcomes {
+                for RungEnd { rung, outcome, .. } in ends {
                     tracing::info!(trial = written.name_any(), rung, ?outcome, message, "recorded");
                     self.context.metrics.recorded(self.group, outcome.name());
                     if !matches!(outcome, Outcome::Value(_)) {
@@ -290,6 +293,7 @@ impl Pass<'_> {
         Usage {
             wall_clock: since,
             accelerator: Duration::try_from_secs_f64(self.accelerator_seconds(views)).unwrap_or(Duration::MAX),
+            segments: Duration::try_from_secs_f64(self.ended_seconds() / self.held_by_a_trial()).unwrap_or(Duration::MAX),
             stall_cleared: stall_cleared(&self.experiment),
             suspended: self.experiment.spec.suspend,
             held: views.iter().filter(lingering).count() + self.orphans(),
@@ -309,19 +313,24 @@ impl Pass<'_> {
         if self.accelerators() == 0 {
             return 0.0;
         }
-        let trials = self.trials();
-        let ended: f64 = trials
-            .iter()
-            .filter_map(|trial| trial.status.as_ref())
-            .flat_map(|status| &status.segments)
-            .map(|segment| segment.accelerator_seconds)
-            .sum();
         let open = |view: &&TrialView| view.trial.to_record().running().is_some() && !view.is_noted();
         let running: f64 =
             views.iter().filter(open).flat_map(TrialView::segment_pods).map(|pod| held_seconds(pod, self.clock.now)).sum();
+        self.ended_seconds() + running * self.held_by_a_trial()
+    }
+
+    /// Time that segments which have ended held their accelerators; a slot without any counts as one.
+    fn ended_seconds(&self) -> f64 {
+        let trials = self.trials();
+        let segments = trials.iter().filter_map(|trial| trial.status.as_ref()).flat_map(|status| &status.segments);
+        segments.map(|segment| segment.accelerator_seconds).sum()
+    }
+
+    /// Accelerators of one trial; a slot without any counts as one.
+    fn held_by_a_trial(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "at most 64 accelerators")]
-        let count = self.accelerators() as f64;
-        ended + running * count
+        let count = self.accelerators().max(1) as f64;
+        count
     }
 
     /// Writes the experiment's status, where it has changed.

@@ -2,16 +2,21 @@
 
 use k8s_openapi::jiff::Timestamp;
 use nas_api::{
-    objects::{BestEstimate, BestTrial, BudgetStatus, NasExperiment, NasExperimentStatus, RungStatus, TrialCounts},
+    objects::{
+        BestEstimate, BestTrial, BudgetStatus, FrontTrialStatus, NasExperiment, NasExperimentStatus, RungStatus, TrialCounts,
+    },
     to_object,
 };
-use nas_search::{Index, Outcome, Plan, best_estimate};
+use nas_search::{FrontTrial, Index, Outcome, Plan, best_estimate, front};
 
 use super::conditions::{Conditions, Kind, holds};
 use crate::trial::Waiting;
 
 /// `best` lists this many.
 const BEST: usize = 5;
+
+/// `front` lists this many.
+const FRONT: usize = 16;
 
 /// What a status is made of, beside the experiment.
 pub(crate) struct Inputs<'a> {
@@ -45,6 +50,7 @@ pub(crate) fn status(experiment: &NasExperiment, inputs: &Inputs<'_>) -> NasExpe
         })
         .collect();
     status.best = best(index, plan, experiment);
+    status.front = if plan.additional.is_empty() { Vec::new() } else { trade_offs(index, plan, experiment) };
     status.best_estimate = best_estimate(plan, index).map(|best| BestEstimate {
         trial: format!("{}-{}", experiment.metadata.name.as_deref().unwrap_or_default(), best.trial),
         rung: whole(best.rung),
@@ -155,6 +161,18 @@ fn best(index: &Index, plan: &Plan, experiment: &NasExperiment) -> Vec<BestTrial
         }
     }
     best
+}
+
+fn trade_offs(index: &Index, plan: &Plan, experiment: &NasExperiment) -> Vec<FrontTrialStatus> {
+    let name = experiment.metadata.name.as_deref().unwrap_or_default();
+    let metrics = || plan.additional.iter().map(|objective| objective.metric.clone());
+    let status = |at: FrontTrial| FrontTrialStatus {
+        trial: format!("{name}-{}", at.trial),
+        rung: whole(at.rung),
+        value: at.value,
+        additional: metrics().zip(at.additional.0).collect(),
+    };
+    front(plan, index, FRONT).into_iter().map(status).collect()
 }
 
 fn budget(index: &Index, plan: &Plan, accelerator_seconds: f64) -> BudgetStatus {

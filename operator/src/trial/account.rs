@@ -5,8 +5,8 @@ use k8s_openapi::{
     jiff::{Timestamp, Unit},
 };
 use kube::ResourceExt;
-use nas_api::{Conclusion, contract::Report, objects::RunSegment};
-use nas_search::Outcome;
+use nas_api::{Conclusion, RungEnd, contract::Report, objects::RunSegment};
+use nas_search::{Outcome, Plan};
 
 use super::{
     standing::{Ended, Standing, lost, standing, terminated},
@@ -16,8 +16,8 @@ use super::{
 /// Something to write on a trial.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Account {
-    /// Record outcomes.
-    Record { outcomes: Vec<(usize, Outcome)>, segment: RunSegment, report: Option<Report> },
+    /// Record ends of rungs.
+    Record { ends: Vec<RungEnd>, segment: RunSegment, report: Option<Report> },
     /// Note an end that recorded nothing: the segment needs another attempt.
     Note(RunSegment),
     /// Read the pods from the server, then look again.
@@ -25,7 +25,7 @@ pub(crate) enum Account {
 }
 
 /// What is to be written; `None`: nothing.
-pub(crate) fn account(view: &TrialView, orders: Orders, count: i64, clock: &Clock) -> Option<Account> {
+pub(crate) fn account(plan: &Plan, view: &TrialView, orders: Orders, count: i64, clock: &Clock) -> Option<Account> {
     let rung = view.trial.to_record().running()?;
     let noted = view.is_noted();
     let note = |outcome: &str, message: &str| (!noted).then(|| Account::Note(segment(view, outcome, message, count, clock.now)));
@@ -35,14 +35,16 @@ pub(crate) fn account(view: &TrialView, orders: Orders, count: i64, clock: &Cloc
     }
     match standing {
         Standing::Unclear => Some(Account::Look),
-        Standing::Ended(Ended { conclusion: Conclusion::Record { outcomes, message }, report }) => {
-            let refused = outcomes.iter().any(|(_, outcome)| *outcome == Outcome::Misconfigured);
+        Standing::Ended(Ended { conclusion: conclusion @ Conclusion::Record { .. }, report }) => {
+            let measured = conclusion.measured(plan, &view.trial.assignment(), report.as_ref());
+            let Conclusion::Record { ends, message } = measured else { return None };
+            let refused = ends.iter().any(|end| end.outcome == Outcome::Misconfigured);
             if refused && orders == Orders::Hold {
                 // One more of the ends that stalled the search: the trial starts anew once a person has looked.
                 return note("Refused", &message);
             }
-            let outcome = outcomes.last().map_or("Reported", |(_, outcome)| outcome.name());
-            Some(Account::Record { segment: segment(view, outcome, &message, count, clock.now), outcomes, report })
+            let outcome = ends.last().map_or("Reported", |end| end.outcome.name());
+            Some(Account::Record { segment: segment(view, outcome, &message, count, clock.now), ends, report })
         }
         Standing::Ended(Ended { conclusion: again @ Conclusion::Again { .. }, .. }) => {
             note(RunSegment::outcome_of(&again), again.message())
@@ -50,7 +52,7 @@ pub(crate) fn account(view: &TrialView, orders: Orders, count: i64, clock: &Cloc
         Standing::Stuck => note("Lost", "the pod's node does not answer"),
         _ if orders == Orders::End && !view.has_live_pods(clock) && view.jobs.is_empty() => {
             let segment = segment(view, Outcome::Cancelled.name(), "the experiment has ended", count, clock.now);
-            Some(Account::Record { outcomes: vec![(rung, Outcome::Cancelled)], segment, report: None })
+            Some(Account::Record { ends: vec![RungEnd::new(rung, Outcome::Cancelled)], segment, report: None })
         }
         Standing::Working(_) if orders == Orders::Pause => {
             note("Suspended", "spec.suspend is set, or spec.parallelTrials was lowered")

@@ -9,7 +9,7 @@ use k8s_openapi::api::{
 };
 use kube::ResourceExt;
 use nas_api::{
-    Conclusion, conclude,
+    Conclusion, RungEnd, conclude,
     contract::{Exit, Report},
 };
 use nas_search::Outcome;
@@ -119,7 +119,7 @@ fn conclude_end(view: &TrialView, exit: Exit, message: &str) -> Ended {
 fn failed_job(view: &TrialView, failed: &JobCondition) -> Standing {
     let said = failed.message.clone().unwrap_or_default();
     let record = |outcome, message| {
-        let conclusion = Conclusion::Record { outcomes: vec![(recorded(view), outcome)], message };
+        let conclusion = Conclusion::Record { ends: vec![RungEnd::new(recorded(view), outcome)], message };
         Standing::Ended(Ended { conclusion, report: None })
     };
     let last = view

@@ -50,7 +50,7 @@ fn trial() -> impl Strategy<Value = Trial> {
         for (outcome, later) in ends {
             if let Some(rung) = trial.running() {
                 seq += later;
-                trial.recorded.push(Recorded { rung, outcome, seq });
+                trial.recorded.push(Recorded::new(rung, outcome, seq));
             }
         }
         trial
@@ -156,6 +156,11 @@ fn outcomes_of(trials: &[Trial]) -> Vec<(u64, u64, usize, Outcome)> {
     all
 }
 
+/// The rung in which an outcome of a trial counts, if it counts.
+fn came_to(trial: &Trial, rung: usize, outcome: Outcome) -> usize {
+    if matches!(outcome, Outcome::Value(_)) { rung } else { rung.max(trial.first_rung) }
+}
+
 fn count(trials: &[Trial], holds: impl Fn(&&Trial) -> bool) -> usize {
     trials.iter().filter(holds).count()
 }
@@ -207,7 +212,7 @@ proptest! {
         let all = outcomes_of(&trials);
         let last = all.last().map_or(0, |(seq, ..)| *seq);
         let count = all.len() as u64;
-        prop_assert_eq!(index.view(), View { seq: last, count, digest: index.digest_of_first(all.len()) });
+        prop_assert_eq!(index.view(), View { seq: last, count, digest: index.digest_of_first(all.len()), left: None });
         prop_assert_eq!(index.outcomes(), all.len());
         let first = first.index(all.len() + 1);
         let next = all.get(first).map(|(seq, number, rung, _)| (*seq, *number, *rung));
@@ -277,6 +282,8 @@ proptest! {
                 let trial = index.trial(*number).unwrap();
                 prop_assert_eq!(index.rank_of(*number, rung), Some((bracket, rank)));
                 prop_assert_eq!(index.value_of_rank(bracket, rung, rank), *value);
+                let arrived = outcomes.iter().find(|(_, other, at, outcome)| other == number && came_to(trial, *at, *outcome) == rung);
+                prop_assert_eq!(index.arrival(*number, rung), arrived.map(|(seq, ..)| (*seq, *number)));
                 let may_go_on = rung < TOP && trial.target_rung == rung && !trial.stopped && !trial.retired;
                 if may_go_on && value.is_some() && trial.recorded.len() == rung + 1 {
                     waiting.push((rank, *number));
@@ -285,9 +292,7 @@ proptest! {
                 let Some(own) = own else { continue };
                 let later = outcomes.iter().filter(|(seq, other, rung, _)| (*seq, *other, *rung) > (own.seq, *number, own.rung));
                 let came = |other: u64, at: usize, outcome: &Outcome| {
-                    let first = index.trial(other)?.first_rung;
-                    let is_value = matches!(outcome, Outcome::Value(_));
-                    let place = if is_value { at } else { at.max(first) };
+                    let place = came_to(index.trial(other)?, at, *outcome);
                     standing.iter().position(|(number, _)| *number == other).filter(|_| place == rung)
                 };
                 let later: Vec<usize> = later.filter_map(|(_, other, at, outcome)| came(*other, *at, outcome)).collect();
@@ -305,7 +310,7 @@ proptest! {
 fn only_what_came_after_the_clearing_stalls() {
     let mut index = Index::new(Direction::Maximize, &rungs());
     for number in 0..3 {
-        let recorded = vec![Recorded { rung: 0, outcome: Outcome::Misconfigured, seq: 5 + number }];
+        let recorded = vec![Recorded::new(0, Outcome::Misconfigured, 5 + number)];
         index.apply(Trial { recorded, ..Trial::new(number, assignment(0)) });
     }
     assert_eq!([0, 4, 5, 7].map(|cleared| index.is_stalled(cleared)), [true, true, false, false]);

@@ -8,8 +8,13 @@ use std::{
 use super::{
     axes::{Axes, Point},
     guided::{Features, Fitted},
+    scale::Scale,
+    weights::Weights,
 };
-use crate::{Assignment, Direction, Index, Outcome, Trial};
+use crate::{Assignment, Direction, Evidence, Index, Outcome, Plan, Recorded, Trial};
+
+/// So few values have no scale.
+const ENOUGH: usize = 4;
 
 /// What a sampler has computed before and would compute again: points of configurations, and the last fit. It never changes what is
 /// proposed, only how fast, and belongs to one plan.
@@ -18,17 +23,20 @@ pub struct Memory(Mutex<Remembered>);
 
 #[derive(Default)]
 struct Remembered {
-    /// By trial number.
+    /// Earlier trials first, then those of this search, by number.
     points: Vec<Option<(Arc<Assignment>, Arc<Point>)>>,
     features: Vec<Option<(Arc<Point>, Arc<Features>)>>,
-    fitted: Option<Arc<Fitted>>,
+    /// The newest first.
+    fitted: Vec<Arc<Fitted>>,
 }
 
 /// A trial as a sampler sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
-    /// Its number.
-    pub(crate) number: u64,
+    /// Its number; `None`: it is one of an earlier search.
+    pub(crate) number: Option<u64>,
+    /// Its place among all trials, those of earlier searches first.
+    pub(crate) place: usize,
     /// Where it lies.
     pub(crate) point: Arc<Point>,
     /// The rung at which it is compared first.
@@ -44,25 +52,58 @@ impl Seen {
     }
 }
 
-/// All trials of which something is known, by number: of the first `outcomes` outcomes in their order.
-pub(crate) fn evidence(memory: &Memory, axes: &Axes<'_>, index: &Index, outcomes: usize) -> Vec<Seen> {
+/// All trials of which something is known, those of earlier searches first, then by number: of the first `outcomes` outcomes in their order. Several objectives are one by `weights`.
+pub(crate) fn evidence(
+    plan: &Plan,
+    memory: &Memory,
+    axes: &Axes<'_>,
+    index: &Index,
+    outcomes: usize,
+    weights: Option<Weights>,
+) -> Vec<Seen> {
+    let earlier = if plan.additional.is_empty() { plan.earlier.as_slice() } else { &[] };
     let mut remembered = memory.0.lock().unwrap_or_else(PoisonError::into_inner);
     let last = index.outcome_after(outcomes);
     let sign = if index.direction() == Direction::Maximize { 1.0 } else { -1.0 };
-    let see = |trial: &Trial| {
-        let known = trial
-            .recorded
-            .iter()
-            .take_while(|recorded| last.is_none_or(|last| (recorded.seq, trial.number, recorded.rung) < last));
-        let values: Vec<f64> = known.map_while(|recorded| reading(recorded.outcome, sign)).collect();
-        (!values.is_empty()).then(|| Seen {
-            number: trial.number,
-            first_rung: trial.first_rung,
-            point: remembered.point(axes, trial),
-            values,
-        })
+    let see = |trial: &Trial| -> Vec<f64> {
+        let is_known = |recorded: &&Recorded| last.is_none_or(|last| (recorded.seq, trial.number, recorded.rung) < last);
+        trial.recorded.iter().take_while(is_known).map_while(|recorded| reading(recorded.outcome, sign)).collect()
     };
-    index.trials().filter_map(see).collect()
+    let (trials, mut values): (Vec<&Trial>, Vec<Vec<f64>>) =
+        index.trials().map(|trial| (trial, see(trial))).filter(|(_, values)| !values.is_empty()).unzip();
+    if let Some(weights) = weights {
+        let lengths: Vec<(&Trial, usize)> = trials.iter().zip(&values).map(|(trial, values)| (*trial, values.len())).collect();
+        values = weights.values(plan, &lengths);
+    }
+    let shifts = shifts(earlier, &values);
+    let of_earlier = |(place, evidence): (usize, &Evidence)| Seen {
+        number: None,
+        place,
+        first_rung: 0,
+        point: remembered.point(axes, place, &evidence.assignment),
+        values: evidence.values.iter().zip(&shifts).map(|(value, (from, to))| to.value(from.standard(*value))).collect(),
+    };
+    let mut seen: Vec<Seen> = earlier.iter().enumerate().map(of_earlier).collect();
+    seen.extend(trials.into_iter().zip(values).map(|(trial, values)| {
+        let place = earlier.len() + usize::try_from(trial.number).unwrap_or_default();
+        let point = remembered.point(axes, place, &trial.assignment);
+        Seen { number: Some(trial.number), place, first_rung: trial.first_rung, point, values }
+    }));
+    seen
+}
+
+/// At each rung the scales of earlier trials and of this search's own: other data or a longer schedule shift all values alike. Until there
+/// are enough of its own, they are taken as they are.
+fn shifts(earlier: &[Evidence], own: &[Vec<f64>]) -> Vec<(Scale, Scale)> {
+    let scale = |values: Vec<f64>| (values.len() >= ENOUGH).then(|| Scale::of(&values));
+    let rungs = earlier.iter().map(|evidence| evidence.values.len()).max().unwrap_or_default();
+    let at = |rung: usize| {
+        let finite = |values: &[f64]| values.get(rung).copied().filter(|value| value.is_finite());
+        let from = scale(earlier.iter().filter_map(|evidence| finite(&evidence.values)).collect());
+        let to = scale(own.iter().filter_map(|values| finite(values)).collect());
+        from.zip(to).unwrap_or((Scale::UNIT, Scale::UNIT))
+    };
+    (0..rungs).map(at).collect()
 }
 
 /// What an outcome says about a configuration; `None`: nothing.
@@ -77,18 +118,17 @@ fn reading(outcome: Outcome, sign: f64) -> Option<f64> {
 }
 
 impl Remembered {
-    fn point(&mut self, axes: &Axes<'_>, trial: &Trial) -> Arc<Point> {
-        let at = usize::try_from(trial.number).unwrap_or_default();
+    fn point(&mut self, axes: &Axes<'_>, at: usize, assignment: &Arc<Assignment>) -> Arc<Point> {
         if at >= self.points.len() {
             self.points.resize(at + 1, None);
         }
         if let Some((known, point)) = &self.points[at]
-            && (Arc::ptr_eq(known, &trial.assignment) || **known == *trial.assignment)
+            && (Arc::ptr_eq(known, assignment) || **known == **assignment)
         {
             return Arc::clone(point);
         }
-        let point = Arc::new(axes.point(&trial.assignment));
-        self.points[at] = Some((Arc::clone(&trial.assignment), Arc::clone(&point)));
+        let point = Arc::new(axes.point(assignment));
+        self.points[at] = Some((Arc::clone(assignment), Arc::clone(&point)));
         point
     }
 }
@@ -97,7 +137,7 @@ impl Memory {
     /// The features of a trial: those that were computed for its point before, or new ones.
     pub(crate) fn features(&self, trial: &Seen, compute: impl FnOnce(&Point) -> Features) -> Arc<Features> {
         let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = usize::try_from(trial.number).unwrap_or_default();
+        let at = trial.place;
         if at >= remembered.features.len() {
             remembered.features.resize(at + 1, None);
         }
@@ -111,14 +151,16 @@ impl Memory {
         features
     }
 
-    /// The fit on what a view of the records shows: the last one, or a new one.
-    pub(crate) fn fitted(&self, is_same: impl FnOnce(&Fitted) -> bool, fit: impl FnOnce() -> Fitted) -> Arc<Fitted> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).fitted.clone();
-        if let Some(known) = known.filter(|known| is_same(known)) {
-            return known;
+    /// The fit on what a view of the records shows: one of the last `kept`, or a new one.
+    pub(crate) fn fitted(&self, kept: usize, is_same: impl Fn(&Fitted) -> bool, fit: impl FnOnce() -> Fitted) -> Arc<Fitted> {
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().fitted.iter().find(|known| is_same(known)) {
+            return Arc::clone(known);
         }
         let fitted = Arc::new(fit());
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).fitted = Some(Arc::clone(&fitted));
+        let mut remembered = lock();
+        remembered.fitted.insert(0, Arc::clone(&fitted));
+        remembered.fitted.truncate(kept);
         fitted
     }
 }

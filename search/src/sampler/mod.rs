@@ -6,7 +6,9 @@ mod evidence;
 mod grid;
 mod guided;
 mod mutation;
+mod scale;
 mod tpe;
+mod weights;
 
 use std::collections::BTreeMap;
 

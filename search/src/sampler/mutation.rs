@@ -3,6 +3,7 @@
 use super::{
     axes::Axes,
     evidence::{Memory, evidence},
+    weights::Weights,
 };
 use crate::{Assignment, Index, Plan, random::Words};
 
@@ -26,7 +27,7 @@ pub(super) fn propose(
     is_open: impl Fn(&Assignment) -> bool,
 ) -> Option<Assignment> {
     let axes = Axes::new(&plan.space);
-    let seen = evidence(memory, &axes, index, usize::MAX);
+    let seen = evidence(plan, memory, &axes, index, usize::MAX, Weights::of_trial(plan, number));
     let mut words = Words::of_proposal(plan.seed, number);
     if seen.len() < RANDOM_FIRST || words.unit() < RANDOM_SHARE {
         return None;
@@ -36,7 +37,7 @@ pub(super) fn propose(
     let parent = contestants.max_by(|a, b| {
         let ((rungs, value), (other_rungs, other)) = (a.standing(), b.standing());
         // Of equal ones the older.
-        rungs.cmp(&other_rungs).then(value.total_cmp(&other)).then(b.number.cmp(&a.number))
+        rungs.cmp(&other_rungs).then(value.total_cmp(&other)).then(b.place.cmp(&a.place))
     })?;
     let mut neighbours = (0..TRIES).filter_map(|_| axes.neighbour(&parent.point, &mut words));
     neighbours.find_map(|neighbour| Some(axes.assignment(&neighbour)).filter(|assignment| is_open(assignment)))

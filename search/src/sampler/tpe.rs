@@ -4,6 +4,7 @@
 use super::{
     axes::{Axes, Axis, real},
     evidence::{Memory, Seen, evidence},
+    weights::Weights,
 };
 use crate::{Assignment, Index, Plan, random::Words};
 
@@ -27,7 +28,7 @@ pub(super) fn propose(
     is_open: impl Fn(&Assignment) -> bool,
 ) -> Option<Assignment> {
     let axes = Axes::new(&plan.space);
-    let seen = evidence(memory, &axes, index, usize::MAX);
+    let seen = evidence(plan, memory, &axes, index, usize::MAX, Weights::of_trial(plan, number));
     let mut words = Words::of_proposal(plan.seed, number);
     let (good, bad) = divided(&seen, plan.rungs.top())?;
     if words.unit() < RANDOM_SHARE {
@@ -49,7 +50,7 @@ fn divided(seen: &[Seen], top: usize) -> Option<(Vec<&Seen>, Vec<&Seen>)> {
     let at = |rung: usize| seen.iter().filter(move |trial| trial.values.get(rung).is_some_and(|value| value.is_finite()));
     let rung = (0..=top).rev().find(|rung| at(*rung).count() >= ENOUGH)?;
     let mut good: Vec<&Seen> = at(rung).collect();
-    good.sort_by(|a, b| b.values[rung].total_cmp(&a.values[rung]).then(a.number.cmp(&b.number)));
+    good.sort_by(|a, b| b.values[rung].total_cmp(&a.values[rung]).then(a.place.cmp(&b.place)));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a small number")]
     let mut bad = good.split_off((real(good.len()) * GOOD).ceil() as usize);
     bad.extend(seen.iter().filter(|trial| trial.values.contains(&f64::NEG_INFINITY)));

@@ -2,9 +2,11 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
+use std::time::Duration;
+
 use nas_search::{
-    Brackets, Budget, Constraints, Decision, Direction, Domain, End, Halving, Index, Outcome, Parameter, Plan, Recorded, Rungs,
-    Sampler, Scale, Scheduler, Space, Trial, TrialHistory, Usage, decide,
+    AdditionalObjective, Brackets, Budget, Constraints, Decision, Direction, Domain, End, Halving, Index, Outcome, Parameter,
+    Plan, Recorded, Rungs, Sampler, Scale, Scheduler, Space, Trial, TrialHistory, Usage, decide,
 };
 use proptest::prelude::*;
 
@@ -17,6 +19,8 @@ pub(crate) fn plan(max_trials: u64, parallel_trials: usize, eta: u64) -> Plan {
     Plan {
         seed: 42,
         direction: Direction::Maximize,
+        additional: Vec::new(),
+        earlier: Vec::new(),
         space: space(vec![
             ("lr", Domain::Double { min: 1e-4, max: 1.0, scale: Scale::Log }),
             ("width", Domain::Int { min: 1, max: 64, scale: Scale::Linear }),
@@ -32,6 +36,11 @@ pub(crate) fn plan(max_trials: u64, parallel_trials: usize, eta: u64) -> Plan {
         target: None,
         budget: Budget::default(),
     }
+}
+
+/// Something else to be kept small, of which `drive` makes up values from 0 to 12.
+pub(crate) fn cost() -> AdditionalObjective {
+    AdditionalObjective { metric: "cost".to_owned(), direction: Direction::Minimize }
 }
 
 /// All schedulers.
@@ -71,7 +80,7 @@ pub(crate) fn record(trial: &mut Trial, last: Outcome, seq: &mut u64) {
     while let Some(rung) = trial.running() {
         *seq += 1;
         let outcome = if rung < trial.target_rung { Outcome::Value(0.5) } else { last };
-        trial.recorded.push(Recorded { rung, outcome, seq: *seq });
+        trial.recorded.push(Recorded::new(rung, outcome, *seq));
     }
 }
 
@@ -105,12 +114,18 @@ pub(crate) fn of_trial(histories: &mut [TrialHistory], number: u64) -> &mut Tria
     &mut histories[usize::try_from(number).unwrap()]
 }
 
+/// What a search has spent whose every step takes a second of one accelerator.
+pub(crate) fn usage(plan: &Plan, index: &Index) -> Usage {
+    let segments = Duration::from_secs(index.steps_trained(&plan.rungs));
+    Usage { accelerator: segments, segments, ..Usage::default() }
+}
+
 /// Drives a search to its end; `watch` sees the index before each round of decisions, and these.
 pub(crate) fn drive(plan: &Plan, steps: &[Step], mut watch: impl FnMut(&Index, &[Decision])) -> (Index, Option<End>) {
     let mut index = Index::new(plan.direction, &plan.rungs);
     let mut seq = 0;
     for step in steps.iter().cycle().take(10_000) {
-        let decisions = decide(plan, &index, &Usage::default());
+        let decisions = decide(plan, &index, &usage(plan, &index));
         watch(&index, &decisions);
         for decision in &decisions {
             if let Decision::Finish { reason, .. } = decision {
@@ -123,6 +138,10 @@ pub(crate) fn drive(plan: &Plan, steps: &[Step], mut watch: impl FnMut(&Index, &
         let Some(trial) = running.get(step.pick % running.len().max(1)) else { return (index, None) };
         let mut trial = trial.clone();
         record(&mut trial, step.outcome, &mut seq);
+        let cost = f64::from(u32::try_from(trial.number * 7919 % 13).unwrap());
+        for recorded in trial.recorded.iter_mut().filter(|_| !plan.additional.is_empty()) {
+            recorded.additional.0[0] = cost;
+        }
         index.apply(trial);
     }
     (index, None)

@@ -2,8 +2,6 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
-use std::time::Duration;
-
 use nas_search::{Brackets, Budget, Constraints, Direction, Halving, Plan, Rungs, Sampler, Scheduler};
 use nas_simulation::{Table, permutation};
 
@@ -21,11 +19,13 @@ pub(crate) fn order(table: &Table, seed: u64, count: usize) -> Vec<usize> {
     rows.into_iter().take(count).map(|row| row as usize).collect()
 }
 
-/// A search that tries these rows for so many seconds.
-pub(crate) fn plan(table: &Table, rows: &[usize], rungs: Rungs, seconds: f64) -> Plan {
+/// A search that tries these rows, and has no end of its own.
+pub(crate) fn plan(table: &Table, rows: &[usize], rungs: Rungs) -> Plan {
     Plan {
         seed: 0,
         direction: Direction::Maximize,
+        additional: Vec::new(),
+        earlier: Vec::new(),
         space: table.space(),
         sampler: Sampler::Listed(rows.iter().map(|row| table.assignment(*row).unwrap()).collect()),
         constraints: Constraints::new(None),
@@ -36,7 +36,7 @@ pub(crate) fn plan(table: &Table, rows: &[usize], rungs: Rungs, seconds: f64) ->
         max_failed_trials: None,
         max_infeasible_trials: u64::MAX,
         target: None,
-        budget: Budget { wall_clock: Some(Duration::from_secs_f64(seconds)), accelerator: None },
+        budget: Budget::default(),
     }
 }
 

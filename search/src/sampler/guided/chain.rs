@@ -8,7 +8,13 @@ use super::{
     linear::Cholesky,
     ridge::Ridge,
 };
-use crate::{random::Words, sampler::axes::real};
+use crate::{
+    random::Words,
+    sampler::{
+        axes::real,
+        scale::{NO_DEVIATION, Scale},
+    },
+};
 
 /// A rung with fewer results is not modelled.
 const ENOUGH: usize = 4;
@@ -22,8 +28,6 @@ const PRIOR_RESULTS: f64 = 4.0;
 /// Least share of a residual at the highest modelled rung that is the trial's own; of the lowest rung alone.
 const KEPT: f64 = 0.5;
 const KEPT_ALONE: f64 = 0.3;
-/// Deviations below this are those of numbers that are all the same.
-const NO_DEVIATION: f64 = 1e-9;
 
 /// Models of the rungs that have enough results, from rung 0.
 #[derive(Debug)]
@@ -48,28 +52,6 @@ struct Rung {
     factor: Cholesky,
     noise: f64,
     ridge: Ridge,
-}
-
-/// Mean and standard deviation.
-#[derive(Clone, Copy, Debug)]
-struct Scale {
-    mean: f64,
-    deviation: f64,
-}
-
-impl Scale {
-    const UNIT: Self = Self { mean: 0.0, deviation: 1.0 };
-
-    fn of(values: &[f64]) -> Self {
-        let count = real(values.len());
-        let mean = values.iter().sum::<f64>() / count;
-        let variance = values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / count;
-        Self { mean, deviation: libm::sqrt(variance).max(NO_DEVIATION) }
-    }
-
-    fn standard(self, value: f64) -> f64 {
-        (value - self.mean) / self.deviation
-    }
 }
 
 /// Where a trial stands in the chain: what is predicted of it at a rung, and what it showed beyond that.

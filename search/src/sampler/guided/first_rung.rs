@@ -10,6 +10,7 @@ use crate::{
         axes::{Axes, real},
         evidence::Seen,
         guided::features::Layout,
+        weights::Weights,
     },
 };
 
@@ -41,7 +42,7 @@ pub(crate) fn first_rung(plan: &Plan, index: &Index, number: u64) -> Option<usiz
     }
     let axes = Axes::new(&plan.space);
     let layout = Layout::new(&plan.space, axes.list());
-    Some(fitted(plan, memory, index, &axes, &layout).first_rung)
+    Some(fitted(plan, memory, index, (&axes, &layout), Weights::of_trial(plan, number)).first_rung)
 }
 
 /// The lowest rung that speaks, as far as trials that were not selected show.

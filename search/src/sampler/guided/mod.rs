@@ -20,6 +20,7 @@ pub(crate) use first_rung::{deep_trials, first_rung};
 use super::{
     axes::{Axes, Point, real},
     evidence::{Memory, Seen, evidence},
+    weights::{VECTORS, Weights},
 };
 use crate::{Assignment, Direction, Index, Plan, Sampler, random::Words};
 
@@ -50,6 +51,7 @@ const TRUSTED: f64 = 0.5;
 pub(crate) struct Fitted {
     /// With it, the outcomes say which configurations they are of.
     seed: u64,
+    weights: Option<Weights>,
     outcomes: usize,
     digest: u64,
     chain: Option<Chain>,
@@ -66,18 +68,22 @@ pub(super) fn propose(
     is_open: impl Fn(&Assignment) -> bool,
 ) -> Option<Assignment> {
     let mut words = Words::of_proposal(plan.seed, number);
-    if number < RANDOM_FIRST || (index.outcomes() as u64) < RANDOM_FIRST || words.unit() < RANDOM_SHARE {
+    let earlier = plan.earlier.len() as u64;
+    let is_early = number + earlier < RANDOM_FIRST || index.outcomes() as u64 + earlier < RANDOM_FIRST;
+    if is_early || words.unit() < RANDOM_SHARE {
         return None;
     }
     let axes = Axes::new(&plan.space);
     let layout = Layout::new(&plan.space, axes.list());
-    let fitted = fitted(plan, memory, index, &axes, &layout);
+    let weights = Weights::of_trial(plan, number);
+    let fitted = fitted(plan, memory, index, (&axes, &layout), weights);
     let chain = fitted.chain.as_ref()?;
     let bound = Bound::new(chain, &layout, &mut words);
     let height = |point: &Point| bound.of(&layout.of(&axes, point));
     let open = |point: &Point| is_open(&axes.assignment(point));
 
-    let parents = parents(chain, &layout, &axes, memory, &evidence(memory, &axes, index, usize::MAX));
+    let seen = evidence(plan, memory, &axes, index, usize::MAX, weights);
+    let parents = parents(chain, &layout, &axes, memory, &seen);
     let mut best: Option<(f64, Point)> = None;
     for candidate in 0..MUTANTS + STRANGERS {
         let point = if candidate < MUTANTS {
@@ -110,13 +116,13 @@ pub(crate) fn estimates(plan: &Plan, memory: &Memory, index: &Index) -> Option<H
     }
     let axes = Axes::new(&plan.space);
     let layout = Layout::new(&plan.space, axes.list());
-    let fitted = fitted(plan, memory, index, &axes, &layout);
+    let fitted = fitted(plan, memory, index, (&axes, &layout), None);
     let chain = fitted.chain.as_ref()?;
     let estimate = |trial: &Seen| {
         let features = memory.features(trial, |point| layout.of(&axes, point));
-        (trial.number, chain.score(&features, &trial.values, TRUSTED))
+        Some((trial.number?, chain.score(&features, &trial.values, TRUSTED)))
     };
-    Some(evidence(memory, &axes, index, usize::MAX).iter().map(estimate).collect())
+    Some(evidence(plan, memory, &axes, index, usize::MAX, None).iter().filter_map(estimate).collect())
 }
 
 /// The trial that the guided sampler's model holds for best, and how good at which rung.
@@ -130,52 +136,67 @@ pub struct Estimate {
     pub rung: usize,
 }
 
-/// The best trial by the guided sampler's model; `None`: another sampler, or no model yet.
+/// The best trial by the guided sampler's model; `None`: another sampler, no model yet, or several objectives.
 ///
 /// It averages out the noise of single trainings, which the incumbent (the best value at the highest rung) cannot. Only trials that came
 /// at least to the rung below the highest one with three values are considered: of the others it knows too little.
 pub fn best_estimate(plan: &Plan, index: &Index) -> Option<Estimate> {
     let Sampler::Guided(memory) = &plan.sampler else { return None };
+    if !plan.additional.is_empty() {
+        return None;
+    }
     let axes = Axes::new(&plan.space);
     let layout = Layout::new(&plan.space, axes.list());
-    let fitted = fitted(plan, memory, index, &axes, &layout);
+    let fitted = fitted(plan, memory, index, (&axes, &layout), None);
     let chain = fitted.chain.as_ref()?;
-    let seen = evidence(memory, &axes, index, usize::MAX);
+    let seen = evidence(plan, memory, &axes, index, usize::MAX, None);
+    let own = || seen.iter().filter(|trial| trial.number.is_some());
     let has_value = |trial: &Seen, rung: usize| trial.values.get(rung).is_some_and(|value| value.is_finite());
-    let highest = (0..=plan.rungs.top()).rev().find(|rung| seen.iter().filter(|trial| has_value(trial, *rung)).count() >= FEW)?;
-    let known = seen.iter().filter(|trial| has_value(trial, highest.saturating_sub(1)));
+    let highest = (0..=plan.rungs.top()).rev().find(|rung| own().filter(|trial| has_value(trial, *rung)).count() >= FEW)?;
+    let known = own().filter(|trial| has_value(trial, highest.saturating_sub(1)));
     let score = |trial: &Seen| chain.score(&memory.features(trial, |point| layout.of(&axes, point)), &trial.values, 1.0);
     let better = |best: (f64, u64), other: (f64, u64)| if other.0 > best.0 { other } else { best };
-    let (value, trial) = known.map(|trial| (score(trial), trial.number)).reduce(better)?;
+    let (value, trial) = known.filter_map(|trial| Some((score(trial), trial.number?))).reduce(better)?;
     let sign = if plan.direction == Direction::Maximize { 1.0 } else { -1.0 };
     Some(Estimate { trial, value: sign * value, rung: chain.top() })
 }
 
 /// The model in force: that of the outcomes which were there when it was last due.
-fn fitted(plan: &Plan, memory: &Memory, index: &Index, axes: &Axes<'_>, layout: &Layout) -> Arc<Fitted> {
+fn fitted(
+    plan: &Plan,
+    memory: &Memory,
+    index: &Index,
+    (axes, layout): (&Axes<'_>, &Layout),
+    weights: Option<Weights>,
+) -> Arc<Fitted> {
     let due = |last: usize, now: usize| now - last >= REFIT.max(now / REFIT_ONE_IN);
-    let outcomes = (REFIT..=index.outcomes()).fold(REFIT, |last, now| if due(last, now) { now } else { last });
+    let first = if plan.earlier.is_empty() { REFIT } else { 0 };
+    let outcomes = (first..=index.outcomes()).fold(first, |last, now| if due(last, now) { now } else { last });
     let digest = index.digest_of_first(outcomes);
     let fit = || {
-        let seen = evidence(memory, axes, index, outcomes);
+        let seen = evidence(plan, memory, axes, index, outcomes, weights);
         let of_trial = |trial| (memory.features(trial, |point| layout.of(axes, point)), trial.values.as_slice());
         let trials: Vec<(Arc<Features>, &[f64])> = seen.iter().map(of_trial).collect();
         Fitted {
             seed: plan.seed,
+            weights,
             outcomes,
             digest,
             chain: Chain::fit(layout, &trials),
             first_rung: first_rung::learned(plan, &seen),
         }
     };
-    memory.fitted(|known| (known.seed, known.outcomes, known.digest) == (plan.seed, outcomes, digest), fit)
+    let kept = weights.map_or(1, |_| VECTORS);
+    let is_same =
+        |known: &Fitted| (known.seed, known.weights, known.outcomes, known.digest) == (plan.seed, weights, outcomes, digest);
+    memory.fitted(usize::try_from(kept).unwrap_or(1), is_same, fit)
 }
 
 /// The points of the best trials, by what the model holds of them; of equal ones the older first.
 fn parents(chain: &Chain, layout: &Layout, axes: &Axes<'_>, memory: &Memory, seen: &[Seen]) -> Vec<Point> {
     let score = |trial: &Seen| chain.score(&memory.features(trial, |point| layout.of(axes, point)), &trial.values, 1.0);
     let mut scored: Vec<(f64, &Seen)> = seen.iter().map(|trial| (score(trial), trial)).collect();
-    scored.sort_by(|(one, first), (other, second)| other.total_cmp(one).then(first.number.cmp(&second.number)));
+    scored.sort_by(|(one, first), (other, second)| other.total_cmp(one).then(first.place.cmp(&second.place)));
     scored.iter().take(PARENTS).map(|(_, trial)| trial.point.as_ref().clone()).collect()
 }
 

@@ -99,8 +99,9 @@ pub(crate) fn measure(benchmarks: &[Benchmark], seeds: usize) -> Result<Vec<Vec<
 fn search(benchmark: &Benchmark, policy: &Policy, seed: u64) -> Result<Search, LandscapeError> {
     let plan = (policy.plan)(seed);
     let landscape = (policy.landscape)(seed);
-    let run = simulate(&plan, landscape.as_ref(), &Conditions::default())?;
     let unit = (benchmark.unit)(seed);
+    let conditions = Conditions { until: HORIZON * unit, ..Conditions::default() };
+    let run = simulate(&plan, landscape.as_ref(), &conditions)?;
     let at = |times: Vec<f64>| {
         let seconds: Vec<f64> = times.into_iter().map(|time| time * unit).collect();
         trajectory(&run, plan.direction, landscape.as_ref(), &seconds)

@@ -3,12 +3,8 @@
 //! A new policy is one more line. Those whose trials leave the table (a sampler that learns) bring a landscape of their own and a plan with a
 //! space instead of a list.
 
-use std::time::Duration;
-
 use nas_search::{Brackets, Budget, Constraints, Direction, Halving, Memory, Plan, Rungs, Sampler, Scheduler, Space};
 use nas_simulation::{BySize, Crossing, Landscape, Pairs, Surrogate, Table, permutation};
-
-use crate::measure::HORIZON;
 
 /// Slots of each search.
 pub(crate) const WORKERS: usize = 16;
@@ -89,7 +85,7 @@ pub(crate) fn nb301(surrogate: &Surrogate) -> Benchmark<'_> {
             surrogate.reseed(seed);
             Box::new(Pairs(surrogate))
         }),
-        plan: Box::new(move |seed| learning(seed, Pairs::space(), sampler, &lengths(3)[first..], table.full_training_seconds())),
+        plan: Box::new(move |seed| learning(seed, Pairs::space(), sampler, &lengths(3)[first..])),
     }));
     Benchmark {
         id: "nb301",
@@ -112,9 +108,7 @@ pub(crate) fn nb101(table: &Table) -> Benchmark<'_> {
     policies.extend(learners.map(|(name, sampler)| Policy {
         name,
         landscape: Box::new(|_| Box::new(BySize::new(table))),
-        plan: Box::new(move |seed| {
-            learning(seed, BySize::new(table).space(), sampler, &lengths(3), table.full_training_seconds())
-        }),
+        plan: Box::new(move |seed| learning(seed, BySize::new(table).space(), sampler, &lengths(3))),
     }));
     Benchmark {
         id: "nb101",
@@ -132,9 +126,7 @@ pub(crate) fn crossing<'a>() -> Benchmark<'a> {
     let of = |name, sampler: New, steps: &'static [u64]| Policy {
         name,
         landscape: Box::new(|seed| Box::new(Crossing::new(seed))),
-        plan: Box::new(move |seed| {
-            learning(seed, Crossing::space(), sampler, steps, Crossing::new(seed).full_training_seconds())
-        }),
+        plan: Box::new(move |seed| learning(seed, Crossing::space(), sampler, steps)),
     };
     let random: New = |_| Sampler::Random;
     let policies = vec![
@@ -163,13 +155,13 @@ pub(crate) fn crossing<'a>() -> Benchmark<'a> {
 }
 
 /// A search with promotion ASHA and eta 3 in a space of its own.
-fn learning(seed: u64, space: Space, sampler: New, steps: &[u64], unit: f64) -> Plan {
+fn learning(seed: u64, space: Space, sampler: New, steps: &[u64]) -> Plan {
     let full = steps.last().copied().unwrap_or(1);
     let rungs = match steps {
         [_] => Rungs::full_length(full),
         _ => Rungs::explicit(steps.to_vec(), 3, full, u64::MAX).expect("constant lengths"),
     };
-    Plan { seed, space, sampler: sampler(Memory::default()), ..bare(rungs, SCHEDULERS[0].2, unit) }
+    Plan { seed, space, sampler: sampler(Memory::default()), ..bare(rungs, SCHEDULERS[0].2) }
 }
 
 fn about(table: &Table, kind: &str, lengths: fn(u64) -> Vec<u64>) -> String {
@@ -205,14 +197,16 @@ fn policies(table: &Table, lengths: fn(u64) -> Vec<u64>) -> Vec<Policy<'_>> {
 fn plan(table: &Table, seed: u64, rungs: Rungs, scheduler: Scheduler) -> Plan {
     let order = permutation(seed, u32::try_from(table.len()).unwrap_or(u32::MAX));
     let rows = order.into_iter().take(ROWS).filter_map(|row| table.assignment(row as usize)).collect();
-    Plan { seed, space: table.space(), sampler: Sampler::Listed(rows), ..bare(rungs, scheduler, table.full_training_seconds()) }
+    Plan { seed, space: table.space(), sampler: Sampler::Listed(rows), ..bare(rungs, scheduler) }
 }
 
-/// A search until the horizon that only the clock ends; what it tries is still to be said.
-fn bare(rungs: Rungs, scheduler: Scheduler, unit: f64) -> Plan {
+/// A search that has no end of its own; what it tries is still to be said.
+fn bare(rungs: Rungs, scheduler: Scheduler) -> Plan {
     Plan {
         seed: 0,
         direction: Direction::Maximize,
+        additional: Vec::new(),
+        earlier: Vec::new(),
         space: Crossing::space(),
         sampler: Sampler::Random,
         constraints: Constraints::new(None),
@@ -223,6 +217,6 @@ fn bare(rungs: Rungs, scheduler: Scheduler, unit: f64) -> Plan {
         max_failed_trials: None,
         max_infeasible_trials: u64::MAX,
         target: None,
-        budget: Budget { wall_clock: Some(Duration::from_secs_f64(HORIZON * unit)), accelerator: None },
+        budget: Budget::default(),
     }
 }
