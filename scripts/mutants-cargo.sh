@@ -7,12 +7,12 @@ set -euo pipefail
 unset CARGO
 
 case "$*" in
-"test --no-run "*) exec cargo "$@" --lib ;;
+"test --no-run "*) exec cargo test --lib "${@:2}" ;;
 "test "*)
   for program in --lib --test=replay --test=schedulers; do
-    cargo "$@" "$program"
+    cargo test "$program" "${@:2}"
   done
-  exec cargo "$@" --tests
+  exec cargo test --tests "${@:2}"
   ;;
 *) exec cargo "$@" ;;
 esac
