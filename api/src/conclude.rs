@@ -147,6 +147,30 @@ mod tests {
     }
 
     #[test]
+    fn additional_objectives_are_taken_from_the_report_and_missed_where_they_are_not_there() {
+        let plan = |metric: &str| {
+            let text = include_str!("../../configs/quickstart.yaml");
+            let objective = format!("  objective: {{additional: [{{metric: {metric}, direction: Minimize}}]}}\n  maxTrials");
+            let Ok(source) = crate::read_experiment(&text.replacen("  maxTrials", &objective, 1)) else { unreachable!() };
+            source.plan
+        };
+        let report = r#"{"attempt":2,"seq":3,"step":60,"results":[
+            {"rung":0,"outcome":"Value","value":0.5},{"rung":1,"outcome":"Value","value":0.75,"metrics":{"latency":12.5}}]}"#;
+        let measured = |metric: &str| {
+            let parsed = Report::from_message(report, 2, 1).ok();
+            concluded(0, report, 0).measured(&plan(metric), &Assignment::new(), parsed.as_ref())
+        };
+        let end = RungEnd { additional: vec![12.5], ..RungEnd::new(1, Outcome::Value(0.75)) };
+        assert_eq!(measured("latency"), Conclusion::Record { ends: vec![end], message: String::new() });
+        let Conclusion::Record { ends, message } = measured("energy") else { unreachable!() };
+        assert_eq!(ends, [RungEnd::new(1, Outcome::Misconfigured)]);
+        assert!(message.contains("\"energy\"") && message.contains("spec.objective.additional"), "{message}");
+        // An end without a value needs none.
+        let crashed = concluded(71, "", 0);
+        assert_eq!(crashed.clone().measured(&plan("energy"), &Assignment::new(), None), crashed);
+    }
+
+    #[test]
     fn ends_are_told_apart_by_exit_code() {
         for (code, outcome) in
             [(64, Outcome::Misconfigured), (65, Outcome::Misconfigured), (78, Outcome::Misconfigured), (71, Outcome::OutOfMemory)]

@@ -10,6 +10,7 @@ mod problem;
 mod schema;
 mod segment;
 mod validate;
+mod warm_start;
 mod yaml;
 
 pub use conclude::{Conclusion, MAX_ATTEMPTS, RungEnd, conclude};
@@ -17,3 +18,4 @@ pub use darts_space::{genotype, to_object};
 pub use problem::Problem;
 pub use segment::Surroundings;
 pub use validate::{SourceFile, read_experiment};
+pub use warm_start::{WARM_START_KEY, attach};

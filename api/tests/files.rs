@@ -127,6 +127,10 @@ fn constraints_that_cannot_be_used_are_named_by_their_rule() {
     let unknown = QUICKSTART.replace("data: {name: fashion-mnist}", "data: {name: our-images}")
         + "  constraints: [{rule: 'arch.params > 1'}]\n";
     assert_eq!(problems(&unknown)[0].path, "spec.trial.data.shape");
+    let objective = "  objective: {additional: [{metric: flops, direction: Minimize}]}\n";
+    let measured = QUICKSTART.replace("data: {name: fashion-mnist}", "data: {name: our-images}") + objective;
+    assert_eq!(problems(&measured)[0].path, "spec.trial.data.shape");
+    assert_eq!(problems(&(QUICKSTART.to_owned() + objective)), []);
     let stated =
         unknown.replace("name: our-images", "name: our-images, shape: {channels: 1, height: 28, width: 28, classes: 10}");
     assert_eq!(problems(&stated), []);

@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client, Config,
     api::ListParams,
     config::{KubeConfigOptions, KubeconfigError},
 };
-use nas_api::objects::{NasExperiment, NasTrial};
+use nas_api::{
+    WARM_START_KEY,
+    objects::{NasExperiment, NasTrial},
+};
+use nas_search::EarlierTrial;
 use thiserror::Error;
 use tokio::runtime;
 
@@ -64,19 +69,25 @@ impl ClusterError {
     }
 }
 
-/// An experiment and its trials, in any order.
-pub(crate) fn read(
-    name: &str,
-    namespace: Option<&str>,
-    context: Option<&str>,
-) -> Result<(NasExperiment, Vec<NasTrial>), ClusterError> {
+/// An experiment, and what belongs to it.
+pub(crate) struct Found {
+    pub(crate) experiment: NasExperiment,
+    /// In any order.
+    pub(crate) trials: Vec<NasTrial>,
+    /// What it learns from.
+    pub(crate) earlier: Vec<EarlierTrial>,
+}
+
+/// Reads an experiment with what belongs to it.
+pub(crate) fn read(name: &str, namespace: Option<&str>, context: Option<&str>) -> Result<Found, ClusterError> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let client = connect(name, context).await?;
         let namespace = namespace.unwrap_or(client.default_namespace()).to_owned();
         let experiment = experiment(&client, name, &namespace).await?;
         let trials = trials(&client, &experiment, name, &namespace).await?;
-        Ok((experiment, trials))
+        let earlier = if experiment.warm_start().is_empty() { Vec::new() } else { earlier(&client, name, &namespace).await? };
+        Ok(Found { experiment, trials, earlier })
     })
 }
 
@@ -87,6 +98,16 @@ async fn connect(name: &str, context: Option<&str>) -> Result<Client, ClusterErr
     config.connect_timeout = Some(Duration::from_secs(10));
     config.read_timeout = Some(Duration::from_secs(30));
     Client::try_from(config).map_err(ClusterError::of("kubeconfig"))
+}
+
+/// What the operator keeps of earlier experiments; nothing where it has not looked at this one yet.
+async fn earlier(client: &Client, name: &str, namespace: &str) -> Result<Vec<EarlierTrial>, ClusterError> {
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let kept =
+        maps.get_opt(&NasExperiment::warm_start_map(name)).await.map_err(ClusterError::of("ConfigMap of its warm start"))?;
+    let text = kept.and_then(|map| map.data?.remove(WARM_START_KEY));
+    let Some(text) = text else { return Ok(Vec::new()) };
+    serde_json::from_str(&text).map_err(|source| ClusterError::of("ConfigMap of its warm start")(kube::Error::SerdeError(source)))
 }
 
 async fn experiment(client: &Client, name: &str, namespace: &str) -> Result<NasExperiment, ClusterError> {

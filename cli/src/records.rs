@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 use nas_api::{
-    SourceFile,
+    SourceFile, attach,
     objects::{EndStatus, NasTrial},
 };
 use nas_search::Index;
@@ -67,7 +67,8 @@ impl Records {
             let said = format!("{} holds no search: name a folder that `nasctl run` made, or an experiment", folder.display());
             return Err(Failure::Folder(said));
         };
-        let plan = experiment.validate().map_err(|problems| Failure::Invalid { path, problems })?;
+        let mut plan = experiment.validate().map_err(|problems| Failure::Invalid { path, problems })?;
+        attach(&mut plan, state.earlier.as_deref().unwrap_or_default());
         // It holds the rungs, and nothing that an operator says.
         experiment.status = None;
         Ok(Self {
@@ -79,9 +80,11 @@ impl Records {
     }
 
     fn of_cluster(name: &str, target: &Target) -> Result<Self, Failure> {
-        let (experiment, mut trials) = cluster::read(name, target.namespace.as_deref(), target.context.as_deref())?;
-        let plan =
+        let cluster::Found { experiment, mut trials, earlier } =
+            cluster::read(name, target.namespace.as_deref(), target.context.as_deref())?;
+        let mut plan =
             experiment.validate().map_err(|problems| Failure::Invalid { path: format!("nasexp/{name}").into(), problems })?;
+        attach(&mut plan, &earlier);
         trials.sort_by_key(|trial| trial.spec.number);
         let status = experiment.status.as_ref();
         let created = status.and_then(|status| status.trials).map_or(0, |counts| counts.created);

@@ -340,3 +340,35 @@ fn a_folder_of_another_experiment_is_refused_and_left_alone() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("another experiment"));
     assert_eq!(search.journal(), journal);
 }
+
+#[test]
+fn a_search_learns_from_the_one_that_it_names() {
+    let first = Search::new(EXPERIMENT);
+    first.finish();
+    let warm = EXPERIMENT.replace("sampler: {random: {}}", "sampler: {mutation: {}}\n  warmStart: {experiments: [run]}");
+    let warm = warm.replace("{name: tiny}", "{name: warm}").replace("maxTrials: 6", "maxTrials: 4");
+    fs::write(first.root.path().join("tiny.yaml"), &warm).unwrap();
+    let run = |folder: &str| {
+        let mut command = first.command();
+        command.args(["--dir".into(), first.root.path().join(folder)]).output().unwrap()
+    };
+    // An earlier run lies beside this one, and is there.
+    let elsewhere = run("other/warm");
+    let said = String::from_utf8_lossy(&elsewhere.stderr).into_owned();
+    assert!(
+        !elsewhere.status.success() && said.contains("spec.warmStart.experiments[0]") && said.contains("other/run"),
+        "{said}"
+    );
+    let warm = run("warm");
+    assert!(warm.status.success(), "{}", String::from_utf8_lossy(&warm.stderr));
+    let journal = fs::read_to_string(first.root.path().join("warm/journal.jsonl")).unwrap();
+    let earlier: Value =
+        journal.lines().map(|line| serde_json::from_str(line).unwrap()).find(|line: &Value| !line["earlier"].is_null()).unwrap();
+    assert_eq!(earlier["earlier"].as_array().unwrap().len(), 6);
+    // What it learned is its own: the earlier run may go.
+    fs::remove_dir_all(first.folder()).unwrap();
+    let mut replay = Command::new(env!("CARGO_BIN_EXE_nasctl"));
+    let replayed = replay.arg("replay").arg(first.root.path().join("warm")).output().unwrap();
+    let told = String::from_utf8_lossy(&replayed.stdout).into_owned();
+    assert!(replayed.status.success() && told.contains(" 0 differences"), "{told}");
+}

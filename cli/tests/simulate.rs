@@ -142,3 +142,28 @@ fn what_does_not_go_together_is_named() {
         assert!(code == 65 && said.contains(words), "{file} {curves} {code}: {said}");
     }
 }
+
+#[test]
+fn several_objectives_end_in_a_front() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(config("constrained-adaptive-experiment.yaml")).unwrap();
+    let with = |metric: &str| {
+        let objective = format!("  objective: {{additional: [{{metric: {metric}, direction: Minimize}}]}}\n  maxTrials: 200 #");
+        assert!(text.contains("  maxTrials:"));
+        write(folder.path(), &format!("{metric}.yaml"), &text.replacen("  maxTrials:", &objective, 1))
+    };
+    let (code, told, said) = simulate(&[&with("params"), "--curves", "nb301"]);
+    assert_eq!(code, 0, "{said}");
+    let mut rows = told.lines().skip_while(|line| !line.contains("The best trade-offs")).skip(2);
+    let row = |line: &str| -> Option<(f64, f64)> {
+        let numbers: Vec<f64> = line.split_whitespace().map_while(|word| word.parse().ok()).collect();
+        (numbers.len() == 3).then(|| (numbers[1], numbers[2]))
+    };
+    let mut front: Vec<(f64, f64)> = rows.by_ref().map_while(row).collect();
+    assert!(front.len() > 2, "{told}");
+    // Whoever is better has more parameters.
+    front.sort_by(|a, b| a.0.total_cmp(&b.0));
+    assert!(front.windows(2).all(|pair| pair[0].1 < pair[1].1), "{told}");
+    let (code, _, said) = simulate(&[&with("latency"), "--curves", "nb301"]);
+    assert!(code != 0 && said.contains("latency") && said.contains("additional"), "{said}");
+}

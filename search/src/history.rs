@@ -50,9 +50,14 @@ pub(crate) fn groups(trials: &BTreeMap<u64, &TrialHistory>) -> impl Iterator<Ite
     groups.into_values()
 }
 
-fn group_of(groups: &mut BTreeMap<(u64, u64, u64, Option<u64>), Group>, view: View) -> &mut Group {
+/// What a decision had seen, as a key in the order of time.
+type Seen = (u64, u64, u64, std::cmp::Reverse<u64>);
+
+fn group_of(groups: &mut BTreeMap<Seen, Group>, view: View) -> &mut Group {
     let new = || Group { view, created: Vec::new(), promoted: Vec::new(), stopped: Vec::new(), retired: Vec::new() };
-    groups.entry((view.seq, view.count, view.digest, view.left)).or_insert_with(new)
+    // A budget only shrinks: of two passes over the same outcomes, the earlier saw more of it.
+    let left = std::cmp::Reverse(view.left.unwrap_or(u64::MAX));
+    groups.entry((view.seq, view.count, view.digest, left)).or_insert_with(new)
 }
 
 /// The records as they stood at some time.

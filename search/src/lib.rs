@@ -41,7 +41,9 @@ pub use plan::{Budget, Plan, Usage};
 pub use reason::{Cutoff, End, Ranked, Retirement};
 pub use replay::{Difference, Replay, replay};
 pub use rungs::{MAX_RUNGS, Rungs, RungsError};
-pub use sampler::{Estimate, Grid, GridError, MAX_DRAWS, Memory, NoSample, Sample, Sampler, best_estimate, rejections, sample};
+pub use sampler::{
+    Estimate, Grid, GridError, MAX_DRAWS, Memory, NoSample, Sample, Sampler, best_estimate, first_draw, rejections, sample,
+};
 pub use scalar::{Assignment, Scalar};
 pub use scheduler::{Brackets, Course, Halving, Scheduler};
 pub use simulate::{Simulation, simulate};

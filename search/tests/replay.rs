@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nas_search::{
     Brackets, Budget, Decision, Difference, Domain, End, Halving, Index, Memory, Outcome, Plan, Recorded, Replay, Sampler, Scale,
-    Scheduler, Trial, TrialHistory, View, replay,
+    Scheduler, Trial, TrialHistory, Usage, View, decide, replay,
 };
 use proptest::prelude::*;
 
@@ -68,6 +68,44 @@ proptest! {
         let records = Records::of(&plan, &steps);
         let found = records.replay(&plan);
         prop_assert_eq!(found, Replay { recomputed: records.decisions, ..Replay::default() });
+    }
+
+    #[test]
+    fn passes_that_are_cut_short_while_a_budget_runs_out_differ_in_nothing(
+        steps in steps(), max_trials in 9_u64..60, parallel in 2_usize..6, budget in 30_u64..900,
+        cuts in proptest::collection::vec(0_usize..5, 40),
+    ) {
+        let budget = Budget { wall_clock: Some(Duration::from_secs(budget)), ..Budget::default() };
+        let plan = Plan { budget, ..plan(max_trials, parallel, 3) };
+        let mut index = Index::new(plan.direction, &plan.rungs);
+        let (mut trials, mut end, mut seq, mut passes) = (Vec::new(), None, 0, 0);
+        let mut cuts = cuts.into_iter().cycle();
+        'search: for step in steps.iter().cycle() {
+            // Whatever was decided in the second pass is recorded whole.
+            for cut in [cuts.next().unwrap(), usize::MAX] {
+                passes += 1;
+                let segments = Duration::from_secs(index.steps_trained(&plan.rungs));
+                let usage = Usage { wall_clock: segments + Duration::from_millis(700 * passes), segments, ..Usage::default() };
+                let mut decisions = decide(&plan, &index, &usage);
+                decisions.truncate(cut);
+                keep(&mut trials, &decisions);
+                for decision in &decisions {
+                    if let Decision::Finish { reason, view } = decision {
+                        end = Some((*reason, *view));
+                        break 'search;
+                    }
+                    index.apply(index.record(decision).unwrap());
+                }
+            }
+            let running: Vec<_> = index.trials().filter(|trial| trial.running().is_some()).cloned().collect();
+            let mut trial = running[step.pick % running.len()].clone();
+            searches::record(&mut trial, step.outcome, &mut seq);
+            index.apply(trial);
+        }
+        finish(&mut trials, &index);
+        let decisions = trials.iter().map(|trial| trial.grants.len() + usize::from(trial.retired.is_some())).sum::<usize>();
+        let found = replay(&plan, 0, &trials, end.map(|(end, view): (End, View)| (end.name(), view)));
+        prop_assert_eq!(found, Replay { recomputed: decisions + 1, ..Replay::default() });
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use nas_search::{
     Assignment, Condition, Constraints, Direction, Domain, End, Evidence, Index, Memory, Outcome, Parameter, Plan, Rungs,
-    Sampler, Scalar, Scale, Space, Trial, Usage, best_estimate, decide, earlier_trials, simulate,
+    Sampler, Scalar, Scale, Space, Trial, Usage, best_estimate, decide, earlier_trials, first_draw, sample, simulate,
 };
 use proptest::prelude::*;
 
@@ -255,4 +255,21 @@ fn a_replay_computes_proposals_anew() {
         let found = nas_search::replay(&plan, 0, &histories, None).differences;
         assert!(found.contains(&nas_search::Difference::Sample { trial: 50 }), "{name}: {found:?}");
     }
+}
+
+#[test]
+fn a_space_that_nothing_satisfies_is_given_up_when_time_is_up() {
+    let mut plan = mixed_plan(Sampler::Random, 9);
+    plan.constraints.add("hp.depth > 1", "").unwrap();
+    plan.constraints.add("hp.lr > 2.0", "").unwrap();
+    let mut left = 500;
+    let nothing = first_draw(&plan, || {
+        left -= 1;
+        left >= 0
+    });
+    let nothing = nothing.unwrap_err();
+    assert_eq!((nothing.draws, nothing.worst_rule()), (500, Some(1)));
+    assert_eq!(first_draw(&plan, || true).unwrap_err().draws, nas_search::MAX_DRAWS);
+    let open = mixed_plan(Sampler::Random, 9);
+    assert_eq!(first_draw(&open, || true), sample(&open, &Index::new(open.direction, &open.rungs), &[], 0));
 }

@@ -41,7 +41,7 @@ use super::{NasExperimentStatus, SpaceSpec};
         .message("scheduler.hyperband.rungs must not go beyond resource.max"),
     validation = Rule::new("!has(self.scheduler.progressive) || !has(self.scheduler.progressive.rungs) || self.scheduler.progressive.rungs.all(r, r <= self.resource.max)")
         .message("scheduler.progressive.rungs must not go beyond resource.max"),
-    validation = Rule::new("self.objective == oldSelf.objective && self.space == oldSelf.space && has(self.constraints) == has(oldSelf.constraints) && (!has(self.constraints) || self.constraints == oldSelf.constraints) && self.sampler == oldSelf.sampler && self.scheduler == oldSelf.scheduler && self.resource == oldSelf.resource && self.seed == oldSelf.seed && self.trial == oldSelf.trial && self.maxInfeasibleTrials == oldSelf.maxInfeasibleTrials")
+    validation = Rule::new("self.objective == oldSelf.objective && self.space == oldSelf.space && has(self.constraints) == has(oldSelf.constraints) && (!has(self.constraints) || self.constraints == oldSelf.constraints) && self.sampler == oldSelf.sampler && has(self.warmStart) == has(oldSelf.warmStart) && (!has(self.warmStart) || self.warmStart == oldSelf.warmStart) && self.scheduler == oldSelf.scheduler && self.resource == oldSelf.resource && self.seed == oldSelf.seed && self.trial == oldSelf.trial && self.maxInfeasibleTrials == oldSelf.maxInfeasibleTrials")
         .message("only parallelTrials, budget, target, suspend, maxFailedTrials and maxTrials may change: create a new experiment for anything else"),
 )]
 pub struct NasExperimentSpec {
@@ -58,6 +58,9 @@ pub struct NasExperimentSpec {
     /// How configurations are chosen. Default: guided. Immutable.
     #[serde(default)]
     pub sampler: SamplerSpec,
+    /// Earlier experiments whose results the sampler learns from. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_start: Option<WarmStart>,
     /// How training time is divided among trials. Immutable.
     pub scheduler: SchedulerSpec,
     /// How long a full training is. Immutable.
@@ -161,6 +164,16 @@ pub enum SamplerSpec {
     /// What a Bayesian linear model of all rungs holds for best: of choices, of where numbers lie, and of how often alike parameters make a
     /// choice.
     Guided(Empty),
+}
+
+/// Earlier experiments whose results the sampler learns from: the guided one, tpe or mutation. Their trials count in no rung of this one.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct WarmStart {
+    /// Names of NasExperiments of this namespace that have ended; for `nasctl run`, of runs beside its own. They optimised the same metric; their
+    /// trials help as far as their configurations are ones of this space (constants may differ).
+    #[schemars(length(min = 1, max = 8), inner(length(min = 1, max = 40)), extend("x-kubernetes-list-type" = "set"))]
+    pub experiments: Vec<String>,
 }
 
 /// No settings.

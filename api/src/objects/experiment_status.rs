@@ -42,6 +42,9 @@ pub struct NasExperimentStatus {
     /// of `best`, which has the best measured value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best_estimate: Option<BestEstimate>,
+    /// Trials of earlier experiments that the sampler learns from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier_trials: Option<i64>,
     /// What was spent and what was saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<BudgetStatus>,

@@ -12,7 +12,7 @@ mod trial;
 pub use experiment::{
     Accelerator, AdditionalObjectiveSpec, Asha, AshaType, Bracket, BudgetSpec, Claim, ConstraintSpec, DataSet, DirectionSpec,
     Empty, ImageShape, Ladder, NasExperiment, NasExperimentSpec, Objective, ResourceSpec, SamplerSpec, SchedulerSpec,
-    TrialTemplate, UnitSpec, ValidationSpec,
+    TrialTemplate, UnitSpec, ValidationSpec, WarmStart,
 };
 pub use experiment_status::{
     BestEstimate, BestTrial, BudgetStatus, EndStatus, FrontTrialStatus, NasExperimentStatus, RungStatus, TrialCounts,

@@ -4,12 +4,12 @@ mod document;
 mod quantity;
 mod space;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kube::core::Duration as ObjectDuration;
 use nas_search::{
     AdditionalObjective, Brackets, Budget, Constraints, Direction, Grid, GridError, Halving, Index, MAX_ADDITIONAL, Memory, Plan,
-    Rungs, RungsError, Sampler, Scheduler, Space, rejections, sample,
+    Rungs, RungsError, Sampler, Scheduler, Space, first_draw, rejections, sample,
 };
 
 pub use document::{SourceFile, read_experiment};
@@ -26,6 +26,8 @@ use crate::{
 const DEFAULT_RUNGS: i64 = 4;
 /// Draws on which rules are tried at acceptance, so that what cannot be evaluated is found before a trial exists.
 const TRIED_DRAWS: u32 = 500;
+/// A space in which nothing is found for so long is refused.
+const LONGEST_TRY: Duration = Duration::from_secs(30);
 /// Longest name: trials and Jobs append to it within Kubernetes' 63 characters.
 const MAX_NAME: usize = 40;
 
@@ -63,6 +65,7 @@ impl NasExperiment {
             problems.push(Problem::new("spec.objective.metric", "must not be empty"));
         }
         self.additional(&mut problems);
+        self.check_warm_start(&mut problems);
         let space = space::build(&spec.space).map_err(|found| problems.extend(found)).ok();
         let shape = darts_space::shape(&spec.trial.data);
         let describe = spec.space.darts.is_some().then(|| darts_space::describe(shape));
@@ -137,14 +140,20 @@ impl NasExperiment {
         if let Err((rule, reason)) = rejections(plan, TRIED_DRAWS) {
             return Err(vec![self.broken_rule(&plan.constraints, rule, reason)]);
         }
-        let drawn = match sample(plan, &Index::new(plan.direction, &plan.rungs), &[], 0) {
+        let began = Instant::now();
+        let found = match plan.sampler {
+            Sampler::Grid(_) => sample(plan, &Index::new(plan.direction, &plan.rungs), &[], 0),
+            _ => first_draw(plan, || began.elapsed() < LONGEST_TRY),
+        };
+        let drawn = match found {
             Ok(drawn) => drawn,
             Err(nothing) => {
                 let worst = nothing.worst_rule().unwrap_or_default();
                 let rejected = nothing.rejected.get(&worst).copied().unwrap_or_default();
                 let message = format!(
-                    "no configuration satisfies the constraints: of {} drawn, this rule ({}) rejected {rejected}, more than any other; loosen it or widen the space",
+                    "no configuration satisfies the constraints: of {} drawn in at most {} s, this rule ({}) rejected {rejected}, more than any other; loosen it or widen the space",
                     nothing.draws,
+                    LONGEST_TRY.as_secs(),
                     plan.constraints.message(worst),
                 );
                 return one(rule_path(worst), message);

@@ -9,9 +9,10 @@ use std::{
 };
 
 use nas_api::{
-    SourceFile,
+    SourceFile, attach,
     objects::{EndStatus, NasExperiment, NasExperimentStatus, NasTrial, RungStatus},
 };
+use nas_search::EarlierTrial;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -27,6 +28,8 @@ enum Entry {
     Experiment(Box<NasExperiment>),
     /// When the search began, in seconds since 1970.
     Began(u64),
+    /// What the search learns from earlier ones; written before its first trial.
+    Earlier(Vec<EarlierTrial>),
     /// A trial, whole.
     Trial(Box<NasTrial>),
     /// The decision to end the search; written before anything is stopped.
@@ -38,6 +41,7 @@ enum Entry {
 pub(crate) struct State {
     pub(crate) experiment: Option<NasExperiment>,
     pub(crate) began: Option<u64>,
+    pub(crate) earlier: Option<Vec<EarlierTrial>>,
     pub(crate) trials: BTreeMap<i64, NasTrial>,
     pub(crate) end: Option<EndStatus>,
 }
@@ -79,6 +83,7 @@ impl State {
         match entry {
             Entry::Experiment(experiment) => self.experiment = Some(*experiment),
             Entry::Began(seconds) => self.began = Some(seconds),
+            Entry::Earlier(trials) => self.earlier = Some(trials),
             Entry::Trial(trial) => drop(self.trials.insert(trial.spec.number, *trial)),
             Entry::End(end) => self.end = Some(end),
         }
@@ -130,10 +135,33 @@ impl Journal {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             self.write(Entry::Began(now.as_secs()))?;
         }
+        if self.state.earlier.is_none() && !experiment.warm_start().is_empty() {
+            let earlier = self.gather(&experiment)?;
+            self.write(Entry::Earlier(earlier))?;
+        }
         if is_other {
             plan = experiment.validate().map_err(|problems| Failure::Invalid { path: self.path.clone(), problems })?;
         }
+        attach(&mut plan, self.state.earlier.as_deref().unwrap_or_default());
         Ok(SourceFile { experiment, plan })
+    }
+
+    /// What the runs that `spec.warmStart` names have to tell. They lie beside this one.
+    fn gather(&self, experiment: &NasExperiment) -> Result<Vec<EarlierTrial>, Failure> {
+        let mut all = Vec::new();
+        for (at, name) in experiment.warm_start().iter().enumerate() {
+            let folder = self.folder.parent().unwrap_or(Path::new("")).join(name);
+            let refuse = |words: String| Failure::Folder(format!("spec.warmStart.experiments[{at}]: {words}"));
+            let (state, _) = State::read(&folder.join(FILE))?;
+            let Some(earlier) = state.experiment.filter(|_| state.end.is_some()) else {
+                return Err(refuse(format!(
+                    "{} holds no search that has ended: run it first, or copy its folder there",
+                    folder.display()
+                )));
+            };
+            all.extend(experiment.learn_from(&earlier, state.trials.into_values()).map_err(refuse)?);
+        }
+        Ok(all)
     }
 
     /// The run's folder.

@@ -7,10 +7,10 @@ use k8s_openapi::api::{
     core::v1::{PersistentVolumeClaim, ServiceAccount},
 };
 use kube::{Api, api::PostParams};
-use nas_api::{Problem, objects::NasExperiment};
+use nas_api::{Problem, attach, objects::NasExperiment};
 use nas_search::Plan;
 
-use super::search::Search;
+use super::{search::Search, warm_start};
 use crate::{Error, context::Context, store::Group};
 
 /// Why an experiment is not accepted: a word and a text with every problem.
@@ -32,8 +32,15 @@ pub(crate) async fn accept(
         _ => {
             let own = Arc::clone(experiment);
             // Rules are compiled and a configuration is drawn: seconds, where nothing satisfies them.
-            let checked = tokio::task::spawn_blocking(move || own.validate().map(Arc::new)).await;
-            let checked = checked.map_err(|error| Error::Task(error.to_string()))?;
+            let checked = tokio::task::spawn_blocking(move || own.validate()).await;
+            let mut checked = checked.map_err(|error| Error::Task(error.to_string()))?;
+            if let (Ok(plan), false) = (&mut checked, experiment.warm_start().is_empty()) {
+                match warm_start::evidence(context, group, experiment).await? {
+                    Ok(earlier) => attach(plan, &earlier),
+                    Err(refusal) => return Ok(Err(refusal)),
+                };
+            }
+            let checked = checked.map(Arc::new);
             search.checked = Some((generation, checked.clone()));
             checked
         }

@@ -7,6 +7,7 @@ mod reconcile;
 mod search;
 mod status;
 mod unreadable;
+mod warm_start;
 
 pub(crate) use reconcile::{Next, reconcile};
 pub(crate) use search::Search;

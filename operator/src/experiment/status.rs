@@ -57,6 +57,7 @@ pub(crate) fn status(experiment: &NasExperiment, inputs: &Inputs<'_>) -> NasExpe
         // Five digits: more than it knows would make every pass a write.
         value: format!("{:.4e}", best.value).parse().unwrap_or(best.value),
     });
+    status.earlier_trials = (!experiment.warm_start().is_empty()).then(|| whole(plan.earlier.len()));
     status.budget = (*accelerators > 0).then(|| budget(index, plan, *accelerator_seconds));
     let cleared = stall_cleared(experiment);
     if experiment.spec.suspend && index.is_stalled(cleared) {

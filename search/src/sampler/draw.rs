@@ -20,6 +20,26 @@ pub(crate) fn draw(
     distinct: usize,
     is_taken: impl Fn(&Assignment) -> bool,
 ) -> Result<Sample, NoSample> {
+    draw_while(plan, number, distinct, is_taken, || true)
+}
+
+/// The first trial's draw where nothing is known yet, as long as `may_go_on` says so: slow rules must not hold up whoever asks whether a space is
+/// empty.
+///
+/// # Errors
+///
+/// Which rule rejected how many of the draws that were made.
+pub fn first_draw(plan: &Plan, may_go_on: impl FnMut() -> bool) -> Result<Sample, NoSample> {
+    draw_while(plan, 0, 0, |_| false, may_go_on)
+}
+
+fn draw_while(
+    plan: &Plan,
+    number: u64,
+    distinct: usize,
+    is_taken: impl Fn(&Assignment) -> bool,
+    mut may_go_on: impl FnMut() -> bool,
+) -> Result<Sample, NoSample> {
     let checker = plan.constraints.checker();
     let exhausted = plan.space.cardinality().is_some_and(|cardinality| cardinality <= distinct as u64);
     let mut failure = NoSample { draws: 0, rejected: BTreeMap::new(), broken: None };
@@ -27,6 +47,9 @@ pub(crate) fn draw(
     let mut repeats = 0;
     let mut repeat = None;
     for retry in 0..MAX_DRAWS {
+        if !may_go_on() {
+            break;
+        }
         let assignment = plan.space.draw(&mut Words::of_draw(plan.seed, number, retry));
         failure.draws += 1;
         match checker.check(&assignment) {

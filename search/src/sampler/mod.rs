@@ -12,7 +12,7 @@ mod weights;
 
 use std::collections::BTreeMap;
 
-pub use draw::{MAX_DRAWS, rejections};
+pub use draw::{MAX_DRAWS, first_draw, rejections};
 pub use evidence::Memory;
 pub use grid::{Grid, GridError};
 pub use guided::{Estimate, best_estimate};

@@ -1,0 +1,78 @@
+//! What an experiment learns from earlier ones: put into a `ConfigMap` of its own before its first trial, and read from there ever after, so that
+//! a search decides the same after a restart, and when the earlier experiments are gone.
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Resource, ResourceExt, api::PostParams};
+use nas_api::{WARM_START_KEY, objects::NasExperiment};
+use nas_search::EarlierTrial;
+
+use super::{accept::Refusal, search::trials_of};
+use crate::{Error, context::Context, labels, store::Group};
+
+/// The evidence, or what is in its way.
+pub(super) async fn evidence(
+    context: &Context,
+    group: &Group,
+    experiment: &NasExperiment,
+) -> Result<Result<Vec<EarlierTrial>, Refusal>, Error> {
+    let name = NasExperiment::warm_start_map(&experiment.name_any());
+    let api: Api<ConfigMap> = Api::namespaced(context.client.clone(), &group.namespace);
+    let failed = |verb| {
+        let name = name.clone();
+        move |source| Error::Api { verb, kind: "ConfigMap", name, source: Box::new(source) }
+    };
+    if let Some(kept) = api.get_opt(&name).await.map_err(failed("read"))? {
+        return Ok(read(&kept, experiment));
+    }
+    let trials = match gather(context, group, experiment) {
+        Ok(trials) => trials,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let mut map = ConfigMap { immutable: Some(true), ..ConfigMap::default() };
+    map.metadata.name = Some(name.clone());
+    map.metadata.labels = Some([(labels::EXPERIMENT.to_owned(), experiment.name_any())].into());
+    map.metadata.owner_references = experiment.controller_owner_ref(&()).map(|owner| vec![owner]);
+    map.data = Some([(WARM_START_KEY.to_owned(), serde_json::to_string(&trials).unwrap_or_default())].into());
+    match api.create(&PostParams::default(), &map).await {
+        Ok(created) => Ok(read(&created, experiment)),
+        // Another replica was faster: the next pass reads what it kept.
+        Err(kube::Error::Api(status)) if status.code == 409 => Err(Error::Conflict { kind: "ConfigMap", name }),
+        Err(error) => Err(failed("create")(error)),
+    }
+}
+
+/// What was kept for this very experiment.
+fn read(kept: &ConfigMap, experiment: &NasExperiment) -> Result<Vec<EarlierTrial>, Refusal> {
+    let name = kept.name_any();
+    if !kept.owner_references().iter().any(|owner| Some(&owner.uid) == experiment.metadata.uid.as_ref()) {
+        let message = format!("the ConfigMap {name} is in the way, which is not of this experiment: delete it");
+        return Err(Refusal { reason: "NameTaken", message });
+    }
+    let text = kept.data.as_ref().and_then(|data| data.get(WARM_START_KEY)).map(String::as_str).unwrap_or_default();
+    serde_json::from_str(text).map_err(|error| {
+        let message = format!(
+            "the ConfigMap {name} does not hold what this experiment learns from ({error}): delete it, and it is made anew"
+        );
+        Refusal { reason: "EvidenceDamaged", message }
+    })
+}
+
+/// What the earlier experiments have to tell: all of them have ended, so that it changes no more.
+fn gather(context: &Context, group: &Group, experiment: &NasExperiment) -> Result<Vec<EarlierTrial>, Refusal> {
+    let mut all = Vec::new();
+    for (at, name) in experiment.warm_start().iter().enumerate() {
+        let refuse = |reason, words: String| Refusal { reason, message: format!("spec.warmStart.experiments[{at}]: {words}") };
+        let other = Group { experiment: name.clone(), ..group.clone() };
+        let Some(earlier) = context.world.experiments.get(&other, name) else {
+            let words = format!("there is no NasExperiment {name} in namespace {}", group.namespace);
+            return Err(refuse("WarmStartMissing", words));
+        };
+        if earlier.status.as_ref().is_none_or(|status| status.end.is_none()) {
+            return Err(refuse("WarmStartRunning", format!("{name} has not ended yet: this experiment waits for it")));
+        }
+        let trials = trials_of(&context.world, &other, &earlier);
+        let told = experiment.learn_from(&earlier, trials.iter().map(|trial| (**trial).clone()));
+        all.extend(told.map_err(|words| refuse("WarmStartUnsuitable", words))?);
+    }
+    Ok(all)
+}
