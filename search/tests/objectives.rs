@@ -12,9 +12,9 @@ mod searches;
 
 use searches::{cost, drive, plan, schedulers, space, steps};
 
-/// Value and cost of a trial at a rung.
+/// Value and cost of a trial at a rung; an infeasible one stands nowhere.
 fn standing(index: &Index, number: u64, rung: usize) -> Option<(f64, f64)> {
-    let trial = index.trial(number)?;
+    let trial = index.trial(number).filter(|trial| !trial.is_infeasible())?;
     Some((trial.value_at(rung)?, trial.recorded[rung].additional.0[0]))
 }
 
