@@ -32,7 +32,7 @@ stage := @scripts/stage.sh
 TEST := check-fmt check-arrows check-lints check-tests check-generated kind-e2e
 VERIFY := verify-winner compare-search audit
 
-.PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) ablation bench env clean-cache
+.PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) ablation mutants bench env clean-cache
 
 help: ## what can be made
 	@awk -F ': .*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,10 @@ kind-e2e: build programs ## stage: a search on a real kind cluster (needs a cont
 audit: setup ## stage: licences, duplicates and sources of all dependencies (cargo-deny, offline)
 	$(stage) audit scripts/audit.sh
 
+# By itself, as compare-search is.
+mutants: ## change the deciding code place by place, and see that a test fails (SHARD=0/4 FILES="ranking.rs": a part of it)
+	scripts/mutants.sh '$(or $(SHARD),0/1)' $(FILES)
+
 bench: ## what a decision costs: one report among 1,000 to 100,000 trials (docs/results/decision-cost.md)
 	cargo bench -p nas-search --bench report
 
@@ -106,4 +110,4 @@ env: ## print this environment for a shell: eval "$(make env)"
 	@$(foreach name,$(environment),printf 'export %s=%q\n' $(name) "$$$(name)";)
 
 clean-cache: ## remove what was fetched and built from the cache
-	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,programs-*,programs.lock,wheels,target,tools}
+	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,programs-*,programs.lock,wheels,target,tools,mutants}

@@ -426,3 +426,6 @@ impl Index {
         self.direction.reaches(value, target).then_some(trial)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -169,7 +169,16 @@ mod tests {
     #[test]
     fn a_segment_trains_only_what_is_new() {
         let rungs = Rungs::geometric(156_200, 4, 5, 1000);
+        assert_eq!([0, 1, 2].map(|rung| rungs.increment(rung)), [610, 2440 - 610, 9762 - 2440]);
         assert_eq!(rungs.steps_of(&[2, 1, 0, 0, 0]), 2 * 610 + (2440 - 610));
+    }
+
+    #[test]
+    fn one_in_eta_goes_on_and_full_length_is_one_rung() {
+        let rungs = Rungs::geometric(156_200, 4, 5, 1000);
+        assert_eq!([0, 3, 4, 7, 8, 1000].map(|entries| rungs.quota(entries)), [0, 0, 1, 1, 2, 250]);
+        assert_eq!([1, 2, 5].map(|count| rungs.needed(count)), [1, 4, 256]);
+        assert_eq!(Rungs::full_length(7).steps, [7]);
     }
 
     #[test]
@@ -177,6 +186,9 @@ mod tests {
         let explicit = |steps: &[u64], max_trials| Rungs::explicit(steps.to_vec(), 3, 180, max_trials);
         assert_eq!(explicit(&[20, 60, 180], 9).unwrap().steps, [20, 60, 180]);
         assert_eq!(explicit(&[], 9), Err(RungsError::Count(0)));
+        let many = |count: u64| Rungs::explicit((1..=count).collect(), 2, count, u64::MAX);
+        assert_eq!(many(16).unwrap().top(), 15);
+        assert_eq!(many(17), Err(RungsError::Count(17)));
         assert_eq!(explicit(&[60, 60, 180], 9), Err(RungsError::NotAscending { earlier: 60, later: 60 }));
         assert_eq!(explicit(&[0, 180], 9), Err(RungsError::NotAscending { earlier: 0, later: 0 }));
         assert_eq!(explicit(&[20, 181], 9), Err(RungsError::BeyondMax { rung: 181, max: 180 }));

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use nas_search::{
-    Brackets, Budget, Decision, Difference, End, Halving, Index, Outcome, Plan, Recorded, Replay, Scheduler, TrialHistory, Usage,
-    View, decide, replay,
+    Brackets, Budget, Decision, Difference, Domain, End, Halving, Index, Memory, Outcome, Plan, Recorded, Replay, Sampler, Scale,
+    Scheduler, Trial, TrialHistory, Usage, View, decide, replay,
 };
 use proptest::prelude::*;
 
@@ -125,6 +125,64 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn what_a_sampler_that_learns_proposed_is_proposed_again(
+        steps in steps(), scheduler in schedulers(), which in 0_usize..3, parallel in 1_usize..5, other in 0_usize..38,
+    ) {
+        let sampler = [Sampler::Mutation, Sampler::Tpe, Sampler::Guided][which](Memory::default());
+        let plan = Plan { scheduler, sampler, ..plan(40, parallel, 3) };
+        let mut records = Records::of(&plan, &steps);
+        let found = records.replay(&plan);
+        prop_assert_eq!(found, Replay { recomputed: records.decisions, ..Replay::default() });
+        // Another configuration is found, unless it may be that of a trial which was deleted before.
+        let different = records.trials[(other + 1) % 40].trial.assignment.clone();
+        records.trials[other].trial.assignment = different;
+        let wrong = Difference::Sample { trial: other as u64 };
+        let is_found = |records: &Records| records.replay(&plan).differences.contains(&wrong);
+        prop_assert!(is_found(&records));
+        // One that was deleted and came later could not have it.
+        records.trials.remove(records.trials.len() - 2);
+        prop_assert!(is_found(&records));
+        records.trials.remove(0);
+        prop_assert!(!is_found(&records));
+    }
+}
+
+#[test]
+fn only_what_was_drawn_before_a_trial_that_was_deleted_is_drawn_again() {
+    // Of 40 configurations, 30 are drawn: where one is gone, later draws that avoided it differ.
+    let mut plan = plan(30, 1, 3);
+    plan.space = searches::space(vec![("x", Domain::Int { min: 1, max: 40, scale: Scale::Linear })]);
+    let step = |number: u32| Step { pick: 0, outcome: Outcome::Value(f64::from(number) / 1000.0) };
+    let mut records = Records::of(&plan, &(0..400).map(step).collect::<Vec<_>>());
+    for number in [2, 7, 12] {
+        records.of_trial(number).trial.assignment = records.trials[29].trial.assignment.clone();
+    }
+    let samples = |records: &Records| -> Vec<u64> {
+        let differences = records.replay(&plan).differences;
+        differences.iter().filter_map(|d| if let Difference::Sample { trial } = d { Some(*trial) } else { None }).collect()
+    };
+    let mut wrong = samples(&records);
+    assert!([2, 7, 12].iter().all(|number| wrong.contains(number)), "{wrong:?}");
+    records.trials.remove(9);
+    wrong.retain(|number| *number < 9);
+    assert_eq!(samples(&records), wrong);
+    // A seed does not depend on other trials.
+    records.trials.last_mut().unwrap().seed += 1;
+    wrong.push(29);
+    assert_eq!(samples(&records), wrong);
+}
+
+#[test]
+fn trials_that_were_created_and_are_gone_are_named_and_count() {
+    let (plan, records) = small();
+    let found = replay(&plan, 33, &records.trials, None);
+    assert_eq!((found.deleted, found.differences), (vec![30, 31, 32], vec![Difference::TooMany { trials: 33 }]));
+}
+
 #[test]
 fn a_trial_in_another_bracket_and_a_stop_of_one_of_the_best_are_found() {
     let scheduler = Scheduler::Asha { kind: Halving::Stopping, brackets: Brackets::Conservative };
@@ -138,6 +196,9 @@ fn a_trial_in_another_bracket_and_a_stop_of_one_of_the_best_are_found() {
     let found = records.replay(&plan).differences;
     assert!(found.contains(&Difference::Bracket { trial: 6 }), "{found:?}");
     assert!(found.contains(&Difference::Stopped { trial: going_on }), "{found:?}");
+    // It was its turn whatever became of a later one.
+    records.trials.remove(20);
+    assert!(records.replay(&plan).differences.contains(&Difference::Bracket { trial: 6 }));
 }
 
 #[test]
@@ -224,4 +285,107 @@ fn what_had_seen_a_trial_that_was_deleted_is_named_and_not_called_wrong() {
     assert_eq!((found.differences, found.deleted), (vec![], vec![deleted.number]));
     assert!(found.unmatched.iter().all(|view| view.seq >= deleted.recorded[0].seq));
     assert_eq!(found.recomputed + found.unmatched.len() + 1 + usize::from(deleted.retired), records.decisions);
+}
+
+/// What is said of one trial: two rungs were granted, both have a value.
+fn said(change: impl FnOnce(&mut TrialHistory)) -> Vec<&'static str> {
+    let view = |seq| View { seq, count: 1, digest: 1, left: None };
+    let value = |rung, seq| Recorded::new(rung, Outcome::Value(0.5), seq);
+    let (plan, records) = small();
+    let trial = Trial { target_rung: 1, recorded: vec![value(0, 2), value(1, 5)], ..records.trials[0].trial.clone() };
+    let grants = vec![(0, view(0)), (1, view(2))];
+    let mut history = TrialHistory { trial, seed: records.trials[0].seed, grants, stopped: None, retired: None };
+    change(&mut history);
+    let differences = replay(&plan, 0, &[history], None).differences;
+    differences.iter().filter_map(|d| if let Difference::Records { what, .. } = d { Some(*what) } else { None }).collect()
+}
+
+#[test]
+fn each_rule_that_records_break_is_named() {
+    let not_granted_once = "each rung from its first to its target must have been granted once, in order";
+    let not_in_order = "outcomes must be there for each rung from 0, in order";
+    let not_growing = "the decisionSeq of its outcomes must grow";
+    let beyond = "it has an outcome of a rung that was not granted";
+    let too_early = "it was granted a rung before the one below had a value";
+    let after_end = "it was promoted after it was stopped or retired";
+    let seen = |seq| View { seq, count: 1, digest: 1, left: None };
+
+    assert_eq!(said(|_| ()), [""; 0]);
+    assert_eq!(said(|history| history.trial.recorded.truncate(1)), [""; 0]);
+    assert_eq!(said(|history| history.trial.target_rung = 2), [not_granted_once]);
+    assert_eq!(said(|history| history.trial.first_rung = 1), [not_granted_once]);
+    assert_eq!(said(|history| history.trial.recorded[1].rung = 2), [not_in_order]);
+    assert_eq!(said(|history| history.trial.recorded[1].seq = 2), [not_growing]);
+    let more = |history: &mut TrialHistory| {
+        history.trial.recorded.push(Recorded::new(2, Outcome::Value(0.5), 6));
+    };
+    assert_eq!(said(more), [beyond]);
+    assert_eq!(said(|history| history.grants[1].1 = seen(1)), [too_early]);
+    assert_eq!(said(|history| history.trial.recorded[0].outcome = Outcome::Failed), [too_early]);
+    assert_eq!(said(|history| history.trial.recorded.clear()), [too_early]);
+    // At the same view as the promotion is not before it.
+    assert_eq!(said(|history| history.stopped = Some(seen(2))), [""; 0]);
+    assert_eq!(said(|history| history.stopped = Some(seen(1))), [after_end]);
+    assert_eq!(said(|history| history.retired = Some(seen(1))), [after_end]);
+}
+
+#[test]
+fn each_reason_to_end_is_held_against_the_records() {
+    let step = |number: u32| {
+        let value = Outcome::Value(f64::from(number % 100) / 100.0);
+        let failed = if number % 11 == 5 { Outcome::Failed } else { value };
+        Step { pick: 0, outcome: if number % 7 == 3 { Outcome::Infeasible } else { failed } }
+    };
+    let records = Records::of(&plan(30, 2, 3), &(0..400).map(step).collect::<Vec<_>>());
+    let mut index = Index::new(plan(30, 2, 3).direction, &plan(30, 2, 3).rungs);
+    records.trials.iter().for_each(|history| index.apply(history.trial.clone()));
+    let (failed, infeasible) = (index.failed(), index.infeasible());
+    assert!(failed > 1 && infeasible > 1 && index.incumbent().unwrap().rung == 3);
+    // Without retirements, which come after the last grant.
+    let mut trials = records.trials.clone();
+    for history in &mut trials {
+        history.retired = None;
+    }
+    let holds = |plan: &Plan, name: &str, view: View| {
+        let found = replay(plan, 0, &trials, Some((name, view)));
+        assert_eq!(found.unmatched, []);
+        !found.differences.contains(&Difference::Ended { recorded: name.to_owned() })
+    };
+    let (end, at_end) = records.end.unwrap();
+    assert_eq!((end, at_end), (End::Completed, index.view()));
+    let with_trials = |max_trials| Plan { max_trials, ..plan(30, 2, 3) };
+    assert!(holds(&with_trials(30), "Completed", at_end) && !holds(&with_trials(31), "Completed", at_end));
+    assert!(holds(&with_trials(31), "SpaceExhausted", at_end) && !holds(&with_trials(30), "SpaceExhausted", at_end));
+    let with_target = |target| Plan { target, ..plan(30, 2, 3) };
+    let best = index.incumbent().unwrap().value;
+    assert!(holds(&with_target(Some(best)), "TargetReached", at_end));
+    assert!(
+        !holds(&with_target(Some(best + 0.01)), "TargetReached", at_end) && !holds(&with_target(None), "TargetReached", at_end)
+    );
+    let with_failed = |max_failed_trials| Plan { max_failed_trials, ..plan(30, 2, 3) };
+    assert!(holds(&with_failed(Some(failed - 2)), "TooManyFailed", at_end));
+    assert!(!holds(&with_failed(Some(failed)), "TooManyFailed", at_end) && !holds(&with_failed(None), "TooManyFailed", at_end));
+    let with_infeasible = |max_infeasible_trials| Plan { max_infeasible_trials, ..plan(30, 2, 3) };
+    assert!(holds(&with_infeasible(infeasible - 2), "TooManyInfeasible", at_end));
+    assert!(!holds(&with_infeasible(infeasible), "TooManyInfeasible", at_end));
+    assert!(holds(&plan(30, 2, 3), "WallClockSpent", at_end));
+    // Before the last outcome, a trial was running.
+    let last_grant = records.trials.iter().flat_map(|history| &history.grants).map(|(_, view)| *view).max_by_key(|view| view.seq);
+    assert!(!holds(&plan(30, 2, 3), "Completed", last_grant.unwrap()));
+}
+
+#[test]
+fn a_search_has_not_ended_while_a_promotion_waits() {
+    let (plan, mut records) = small();
+    let is_last = |history: &&mut TrialHistory| history.trial.target_rung == 3;
+    let last = records.trials.iter_mut().filter(is_last).max_by_key(|history| history.grants[3].1.seq).unwrap();
+    last.grants.pop();
+    last.trial.recorded.pop();
+    last.trial.target_rung = 2;
+    let mut index = Index::new(plan.direction, &plan.rungs);
+    records.trials.iter().for_each(|history| index.apply(history.trial.clone()));
+    records.end = Some((End::Completed, index.view()));
+    assert_eq!(index.running(), 0);
+    let found = records.replay(&plan).differences;
+    assert!(found.contains(&Difference::Ended { recorded: "Completed".to_owned() }), "{found:?}");
 }

@@ -2,7 +2,7 @@
 //!
 //! It exists to show, trace by trace, what this project's own rules do otherwise (`docs/determined.md`); no search runs on it. The rules
 //! were written down from the observed behaviour of versions 0.12 to 0.38. Stopping ASHA is that of 0.38, promotion ASHA the default
-//! of the versions before.
+//! of the versions before. Their option `stop_once` is stopping ASHA, told length by length.
 
 mod brackets;
 mod promotion;

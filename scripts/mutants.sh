@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Changes the code that decides in one place after the other, and looks whether a test of nas-search fails: with cargo-mutants, which is
+# built into the cache first. Fails where a change goes unnoticed that .cargo/mutants.toml does not name.
+#
+#   NAS_CACHE=... scripts/mutants.sh [SHARD [FILE]...]     e.g. scripts/mutants.sh 0/4 ranking.rs
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+version=27.1.0
+tools=$NAS_CACHE/tools
+if [ "$("$tools/bin/cargo-mutants" mutants --version 2>/dev/null)" != "cargo-mutants $version" ]; then
+  echo "mutants: building cargo-mutants $version (once, some minutes)" >&2
+  # A folder of its own: a program that nothing links with would only fill the target folder and hold up its lock.
+  CARGO_TARGET_DIR=$tools/target cargo install --locked --root "$tools" --version "$version" cargo-mutants
+  rm -rf "$tools/target"
+fi
+
+shard=${1:-0/1}
+files=("${@:2}")
+if [ ${#files[@]} -eq 0 ]; then
+  files=(bracket decide digest history index metric plan ranking reason replay rungs scheduler)
+  files=("${files[@]/%/.rs}")
+fi
+
+# A copy of the tree with its own target folder for each job: two that share one would build over each other.
+unset CARGO_TARGET_DIR CARGO_BUILD_TARGET_DIR
+# The same draws each time, few of them, and no look for the smallest that fails.
+export PROPTEST_RNG_SEED=1 PROPTEST_CASES=32 PROPTEST_MAX_SHRINK_ITERS=0 PROPTEST_DISABLE_FAILURE_PERSISTENCE=1
+export CARGO=$PWD/scripts/mutants-cargo.sh
+results=$NAS_CACHE/mutants/${shard/\//-of-}
+mkdir -p "$results"
+status=0
+"$tools/bin/cargo-mutants" mutants --package nas-search "${files[@]/#/--file=search/src/}" --shard "$shard" --jobs "${JOBS:-1}" \
+  --output "$results" --colors never || status=$?
+echo "mutants: what was done to the code and what the tests said is in $results/mutants.out"
+# 3: some made the tests run on and on, and none passed. That was noticed.
+if [ "$status" -eq 3 ]; then status=0; fi
+exit "$status"
