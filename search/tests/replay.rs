@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use nas_search::{
-    Brackets, Budget, Decision, Difference, Domain, End, Halving, Index, Memory, Outcome, Plan, Recorded, Replay, Sampler, Scale,
-    Scheduler, Trial, TrialHistory, Usage, View, decide, replay,
+    Brackets, Budget, Decision, Difference, Domain, End, Guided, Halving, Index, Memory, Outcome, Plan, Recorded, Replay,
+    Sampler, Scale, Scheduler, Trial, TrialHistory, Usage, View, decide, replay,
 };
 use proptest::prelude::*;
 
@@ -132,7 +132,7 @@ proptest! {
     fn what_a_sampler_that_learns_proposed_is_proposed_again(
         steps in steps(), scheduler in schedulers(), which in 0_usize..3, parallel in 1_usize..5, other in 0_usize..38,
     ) {
-        let sampler = [Sampler::Mutation, Sampler::Tpe, Sampler::Guided][which](Memory::default());
+        let sampler = [Sampler::Mutation(Memory::default()), Sampler::Tpe(Memory::default()), Sampler::Guided(Guided::default())][which].clone();
         let plan = Plan { scheduler, sampler, ..plan(40, parallel, 3) };
         let mut records = Records::of(&plan, &steps);
         let found = records.replay(&plan);
