@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    io::{self, Write},
     os::unix::process::CommandExt,
     panic,
     process::{self, Command},
@@ -10,7 +11,10 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use nas_api::contract::Exit;
-use nas_trainer::session;
+use nas_trainer::{
+    inspect::{Inspect, inspect},
+    session,
+};
 use signal_hook::{consts::TERM_SIGNALS, flag};
 
 /// Trains one segment of one trial of a neural architecture search.
@@ -31,6 +35,15 @@ struct Arguments {
 enum Action {
     /// Check the environment, hyperparameters, data set and checkpoint folder; train nothing.
     Check,
+    /// Look into data sets.
+    #[command(subcommand)]
+    Data(Data),
+}
+
+#[derive(Subcommand)]
+enum Data {
+    /// Say what a data set holds: counts, classes, size, mean and deviation.
+    Inspect(Inspect),
 }
 
 fn main() {
@@ -44,18 +57,27 @@ fn main() {
     }
     let exit = panic::catch_unwind(|| match arguments.action {
         None => session::run(&stop),
-        Some(Action::Check) => match session::check() {
-            Ok(summary) => {
-                println!("{summary}");
-                Exit::Reported
-            }
-            Err(error) => {
-                eprintln!("nas-trainer: {error}");
-                error.exit()
-            }
-        },
+        Some(Action::Check) => tell(session::check().map_err(|error| (error.to_string(), error.exit()))),
+        Some(Action::Data(Data::Inspect(arguments))) => {
+            tell(inspect(&arguments).map_err(|error| (error.to_string(), error.exit())))
+        }
     });
     process::exit(exit.unwrap_or_else(|panic| exit_of_panic(panic.downcast_ref::<String>())).code());
+}
+
+/// Prints what came of a command.
+fn tell(result: Result<String, (String, Exit)>) -> Exit {
+    match result {
+        Ok(text) => {
+            // A reader that has seen enough is no error.
+            let _ = writeln!(io::stdout(), "{text}");
+            Exit::Reported
+        }
+        Err((error, exit)) => {
+            eprintln!("nas-trainer: {error}");
+            exit
+        }
+    }
 }
 
 /// libtorch reports what it cannot do, memory included, by an exception, which `tch` turns into a panic.
