@@ -145,6 +145,18 @@ fn training_in_pieces_with_a_kill_gives_the_bits_of_training_at_once() {
 }
 
 #[test]
+fn a_network_with_an_auxiliary_head_trains_on_28_pixels_and_says_how_it_sees_them() {
+    let mut trial = Trial::new();
+    trial.parameters.insert("auxiliary".into(), json!(true));
+    assert_eq!(trial.report(0, 0).results.len(), 1);
+    let input = fs::read(find(&trial.folder.path().join("checkpoints"), "input.json")).unwrap();
+    let input: Value = serde_json::from_slice(&input).unwrap();
+    assert_eq!((&input["data"], &input["shape"], &input["classes"]), (&json!("fashion-mnist"), &json!([1, 28, 28]), &json!(10)));
+    let mean = input["mean"][0].as_f64().unwrap();
+    assert!((mean - 0.286).abs() < 0.005, "{mean}");
+}
+
+#[test]
 fn a_segment_that_is_done_reports_again_without_training() {
     let trial = Trial::new();
     let first = trial.report(1, 0);
@@ -225,7 +237,7 @@ fn what_a_user_can_get_wrong_is_named_and_starts_nothing() {
     refused(&parameter("layers", json!("many")), 78, &["layers", "whole number"]);
     refused(&parameter("init_channels", json!(5)), 78, &["init_channels", "even"]);
     refused(&parameter("normal_node1_edge1_op", json!("conv_9x9")), 78, &["normal_node1_edge1_op", "sep_conv_3x3"]);
-    refused(&parameter("auxiliary", json!(true)), 78, &["auxiliary", "false"]);
+    refused(&parameter("auxiliary", json!("often")), 78, &["auxiliary", "false"]);
     refused(&variable("NAS_METRIC", "f1"), 78, &["f1", "accuracy"]);
     refused(&variable("NAS_DATA_NAME", "imagenet"), 65, &["imagenet", "--data-dir"]);
     refused(&variable("NAS_STEP_UNIT", "hours"), 64, &["NAS_STEP_UNIT", "epochs"]);
