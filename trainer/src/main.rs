@@ -12,6 +12,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use nas_api::contract::Exit;
 use nas_trainer::{
+    fetch::{Fetch, fetch_known},
     inspect::{Inspect, inspect},
     session,
 };
@@ -35,7 +36,7 @@ struct Arguments {
 enum Action {
     /// Check the environment, hyperparameters, data set and checkpoint folder; train nothing.
     Check,
-    /// Look into data sets.
+    /// Fetch data sets and look into them.
     #[command(subcommand)]
     Data(Data),
 }
@@ -44,6 +45,8 @@ enum Action {
 enum Data {
     /// Say what a data set holds: counts, classes, size, mean and deviation.
     Inspect(Inspect),
+    /// Bring a published data set to a folder.
+    Fetch(Fetch),
 }
 
 fn main() {
@@ -60,6 +63,9 @@ fn main() {
         Some(Action::Check) => tell(session::check().map_err(|error| (error.to_string(), error.exit()))),
         Some(Action::Data(Data::Inspect(arguments))) => {
             tell(inspect(&arguments).map_err(|error| (error.to_string(), error.exit())))
+        }
+        Some(Action::Data(Data::Fetch(arguments))) => {
+            tell(fetch_known(&arguments).map_err(|error| (error.to_string(), error.exit())))
         }
     });
     process::exit(exit.unwrap_or_else(|panic| exit_of_panic(panic.downcast_ref::<String>())).code());

@@ -6,7 +6,7 @@ use super::{
     DataError, DataSet, Images, Layout,
     error::{Fault, malformed},
     pickle::Pickle,
-    source::Source,
+    source::{Archive, Source},
 };
 
 const SIDE: usize = 32;
@@ -75,11 +75,16 @@ pub(super) fn load(folder: &Path) -> Result<Option<DataSet>, DataError> {
         }
     }
     let Some(path) = ARCHIVES.iter().map(|name| folder.join(name)).find(|path| path.is_file()) else { return Ok(None) };
-    let source = Source::archive(&path, |name| VARIANTS.iter().any(|variant| variant.files().any(|file| file == name)))?;
+    let source = Source::Archive(archive(&path)?);
     match VARIANTS.iter().find(|variant| variant.is_in(&source)) {
         Some(variant) => variant.load(&source).map(Some),
         None => Err(malformed(&path, 0, "expected the files of CIFAR-10 or CIFAR-100 in the archive".to_owned())),
     }
+}
+
+/// The files of an archive that belong to a data set.
+pub(super) fn archive(path: &Path) -> Result<Archive, DataError> {
+    Archive::read(path, |name| VARIANTS.iter().any(|variant| variant.files().any(|file| file == name)))
 }
 
 /// Images of one file.

@@ -15,7 +15,7 @@ mod source;
 mod split;
 mod summary;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use nas_api::contract::DataShape;
 
@@ -140,6 +140,11 @@ pub fn load(folder: &Path, options: &Options) -> Result<DataSet, DataError> {
         }
         _ => Ok(data),
     }
+}
+
+/// The files in a `.tar.gz` of CIFAR, by name.
+pub fn unpack(archive: &Path) -> Result<BTreeMap<String, Vec<u8>>, DataError> {
+    Ok(cifar::archive(archive)?.files)
 }
 
 fn read(folder: &Path, options: &Options) -> Result<DataSet, DataError> {

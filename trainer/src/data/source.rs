@@ -18,18 +18,20 @@ use super::{
 pub(super) enum Source {
     /// In a folder.
     Folder(PathBuf),
-    /// In an archive, unpacked into memory; its folders do not count.
-    Archive {
-        /// The archive.
-        path: PathBuf,
-        /// By name.
-        files: BTreeMap<String, Vec<u8>>,
-    },
+    /// In an archive.
+    Archive(Archive),
 }
 
-impl Source {
+/// An archive, unpacked into memory; its folders do not count.
+pub(super) struct Archive {
+    path: PathBuf,
+    /// By name.
+    pub(super) files: BTreeMap<String, Vec<u8>>,
+}
+
+impl Archive {
     /// Unpacks the files of a `.tar.gz` whose name is `wanted`.
-    pub(super) fn archive(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Self, DataError> {
+    pub(super) fn read(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Self, DataError> {
         // All of the gzip data is unpacked first: its check sum stands at the end.
         let bytes = read(path)?;
         let mut files = BTreeMap::new();
@@ -50,14 +52,16 @@ impl Source {
             }
             files.insert(name, contents);
         }
-        Ok(Self::Archive { path: path.to_owned(), files })
+        Ok(Self { path: path.to_owned(), files })
     }
+}
 
+impl Source {
     /// How the file of this name is spoken of.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         match self {
             Self::Folder(folder) => folder.join(name),
-            Self::Archive { path, .. } => path.join(name),
+            Self::Archive(Archive { path, .. }) => path.join(name),
         }
     }
 
@@ -65,7 +69,7 @@ impl Source {
     pub(super) fn has(&self, name: &str) -> bool {
         match self {
             Self::Folder(folder) => folder.join(name).is_file(),
-            Self::Archive { files, .. } => files.contains_key(name),
+            Self::Archive(Archive { files, .. }) => files.contains_key(name),
         }
     }
 
@@ -74,7 +78,7 @@ impl Source {
         let path = self.path(name);
         let bytes = match self {
             Self::Folder(_) => read(&path)?,
-            Self::Archive { files, .. } => {
+            Self::Archive(Archive { files, .. }) => {
                 files.get(name).cloned().ok_or_else(|| unreadable(&path)(ErrorKind::NotFound.into()))?
             }
         };

@@ -10,6 +10,8 @@
 )]
 
 mod damage;
+mod fetching;
+mod server;
 mod write;
 
 use std::{cell::RefCell, fs, path::Path};
