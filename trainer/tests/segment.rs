@@ -157,6 +157,33 @@ fn a_network_with_an_auxiliary_head_trains_on_28_pixels_and_says_how_it_sees_the
 }
 
 #[test]
+fn a_folder_of_images_of_several_sizes_trains_at_the_size_that_is_stated() {
+    let mut trial = Trial::new();
+    let folder = trial.folder.path().join("data");
+    for (part, count) in [("train", 20), ("test", 2)] {
+        for (class, shade) in [("dark", 20), ("light", 200)] {
+            let folder = folder.join("own").join(part).join(class);
+            fs::create_dir_all(&folder).unwrap();
+            for number in 0..count {
+                let image = image::GrayImage::from_pixel(20 + number, 30, image::Luma([shade + number as u8]));
+                image.save(folder.join(format!("{number}.png"))).unwrap();
+            }
+        }
+    }
+    trial.env.insert("NAS_DATA_DIR", folder.display().to_string());
+    trial.env.insert("NAS_DATA_NAME", "own".into());
+    refused(&trial.run(0, 0), 65, &["30x20", "spec.trial.data.shape"]);
+    trial.env.insert("NAS_DATA_SHAPE", "3x11x14".into());
+    trial.env.insert("NAS_DATA_CLASSES", "3".into());
+    refused(&trial.run(0, 0), 65, &["3 classes", "has 2"]);
+    trial.env.insert("NAS_DATA_CLASSES", "2".into());
+    trial.parameters.insert("auxiliary".into(), json!(true));
+    let output = trial.run(0, 0);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("36 images of 3x11x14 in 2 classes"));
+}
+
+#[test]
 fn a_segment_that_is_done_reports_again_without_training() {
     let trial = Trial::new();
     let first = trial.report(1, 0);

@@ -80,8 +80,10 @@ impl Display for Summary {
         writeln!(formatter, "deviation  {}", numbers(&self.normalization.std))?;
         write!(formatter, "classes    {}", self.classes)?;
         for (class, (train, test)) in self.train.by_class.iter().zip(&self.test.by_class).enumerate() {
-            let name = self.class_names.get(class).map(String::as_str).unwrap_or_default();
-            write!(formatter, "\n  {class:>5}  {train:>7} train {test:>7} test  {name}")?;
+            write!(formatter, "\n  {class:>5}  {train:>7} train {test:>7} test")?;
+            if let Some(name) = self.class_names.get(class) {
+                write!(formatter, "  {name}")?;
+            }
         }
         Ok(())
     }
