@@ -52,14 +52,8 @@ enum Data {
 fn main() {
     let arguments = Arguments::parse();
     settle_process();
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in TERM_SIGNALS {
-        if let Err(error) = flag::register(*signal, Arc::clone(&stop)) {
-            eprintln!("warning: signal {signal} will not be heard: {error}");
-        }
-    }
     let exit = panic::catch_unwind(|| match arguments.action {
-        None => session::run(&stop),
+        None => session::run(&stop_on_signals()),
         Some(Action::Check) => tell(session::check().map_err(|error| (error.to_string(), error.exit()))),
         Some(Action::Data(Data::Inspect(arguments))) => {
             tell(inspect(&arguments).map_err(|error| (error.to_string(), error.exit())))
@@ -69,6 +63,17 @@ fn main() {
         }
     });
     process::exit(exit.unwrap_or_else(|panic| exit_of_panic(panic.downcast_ref::<String>())).code());
+}
+
+/// Becomes true when the process is asked to end. Only a training asks it: every other command just ends.
+fn stop_on_signals() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in TERM_SIGNALS {
+        if let Err(error) = flag::register(*signal, Arc::clone(&stop)) {
+            eprintln!("warning: signal {signal} will not be heard: {error}");
+        }
+    }
+    stop
 }
 
 /// Prints what came of a command.

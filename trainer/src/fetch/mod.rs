@@ -6,6 +6,7 @@ mod published;
 
 use std::{
     fs::{self, File, TryLockError},
+    io::{self, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -106,9 +107,16 @@ fn receive(set: &Published, folder: &Path, begun: &Path, pause: Duration, tell: 
         tell(&format!("unpacking {}", archive.display()));
         for (name, bytes) in data::unpack(&archive)? {
             let path = begun.join(name);
-            fs::write(&path, bytes).map_err(FetchError::storage(&path))?;
+            write_whole(&path, &bytes).map_err(FetchError::storage(&path))?;
         }
         fs::remove_file(&archive).map_err(FetchError::storage(&archive))?;
     }
     fs::rename(begun, folder).map_err(FetchError::storage(folder))
+}
+
+/// Writes a file that is on the disk when this returns: its folder is moved to its place next, and must not get there before.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }

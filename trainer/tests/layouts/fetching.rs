@@ -1,6 +1,15 @@
 //! Fetching from a server that cuts, lies, or knows no ranges; by several at once.
 
-use std::{fs, path::Path, process::Command, thread, time::Duration};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    os::unix::process::ExitStatusExt,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
 
 use nas_trainer::{
     data::DataSet,
@@ -163,4 +172,22 @@ fn the_commands_say_what_they_do_and_leave_with_the_codes_of_the_contract() {
     let (code, _, err) = run(&["data", "fetch", "mnist", "--dir", path, "--url", &server.url]);
     assert_eq!(code, Some(65));
     says(&err, &["fetching", IMAGES, "has 10 bytes", "9912422"]);
+}
+
+#[test]
+fn a_fetch_that_waits_for_its_server_ends_at_once_when_it_is_told_to() {
+    // Takes connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nas-trainer"));
+    command
+        .args(["data", "fetch", "mnist", "--url", &format!("http://{}", silent.local_addr().unwrap()), "--dir"])
+        .arg(dir.path());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+    says(&line, &["fetching", IMAGES]);
+    let _connection = silent.accept().unwrap();
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
 }
