@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use nas_search::Rungs;
 
 use crate::{
-    contract::{Reporting, Segment, StepUnit, Validation},
+    contract::{DataShape, Reporting, Segment, StepUnit, Validation},
     objects::{NasExperiment, NasTrial, UnitSpec, ValidationSpec},
 };
 
@@ -27,6 +27,7 @@ impl NasTrial {
     pub fn segment(&self, experiment: &NasExperiment, rungs: &Rungs, surroundings: Surroundings) -> Segment {
         let spec = &experiment.spec;
         let target_rung = usize::try_from(self.spec.target_rung).unwrap_or_default().min(rungs.top());
+        let size = |value: i64| u32::try_from(value).unwrap_or_default();
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         Segment {
             experiment: text(&experiment.metadata.name),
@@ -49,6 +50,12 @@ impl NasTrial {
             evaluate_every: u64::try_from(spec.trial.evaluate_every).unwrap_or_default(),
             data_dir: surroundings.data_dir,
             data_name: spec.trial.data.name.clone(),
+            data_shape: spec.trial.data.shape.map(|shape| DataShape {
+                channels: size(shape.channels),
+                height: size(shape.height),
+                width: size(shape.width),
+            }),
+            data_classes: spec.trial.data.shape.map(|shape| size(shape.classes)),
             validation: match spec.trial.data.validation {
                 ValidationSpec::Heldout => Validation::Heldout,
                 ValidationSpec::TestSet => Validation::TestSet,

@@ -93,10 +93,7 @@ impl Tally {
     /// What brings both inputs to the cell's channels: pointwise convolutions, at the size of the newer input. A factorized
     /// reduction is two of half the channels, and costs the same.
     fn preprocessing(shape: &CellShape) -> Self {
-        let pixels = match shape.kind {
-            CellKind::Normal => shape.output.pixels(),
-            CellKind::Reduce => 4 * shape.output.pixels(),
-        };
+        let pixels = shape.input_pixels;
         let [older, newer] = shape.input_channels;
         let older = if shape.older_is_larger {
             Self::factorized_reduction(older, shape.channels, pixels)

@@ -20,4 +20,4 @@ pub use cost::{Cost, CostModel};
 pub use genotype::{Cell, CellKind, Edge, Genotype, GenotypeError, NODES};
 pub use network::{Layer, Network, Part};
 pub use op::{Op, UnknownOp};
-pub use skeleton::{CellShape, Image, NetworkError, Skeleton};
+pub use skeleton::{CellShape, Image, NetworkError, Skeleton, auxiliary_pooling};

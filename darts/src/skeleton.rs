@@ -28,7 +28,7 @@ impl Image {
 
 /// A DARTS network without its genotype: stem, cells, classifier.
 ///
-/// Cells floor(L/3) and floor(2L/3) of L (from 0) are reduction cells: they halve height and width and double the channels.
+/// Cells floor(L/3) and floor(2L/3) of L (from 0) are reduction cells: they halve height and width (rounded up) and double the channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Skeleton {
@@ -53,6 +53,8 @@ pub struct CellShape {
     pub channels: u32,
     /// Channels of the outputs that it reads: of the cell before the last, and of the last.
     pub input_channels: [u32; 2],
+    /// Pixels of the last output, to whose size both are brought.
+    pub input_pixels: u64,
     /// Whether the older of both is twice as high and wide, so that it is brought in by a factorized reduction.
     pub older_is_larger: bool,
     /// What it puts out: all its nodes.
@@ -74,20 +76,10 @@ pub enum NetworkError {
         /// The largest value that is taken.
         max: u32,
     },
-    /// A reduction does not halve the feature map evenly, and the two paths of a factorized reduction differ in size.
-    #[error("images of {height}x{width} pixels cannot be halved {reductions} times: make both sides multiples of {}", 1 << reductions)]
-    Uneven {
-        /// Pixels.
-        height: u32,
-        /// Pixels.
-        width: u32,
-        /// Reduction cells in the network.
-        reductions: u32,
-    },
-    /// The auxiliary head does not fit its feature map: its layers shrink 8 to 10 pixels to exactly one.
+    /// The auxiliary head does not fit its feature map, which it pools to 2×2.
     #[error(
-        "`auxiliary` needs a feature map of 8x8 to 10x10 after cell {cell}, and images of {image_height}x{image_width} give \
-         {height}x{width}: set `auxiliary` to false, or use images of 32x32 pixels"
+        "`auxiliary` needs a feature map of at least 2x2 after cell {cell}, and images of {image_height}x{image_width} give \
+         {height}x{width}: set `auxiliary` to false, or use larger images"
     )]
     AuxiliaryDoesNotFit {
         /// The cell that it sits on, from 0.
@@ -103,6 +95,17 @@ pub enum NetworkError {
     },
 }
 
+/// Kernel and stride of the mean by which the auxiliary head brings a side of its feature map to 2.
+///
+/// The original pools 5 at stride 3, which gives 2 for the 8 pixels that images of 32 leave (and for 9 and 10). Every other side is cut
+/// into two halves, which share the middle pixel where the side is odd. The head's parameters are the same for all.
+pub const fn auxiliary_pooling(side: u32) -> (u32, u32) {
+    match side {
+        8..=10 => (5, 3),
+        _ => (side.div_ceil(2), side / 2),
+    }
+}
+
 impl Skeleton {
     /// Indices of the reduction cells, from 0; both are the same where there is one cell.
     pub const fn reductions(&self) -> [u32; 2] {
@@ -114,25 +117,22 @@ impl Skeleton {
         self.check_ranges()?;
         let reductions = self.reductions();
         let Image { mut height, mut width, .. } = self.image;
-        let halvings = if reductions[0] == reductions[1] { 1 } else { 2 };
-        if [height, width].iter().any(|side| side % (1 << halvings) != 0) {
-            return Err(NetworkError::Uneven { height, width, reductions: halvings });
-        }
         let mut channels = self.channels;
         let mut input_channels = [3 * channels; 2];
         let mut older_is_larger = false;
         let mut cells = Vec::new();
         for index in 0..self.layers {
+            let input_pixels = u64::from(height) * u64::from(width);
             let kind = if reductions.contains(&index) { CellKind::Reduce } else { CellKind::Normal };
             if kind == CellKind::Reduce {
-                (channels, height, width) = (2 * channels, height / 2, width / 2);
+                (channels, height, width) = (2 * channels, height.div_ceil(2), width.div_ceil(2));
             }
             let output = Image { channels: 4 * channels, height, width };
             let auxiliary = self.auxiliary && index == reductions[1];
-            cells.push(CellShape { kind, channels, input_channels, older_is_larger, output, auxiliary });
+            cells.push(CellShape { kind, channels, input_channels, input_pixels, older_is_larger, output, auxiliary });
             input_channels = [input_channels[1], output.channels];
             older_is_larger = kind == CellKind::Reduce;
-            if auxiliary && ![height, width].iter().all(|side| (8..=10).contains(side)) {
+            if auxiliary && height.min(width) < 2 {
                 let Image { height: image_height, width: image_width, .. } = self.image;
                 return Err(NetworkError::AuxiliaryDoesNotFit { cell: index, image_height, image_width, height, width });
             }

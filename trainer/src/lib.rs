@@ -15,6 +15,8 @@ pub mod config;
 pub mod data;
 pub mod error;
 pub mod evaluate;
+pub mod fetch;
+pub mod inspect;
 pub mod loss;
 pub mod metrics;
 pub mod model;

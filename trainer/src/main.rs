@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    io::{self, Write},
     os::unix::process::CommandExt,
     panic,
     process::{self, Command},
@@ -10,7 +11,11 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use nas_api::contract::Exit;
-use nas_trainer::session;
+use nas_trainer::{
+    fetch::{Fetch, fetch_known},
+    inspect::{Inspect, inspect},
+    session,
+};
 use signal_hook::{consts::TERM_SIGNALS, flag};
 
 /// Trains one segment of one trial of a neural architecture search.
@@ -31,31 +36,59 @@ struct Arguments {
 enum Action {
     /// Check the environment, hyperparameters, data set and checkpoint folder; train nothing.
     Check,
+    /// Fetch data sets and look into them.
+    #[command(subcommand)]
+    Data(Data),
+}
+
+#[derive(Subcommand)]
+enum Data {
+    /// Say what a data set holds: counts, classes, size, mean and deviation.
+    Inspect(Inspect),
+    /// Bring a published data set to a folder.
+    Fetch(Fetch),
 }
 
 fn main() {
     let arguments = Arguments::parse();
     settle_process();
+    let exit = panic::catch_unwind(|| match arguments.action {
+        None => session::run(&stop_on_signals()),
+        Some(Action::Check) => tell(session::check().map_err(|error| (error.to_string(), error.exit()))),
+        Some(Action::Data(Data::Inspect(arguments))) => {
+            tell(inspect(&arguments).map_err(|error| (error.to_string(), error.exit())))
+        }
+        Some(Action::Data(Data::Fetch(arguments))) => {
+            tell(fetch_known(&arguments).map_err(|error| (error.to_string(), error.exit())))
+        }
+    });
+    process::exit(exit.unwrap_or_else(|panic| exit_of_panic(panic.downcast_ref::<String>())).code());
+}
+
+/// Becomes true when the process is asked to end. Only a training asks it: every other command just ends.
+fn stop_on_signals() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in TERM_SIGNALS {
         if let Err(error) = flag::register(*signal, Arc::clone(&stop)) {
             eprintln!("warning: signal {signal} will not be heard: {error}");
         }
     }
-    let exit = panic::catch_unwind(|| match arguments.action {
-        None => session::run(&stop),
-        Some(Action::Check) => match session::check() {
-            Ok(summary) => {
-                println!("{summary}");
-                Exit::Reported
-            }
-            Err(error) => {
-                eprintln!("nas-trainer: {error}");
-                error.exit()
-            }
-        },
-    });
-    process::exit(exit.unwrap_or_else(|panic| exit_of_panic(panic.downcast_ref::<String>())).code());
+    stop
+}
+
+/// Prints what came of a command.
+fn tell(result: Result<String, (String, Exit)>) -> Exit {
+    match result {
+        Ok(text) => {
+            // A reader that has seen enough is no error.
+            let _ = writeln!(io::stdout(), "{text}");
+            Exit::Reported
+        }
+        Err((error, exit)) => {
+            eprintln!("nas-trainer: {error}");
+            exit
+        }
+    }
 }
 
 /// libtorch reports what it cannot do, memory included, by an exception, which `tch` turns into a panic.

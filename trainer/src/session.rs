@@ -4,7 +4,7 @@ use std::{
     env,
     fs::{self, OpenOptions},
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
 };
 
@@ -25,7 +25,7 @@ const METRICS_ADDRESS: &str = "0.0.0.0:9464";
 pub fn check() -> Result<String, TrainerError> {
     let segment = read_segment()?;
     let folder = segment.checkpoint_dir.clone();
-    let trainer = Trainer::prepare(segment)?;
+    let trainer = Trainer::prepare(segment, data_cache().as_deref())?;
     fs::create_dir_all(&folder).map_err(TrainerError::storage(&folder, 0))?;
     let probe = folder.join(format!(".write-probe-{}", std::process::id()));
     fs::write(&probe, b"x").map_err(TrainerError::storage(&probe, 1))?;
@@ -54,6 +54,11 @@ pub fn run(stop: &Arc<AtomicBool>) -> Exit {
     }
 }
 
+/// Where decoded images are kept: `NAS_DATA_CACHE`; in a pod the data set itself cannot be written.
+pub(crate) fn data_cache() -> Option<PathBuf> {
+    env::var_os("NAS_DATA_CACHE").filter(|folder| !folder.is_empty()).map(PathBuf::from)
+}
+
 fn read_segment() -> Result<Segment, TrainerError> {
     let segment = Segment::from_env(|name| env::var(name).ok())?;
     if let Some(threads) = segment.threads {
@@ -65,10 +70,14 @@ fn read_segment() -> Result<Segment, TrainerError> {
 
 fn train(segment: Segment, stop: &AtomicBool) -> Result<Ended, TrainerError> {
     let (folder, attempt, uid) = (segment.checkpoint_dir.clone(), segment.attempt, segment.trial_uid.clone());
-    let mut trainer = Trainer::prepare(segment)?;
+    let mut trainer = Trainer::prepare(segment, data_cache().as_deref())?;
     eprintln!("{}", trainer.summary());
     let process = env::var("NAS_POD_UID").unwrap_or_else(|_| unique_name());
     let mut store = Store::open(&folder, attempt, &process, &uid, trainer.fingerprint())?;
+    let input = store.own().join("input.json");
+    if let Err(error) = fs::write(&input, trainer.input().to_string()) {
+        eprintln!("warning: cannot write {}: {error}", input.display());
+    }
     let metrics = serve_metrics(store.own());
     let own = store.own().to_owned();
     trainer.run(&mut store, stop, |event| {

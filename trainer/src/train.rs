@@ -2,12 +2,14 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::atomic::{AtomicBool, Ordering},
     time::Instant,
 };
 
 use nas_api::contract::{CurvePoint, Report, Reported, RungResult, Segment};
 use nas_darts::{Image, Skeleton};
+use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
 use crate::{
@@ -75,6 +77,7 @@ pub struct Trainer {
     segment: Segment,
     hyperparameters: Hyperparameters,
     data: DataSet,
+    normalization: Normalization,
     split: Split,
     steps: Steps,
     schedule: Schedule,
@@ -85,14 +88,24 @@ pub struct Trainer {
 
 impl Trainer {
     /// Checks everything that can be wrong before training: hyperparameters, metric, data set, network.
-    pub fn prepare(segment: Segment) -> Result<Self, TrainerError> {
+    /// Decoded images are kept in `cache`, else beside the data set.
+    pub fn prepare(segment: Segment, cache: Option<&Path>) -> Result<Self, TrainerError> {
         let hyperparameters = Hyperparameters::from_segment(&segment)?;
-        let data = data::load(&segment.data_dir, &segment.data_name)?;
+        let data = data::load(
+            &segment.data_dir.join(&segment.data_name),
+            &data::Options {
+                shape: segment.data_shape,
+                classes: segment.data_classes,
+                cache,
+                tell: &|words| eprintln!("{words}"),
+            },
+        )?;
         let names = metric_names(data.classes);
         if !names.contains(&segment.metric.as_str()) {
             let problem = format!("objective.metric is {}: it must be one of {}", segment.metric, names.join(", "));
             return Err(TrainerError::Configuration(vec![problem]));
         }
+        let normalization = Normalization::of(&segment.data_name, &data.train);
         let split = data::split(&data, segment.validation);
         let steps = Steps::new(segment.step_unit, split.train.len(), hyperparameters.batch_size);
         let Hyperparameters { learning_rate, drop_path_prob, .. } = hyperparameters;
@@ -108,7 +121,7 @@ impl Trainer {
         let mut variables = Variables::new(Kind::Float, Device::cuda_if_available(), MemoryFormat::ChannelsLast, segment.seed);
         let network = Network::new(&mut variables, &hyperparameters.genotype, &skeleton)?;
         let sgd = Sgd::new(&variables, hyperparameters.sgd);
-        Ok(Self { segment, hyperparameters, data, split, steps, schedule, network, variables, sgd })
+        Ok(Self { segment, hyperparameters, data, normalization, split, steps, schedule, network, variables, sgd })
     }
 
     /// One line about what would be trained.
@@ -123,6 +136,14 @@ impl Trainer {
             self.variables.parameter_count(),
             self.steps.batches_per_epoch(),
         )
+    }
+
+    /// How the network sees its images, for whoever uses it later: their size, mean and deviation, and the classes.
+    pub fn input(&self) -> serde_json::Value {
+        let DataSet { train, classes, class_names, .. } = &self.data;
+        let Normalization { mean, std } = &self.normalization;
+        let name = &self.segment.data_name;
+        json!({ "data": name, "shape": train.shape, "mean": mean, "std": std, "classes": classes, "class_names": class_names })
     }
 
     /// What a checkpoint belongs to: configuration, seed, data and schedule.
@@ -210,9 +231,9 @@ impl Trainer {
 
     /// The images to train on and those to evaluate on.
     fn batches(&self) -> (Batches, Batches) {
-        let normalization = Normalization::of(&self.segment.data_name, &self.data.train);
-        let on_device =
-            |images| Batches::new(images, &normalization, Kind::Float, Device::cuda_if_available(), MemoryFormat::ChannelsLast);
+        let on_device = |images| {
+            Batches::new(images, &self.normalization, Kind::Float, Device::cuda_if_available(), MemoryFormat::ChannelsLast)
+        };
         (on_device(&self.data.train), on_device(if self.split.held_out { &self.data.train } else { &self.data.test }))
     }
 

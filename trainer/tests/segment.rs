@@ -145,6 +145,45 @@ fn training_in_pieces_with_a_kill_gives_the_bits_of_training_at_once() {
 }
 
 #[test]
+fn a_network_with_an_auxiliary_head_trains_on_28_pixels_and_says_how_it_sees_them() {
+    let mut trial = Trial::new();
+    trial.parameters.insert("auxiliary".into(), json!(true));
+    assert_eq!(trial.report(0, 0).results.len(), 1);
+    let input = fs::read(find(&trial.folder.path().join("checkpoints"), "input.json")).unwrap();
+    let input: Value = serde_json::from_slice(&input).unwrap();
+    assert_eq!((&input["data"], &input["shape"], &input["classes"]), (&json!("fashion-mnist"), &json!([1, 28, 28]), &json!(10)));
+    let mean = input["mean"][0].as_f64().unwrap();
+    assert!((mean - 0.286).abs() < 0.005, "{mean}");
+}
+
+#[test]
+fn a_folder_of_images_of_several_sizes_trains_at_the_size_that_is_stated() {
+    let mut trial = Trial::new();
+    let folder = trial.folder.path().join("data");
+    for (part, count) in [("train", 20), ("test", 2)] {
+        for (class, shade) in [("dark", 20), ("light", 200)] {
+            let folder = folder.join("own").join(part).join(class);
+            fs::create_dir_all(&folder).unwrap();
+            for number in 0..count {
+                let image = image::GrayImage::from_pixel(20 + number, 30, image::Luma([shade + number as u8]));
+                image.save(folder.join(format!("{number}.png"))).unwrap();
+            }
+        }
+    }
+    trial.env.insert("NAS_DATA_DIR", folder.display().to_string());
+    trial.env.insert("NAS_DATA_NAME", "own".into());
+    refused(&trial.run(0, 0), 65, &["30x20", "spec.trial.data.shape"]);
+    trial.env.insert("NAS_DATA_SHAPE", "3x11x14".into());
+    trial.env.insert("NAS_DATA_CLASSES", "3".into());
+    refused(&trial.run(0, 0), 65, &["3 classes", "has 2"]);
+    trial.env.insert("NAS_DATA_CLASSES", "2".into());
+    trial.parameters.insert("auxiliary".into(), json!(true));
+    let output = trial.run(0, 0);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("36 images of 3x11x14 in 2 classes"));
+}
+
+#[test]
 fn a_segment_that_is_done_reports_again_without_training() {
     let trial = Trial::new();
     let first = trial.report(1, 0);
@@ -225,7 +264,7 @@ fn what_a_user_can_get_wrong_is_named_and_starts_nothing() {
     refused(&parameter("layers", json!("many")), 78, &["layers", "whole number"]);
     refused(&parameter("init_channels", json!(5)), 78, &["init_channels", "even"]);
     refused(&parameter("normal_node1_edge1_op", json!("conv_9x9")), 78, &["normal_node1_edge1_op", "sep_conv_3x3"]);
-    refused(&parameter("auxiliary", json!(true)), 78, &["auxiliary", "false"]);
+    refused(&parameter("auxiliary", json!("often")), 78, &["auxiliary", "false"]);
     refused(&variable("NAS_METRIC", "f1"), 78, &["f1", "accuracy"]);
     refused(&variable("NAS_DATA_NAME", "imagenet"), 65, &["imagenet", "--data-dir"]);
     refused(&variable("NAS_STEP_UNIT", "hours"), 64, &["NAS_STEP_UNIT", "epochs"]);

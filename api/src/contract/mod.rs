@@ -3,10 +3,12 @@
 //! It is plain enough for a trainer in any language: read environment variables ([`Segment`]), train to a step, write one JSON
 //! document ([`Report`]) to the termination message, leave with an exit code ([`Exit`]).
 
+mod data_shape;
 mod exit;
 mod report;
 mod segment;
 
+pub use data_shape::DataShape;
 pub use exit::Exit;
 pub use report::{CurvePoint, MAX_MESSAGE_BYTES, NotAReport, Report, Reported, RungResult};
 pub use segment::{CONTRACT_VERSION, Reporting, Segment, SegmentError, StepUnit, Validation};

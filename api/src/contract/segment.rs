@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, fmt::Display, path::PathBuf, str::FromStr, time
 use nas_search::{Assignment, Scalar};
 use thiserror::Error;
 
+use super::DataShape;
+
 /// The version of this contract, `NAS_CONTRACT`.
 pub const CONTRACT_VERSION: &str = "1";
 
@@ -45,6 +47,10 @@ pub struct Segment {
     pub data_dir: PathBuf,
     /// `NAS_DATA_NAME`: name of the data set.
     pub data_name: String,
+    /// `NAS_DATA_SHAPE`: size that the experiment states for its images; absent: that of the files.
+    pub data_shape: Option<DataShape>,
+    /// `NAS_DATA_CLASSES`: number of classes that the experiment states; absent: that of the files.
+    pub data_classes: Option<u32>,
     /// `NAS_VALIDATION`: on what to train and evaluate.
     pub validation: Validation,
     /// `NAS_REPORTING`: how to report.
@@ -144,6 +150,12 @@ impl Segment {
             ("NAS_REPORTING", self.reporting.as_str().to_owned()),
             ("NAS_TERMINATION_LOG", self.termination_log.display().to_string()),
         ]);
+        if let Some(shape) = self.data_shape {
+            env.insert("NAS_DATA_SHAPE", shape.to_string());
+        }
+        if let Some(classes) = self.data_classes {
+            env.insert("NAS_DATA_CLASSES", classes.to_string());
+        }
         if let Some(threads) = self.threads {
             env.insert("NAS_THREADS", threads.to_string());
         }
@@ -185,6 +197,8 @@ impl Segment {
             evaluate_every: env.optional("NAS_EVALUATE_EVERY").unwrap_or(0),
             data_dir: env.text("NAS_DATA_DIR").into(),
             data_name: env.text("NAS_DATA_NAME"),
+            data_shape: env.optional("NAS_DATA_SHAPE"),
+            data_classes: env.optional("NAS_DATA_CLASSES"),
             validation: env.optional("NAS_VALIDATION").unwrap_or(Validation::Heldout),
             reporting: env.optional("NAS_REPORTING").unwrap_or(Reporting::TerminationMessage),
             threads: env.optional("NAS_THREADS"),
@@ -318,6 +332,8 @@ mod tests {
             evaluate_every: 1,
             data_dir: "/data".into(),
             data_name: "fashion-mnist".into(),
+            data_shape: Some(DataShape { channels: 1, height: 28, width: 32 }),
+            data_classes: Some(10),
             validation: Validation::Heldout,
             reporting: Reporting::TerminationMessage,
             threads: Some(1),

@@ -362,7 +362,8 @@ pub struct DataSet {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub claim: Option<String>,
-    /// Size of the images and number of classes; needed where the name is not known and a constraint speaks of `arch.params` or `arch.flops`.
+    /// Size of the images and number of classes; needed where the name is not known and a constraint speaks of `arch.params` or `arch.flops`,
+    /// and for folders of images of different sizes, which are brought to this one. Everything else must be of this size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<ImageShape>,
     /// Which images are trained on and which decide.

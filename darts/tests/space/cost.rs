@@ -1,7 +1,7 @@
 //! Costs against the closed form, against the known ranges, and against a slow count that follows a network layer by layer.
 
 use crate::sample::{cell, darts_v2, genotypes};
-use nas_darts::{Cell, CellKind, CostModel, Edge, Genotype, Image, Network, NetworkError, Op, Skeleton};
+use nas_darts::{Cell, CellKind, CostModel, Edge, Genotype, Image, Network, NetworkError, Op, Skeleton, auxiliary_pooling};
 use proptest::prelude::*;
 
 const SEED: Skeleton = Skeleton { channels: 36, layers: 20, auxiliary: true, image: Image::CIFAR, classes: 10 };
@@ -92,7 +92,8 @@ impl Tracer {
     fn factorized_reduce(&mut self, x: Shape, outputs: u64) -> Shape {
         assert_eq!(outputs % 2, 0);
         let even = self.conv(x, outputs / 2, 1, (1, 2, 0, 1));
-        let shifted = Shape { height: x.height - 1, width: x.width - 1, ..x };
+        // Without the first row and column; an odd side has one of zeros behind.
+        let shifted = Shape { height: x.height - 1 + x.height % 2, width: x.width - 1 + x.width % 2, ..x };
         let odd = self.conv(shifted, outputs / 2, 1, (1, 2, 0, 1));
         let half = even.sum(odd);
         self.batch_norm(Shape { channels: outputs, ..half })
@@ -136,7 +137,11 @@ impl Tracer {
     }
 
     fn auxiliary_head(&mut self, x: Shape, classes: u64) {
-        let pooled = x.slide((5, 3, 0, 1));
+        let pool = |side: u64| {
+            let (kernel, stride) = auxiliary_pooling(u32::try_from(side).unwrap());
+            (side - u64::from(kernel)) / u64::from(stride) + 1
+        };
+        let pooled = Shape { height: pool(x.height), width: pool(x.width), ..x };
         let narrow = self.conv(pooled, 128, 1, POINT);
         let narrow = self.batch_norm(narrow);
         let spread = self.conv(narrow, 768, 1, (2, 1, 0, 1));
@@ -184,15 +189,10 @@ proptest! {
         layers in 1..25_u32,
         auxiliary: bool,
         image_channels in 1..4_u32,
-        sides in [1..12_u32, 1..12_u32],
+        // After two reductions, 5 pixels are the least that leave the auxiliary head 2.
+        [height, width] in [5..80_u32, 5..80_u32],
         classes in 1..200_u32,
     ) {
-        // The auxiliary head wants 8 to 10 pixels; one cell alone halves once.
-        let [height, width] = match (auxiliary, layers) {
-            (true, 1) => [16, 18],
-            (true, _) => [32, 36],
-            (false, _) => sides.map(|side| 4 * side),
-        };
         let image = Image { channels: image_channels, height, width };
         let skeleton = Skeleton { channels, layers, auxiliary, image, classes };
         let cost = network(genotype, skeleton).cost().unwrap();
@@ -282,18 +282,9 @@ fn networks_that_cannot_be_built_are_refused_by_field() {
         (Skeleton { image: Image { height: 0, ..Image::CIFAR }, ..SEED }, "`image.height` is 0: it must be 1 to 4096"),
         (Skeleton { image: Image { width: 5000, ..Image::CIFAR }, ..SEED }, "`image.width` is 5000: it must be 1 to 4096"),
         (
-            Skeleton { auxiliary: false, image: Image { channels: 1, height: 28, width: 30 }, ..SEED },
-            "images of 28x30 pixels cannot be halved 2 times: make both sides multiples of 4",
-        ),
-        (
-            Skeleton { image: Image { channels: 1, height: 28, width: 28 }, ..SEED },
-            "`auxiliary` needs a feature map of 8x8 to 10x10 after cell 13, and images of 28x28 give 7x7: set `auxiliary` to false, \
-             or use images of 32x32 pixels",
-        ),
-        (
-            Skeleton { image: Image { channels: 3, height: 64, width: 64 }, ..SEED },
-            "`auxiliary` needs a feature map of 8x8 to 10x10 after cell 13, and images of 64x64 give 16x16: set `auxiliary` to \
-             false, or use images of 32x32 pixels",
+            Skeleton { image: Image { channels: 1, height: 28, width: 4 }, ..SEED },
+            "`auxiliary` needs a feature map of at least 2x2 after cell 13, and images of 28x4 give 7x1: set `auxiliary` to false, \
+             or use larger images",
         ),
     ];
     for (skeleton, message) in tables {
@@ -301,8 +292,23 @@ fn networks_that_cannot_be_built_are_refused_by_field() {
         assert_eq!(error.to_string(), message);
         assert_eq!(network(darts_v2(), skeleton).breakdown().unwrap_err(), error);
     }
-    let grey = Skeleton { auxiliary: false, image: Image { channels: 1, height: 28, width: 28 }, ..SEED };
-    assert!(CostModel::new(&grey).is_ok(), "28x28 is fine without the auxiliary head");
+}
+
+#[test]
+fn the_auxiliary_head_of_any_side_sees_two_halves_and_that_of_32_pixels_is_the_originals() {
+    assert_eq!(auxiliary_pooling(8), (5, 3));
+    for side in 2..=128 {
+        let (kernel, stride) = auxiliary_pooling(side);
+        assert_eq!((side - kernel) / stride + 1, 2, "{side}");
+        let last = stride + kernel;
+        // The original leaves out the last rows of 9 and 10.
+        assert!(last == side || (9..=10).contains(&side) && last == 8, "{side}");
+    }
+    for (height, width) in [(28, 28), (64, 64), (8, 256), (33, 47)] {
+        let image = Image { channels: 3, height, width };
+        let cost = network(darts_v2(), Skeleton { image, ..SEED }).cost().unwrap();
+        assert_eq!(cost.params, network(darts_v2(), SEED).cost().unwrap().params, "{height}x{width}");
+    }
 }
 
 #[test]

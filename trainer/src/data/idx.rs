@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::{
-    DataError, DataSet, Images,
-    file::{malformed, read, variant},
+    DataError, DataSet, Images, Layout,
+    error::malformed,
+    source::{read, variant},
 };
 
 pub(super) const TRAIN_IMAGES: &str = "train-images-idx3-ubyte";
@@ -30,7 +31,7 @@ pub(super) fn load(folder: &Path) -> Result<DataSet, DataError> {
         let expected = format!("expected a label below {classes}, as in the training set, found {}", test.labels[at]);
         return Err(malformed(&folder.join(TEST_LABELS), 8 + at, expected));
     }
-    Ok(DataSet { train, test, classes })
+    Ok(DataSet { train, test, classes, class_names: Vec::new(), layout: Layout::Idx })
 }
 
 fn images(folder: &Path, images: &str, labels: &str) -> Result<Images, DataError> {

@@ -1,15 +1,29 @@
 //! Data sets: images as bytes in memory, with the layout found out from the files.
 
+mod cache;
 mod cifar;
-mod file;
+mod decode;
+mod error;
+mod folder;
 mod idx;
+mod intact;
+mod normalization;
+mod pickle;
+mod raw;
+mod sheet;
+mod source;
 mod split;
+mod summary;
 
-use std::path::{Path, PathBuf};
+use std::{collections::BTreeMap, path::Path};
 
-use thiserror::Error;
+use nas_api::contract::DataShape;
 
+pub use error::DataError;
+pub use normalization::Normalization;
+pub use sheet::contact_sheet;
 pub use split::{Split, split};
+pub use summary::{Counts, Summary};
 
 /// Images of one size with their classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,49 +45,57 @@ pub struct DataSet {
     pub test: Images,
     /// Number of classes.
     pub classes: usize,
+    /// Name of each class; empty where the files name none.
+    pub class_names: Vec<String>,
+    /// How the files lie.
+    pub layout: Layout,
 }
 
-/// Mean and standard deviation of each channel, of pixels scaled to 0..1.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Normalization {
-    /// Mean, by channel.
-    pub mean: Vec<f64>,
-    /// Standard deviation, by channel.
-    pub std: Vec<f64>,
+/// How the files of a data set lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// `nas-images.json` and files of bytes.
+    Raw,
+    /// CIFAR-10, records.
+    Cifar10Binary,
+    /// CIFAR-10, pickles.
+    Cifar10Python,
+    /// CIFAR-100, records.
+    Cifar100Binary,
+    /// CIFAR-100, pickles.
+    Cifar100Python,
+    /// IDX, as MNIST.
+    Idx,
+    /// Folders of PNG and JPEG files.
+    Folder,
 }
 
-/// Why a data set cannot be used.
-#[derive(Debug, Error)]
-pub enum DataError {
-    /// The folder is not there.
-    #[error(
-        "the data set's folder {0} does not exist: put the files there, or name the folder above it (NAS_DATA_DIR, `nasctl run --data-dir`)"
-    )]
-    NoFolder(PathBuf),
-    /// No layout that is known.
-    #[error(
-        "{0} holds no data set that is known: it needs data_batch_*.bin and test_batch.bin (CIFAR-10), or train-images-idx3-ubyte, \
-         train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each plain or .gz (IDX)"
-    )]
-    UnknownLayout(PathBuf),
-    /// A file cannot be read.
-    #[error("cannot read {path}: {source}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// A file is not what it should be.
-    #[error("{path} is damaged at byte {offset}: {expected}; fetch the file again")]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// Where in the (unpacked) file.
-        offset: u64,
-        /// What was expected, and what is there.
-        expected: String,
-    },
+impl Layout {
+    /// Its name for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Raw => "raw (nas-images.json)",
+            Self::Cifar10Binary => "CIFAR-10 binary",
+            Self::Cifar10Python => "CIFAR-10 Python",
+            Self::Cifar100Binary => "CIFAR-100 binary",
+            Self::Cifar100Python => "CIFAR-100 Python",
+            Self::Idx => "IDX",
+            Self::Folder => "folders of images",
+        }
+    }
+}
+
+/// What is known of a data set before its files are read.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// Size of the images that the experiment states: folders of images are brought to it, everything else must have it.
+    pub shape: Option<DataShape>,
+    /// Number of classes that the experiment states.
+    pub classes: Option<u32>,
+    /// Where decoded images are kept; `None`: in the data set's folder.
+    pub cache: Option<&'a Path>,
+    /// Hears what takes long, and what is amiss but stops nothing.
+    pub tell: &'a dyn Fn(&str),
 }
 
 impl Images {
@@ -88,47 +110,55 @@ impl Images {
     }
 }
 
-/// Loads the data set `name` from the folder of that name in `folder`, and checks all of it.
-pub fn load(folder: &Path, name: &str) -> Result<DataSet, DataError> {
-    let folder = folder.join(name);
+/// Loads the data set in a folder, and checks all of it.
+///
+/// # Errors
+///
+/// Where the folder or its layout is not known, a file is missing or malformed, or the images are not those that `options` states.
+pub fn load(folder: &Path, options: &Options) -> Result<DataSet, DataError> {
     if !folder.is_dir() {
-        return Err(DataError::NoFolder(folder));
+        return Err(DataError::NoFolder(folder.to_owned()));
     }
-    if folder.join("test_batch.bin").exists() || folder.join("data_batch_1.bin").exists() {
-        return cifar::load(&folder);
+    let data = read(folder, options)?;
+    let [channels, height, width] = data.train.shape;
+    if [height, width].iter().any(|side| !(8..=256).contains(side)) {
+        return Err(DataError::Size { path: folder.to_owned(), height, width, cure: "resize the images" });
     }
-    if file::variant(&folder, idx::TRAIN_IMAGES).is_some() || file::variant(&folder, idx::TEST_IMAGES).is_some() {
-        return idx::load(&folder);
+    if let Some(stated) = options
+        .shape
+        .filter(|stated| [stated.channels, stated.height, stated.width].map(|size| size as usize) != data.train.shape)
+    {
+        return Err(DataError::OtherShape { path: folder.to_owned(), stated, found: format!("{channels}x{height}x{width}") });
     }
-    Err(DataError::UnknownLayout(folder))
+    match options.classes {
+        // IDX files do not say how many classes there are: those that were seen are the least.
+        Some(stated) if data.layout == Layout::Idx && stated as usize >= data.classes => {
+            Ok(DataSet { classes: stated as usize, ..data })
+        }
+        Some(stated) if stated as usize != data.classes => {
+            Err(DataError::OtherClasses { path: folder.to_owned(), stated, found: data.classes })
+        }
+        _ => Ok(data),
+    }
 }
 
-impl Normalization {
-    /// The published constants for `cifar10`, else those of the training images.
-    pub fn of(name: &str, train: &Images) -> Self {
-        if name == "cifar10" {
-            return Self {
-                mean: vec![0.491_399_68, 0.482_158_27, 0.446_531_24],
-                std: vec![0.247_032_33, 0.243_485_05, 0.261_587_68],
-            };
-        }
-        let [channels, height, width] = train.shape;
-        let area = height * width;
-        let count = (train.len() * area) as f64;
-        let mut sums = vec![(0_u64, 0_u64); channels];
-        for (plane, pixels) in train.pixels.chunks_exact(area).enumerate() {
-            let (sum, squares) = &mut sums[plane % channels];
-            for &pixel in pixels {
-                *sum += u64::from(pixel);
-                *squares += u64::from(pixel) * u64::from(pixel);
-            }
-        }
-        let mean: Vec<f64> = sums.iter().map(|(sum, _)| *sum as f64 / count / 255.0).collect();
-        // A channel of one value has no spread: 1 leaves it as it is.
-        let std = sums.iter().zip(&mean).map(|((_, squares), mean)| {
-            let variance = *squares as f64 / count / 65_025.0 - mean * mean;
-            if variance > 1e-12 { variance.sqrt() } else { 1.0 }
-        });
-        Self { std: std.collect(), mean }
+/// The files in a `.tar.gz` of CIFAR, by name.
+pub fn unpack(archive: &Path) -> Result<BTreeMap<String, Vec<u8>>, DataError> {
+    Ok(cifar::archive(archive)?.files)
+}
+
+fn read(folder: &Path, options: &Options) -> Result<DataSet, DataError> {
+    if folder.join(raw::HEADER).is_file() {
+        return raw::load(folder);
     }
+    if let Some(data) = cifar::load(folder)? {
+        return Ok(data);
+    }
+    if source::variant(folder, idx::TRAIN_IMAGES).is_some() || source::variant(folder, idx::TEST_IMAGES).is_some() {
+        return idx::load(folder);
+    }
+    if folder.join(folder::TRAIN).is_dir() {
+        return folder::load(folder, options);
+    }
+    Err(DataError::UnknownLayout(folder.to_owned()))
 }

@@ -9,7 +9,7 @@ use super::{
     variables::Variables,
 };
 
-/// An operation with its weights: [N, C, H, W] → [N, C, H / stride, W / stride].
+/// An operation with its weights: [N, C, H, W] → [N, C, H / stride, W / stride], rounded up.
 pub enum Operator {
     /// Zeros.
     None {
@@ -109,7 +109,8 @@ impl ReluConvBn {
     }
 }
 
-/// Halves height and width and uses every pixel: one half of the channels sees the even pixels, the other the odd ones.
+/// Halves height and width and uses every pixel: one half of the channels sees the even pixels, the other the odd ones. An odd side,
+/// for which the original has no answer, gets a row or column of zeros at its end for the other half.
 pub struct FactorizedReduce {
     even: Conv,
     odd: Conv,
@@ -117,7 +118,7 @@ pub struct FactorizedReduce {
 }
 
 impl FactorizedReduce {
-    /// [N, `inputs`, H, W] → [N, `outputs`, H / 2, W / 2]; `outputs`, H and W are even.
+    /// [N, `inputs`, H, W] → [N, `outputs`, H / 2, W / 2], rounded up; `outputs` is even.
     pub fn new(vars: &mut Variables, name: &str, inputs: i64, outputs: i64) -> Self {
         let half = [inputs, outputs / 2];
         Self {
@@ -130,7 +131,10 @@ impl FactorizedReduce {
     /// Applies it.
     pub fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
         let x = x.relu();
-        let odd = x.slice(2, 1, None, 1).slice(3, 1, None, 1);
+        let (_, _, height, width) = x.size4().unwrap_or_default();
+        let missing = [height % 2, width % 2];
+        let whole = if missing == [0, 0] { x.shallow_clone() } else { x.constant_pad_nd([0, missing[1], 0, missing[0]]) };
+        let odd = whole.slice(2, 1, None, 1).slice(3, 1, None, 1);
         self.norm.forward(&Tensor::cat(&[self.even.forward(&x), self.odd.forward(&odd)], 1), pass)
     }
 }
