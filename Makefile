@@ -30,7 +30,7 @@ flags := --release --workspace $(if $(CI),--locked)
 stage := @scripts/stage.sh
 
 TEST := check-fmt check-arrows check-lints check-tests check-generated kind-e2e
-VERIFY := verify-winner compare-search audit
+VERIFY := verify-winner verify-pytorch compare-search audit
 
 .PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) bench env clean-cache
 
@@ -87,6 +87,9 @@ verify: setup ## what takes long: all stages below
 verify-winner: build ## stage: the search's winner is trained in full and checked
 	$(stage) verify-winner scripts/verify-winner.sh
 
+verify-pytorch: build ## stage: the PyTorch example keeps to the contract (fetches PyTorch, about 2.5 GB, once; says so where it cannot)
+	$(stage) verify-pytorch scripts/verify-pytorch.sh
+
 # By itself, without the workspace: whoever only compares needs no libtorch.
 compare-search: ## stage: samplers and schedulers on recorded learning curves, beside other programs (a minute or two; writes docs/results/search*)
 	$(stage) compare-search cargo run --release $(if $(CI),--locked) -p nas-simulation --bin compare-search -- docs/results
@@ -104,4 +107,4 @@ env: ## print this environment for a shell: eval "$(make env)"
 	@$(foreach name,$(environment),printf 'export %s=%q\n' $(name) "$$$(name)";)
 
 clean-cache: ## remove what was fetched and built from the cache
-	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,programs-*,programs.lock,wheels,target,tools}
+	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,pytorch-*,programs-*,programs.lock,wheels,target,tools}
