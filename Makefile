@@ -30,7 +30,7 @@ flags := --release --workspace $(if $(CI),--locked)
 stage := @scripts/stage.sh
 
 TEST := check-fmt check-arrows check-lints check-tests check-generated kind-e2e
-VERIFY := verify-winner compare-search audit
+VERIFY := verify-winner verify-pytorch compare-search audit
 
 .PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) ablation mutants bench env clean-cache
 
@@ -72,9 +72,10 @@ check-tests: setup programs ## stage: the tests of all crates
 check-generated: setup ## stage: the generated files are what their programs make
 	$(stage) check-generated scripts/check-generated.sh
 
-generate: setup ## make the generated files anew (crds/, and their copy in the chart)
+generate: setup ## make the generated files anew (crds/, their copy in the chart, docs/report.schema.json)
 	cargo build $(flags) --bins
 	"$$CARGO_TARGET_DIR/release/crdgen"
+	"$$CARGO_TARGET_DIR/release/reportgen"
 	cp crds/*.yaml charts/nas-operator/files/
 
 fmt: ## format the code
@@ -85,6 +86,9 @@ verify: setup ## what takes long: all stages below
 
 verify-winner: build ## stage: the search's winner is trained in full and checked
 	$(stage) verify-winner scripts/verify-winner.sh
+
+verify-pytorch: build ## stage: the PyTorch example keeps to the contract (fetches PyTorch, about 2.5 GB, once; says so where it cannot)
+	$(stage) verify-pytorch scripts/verify-pytorch.sh
 
 # By itself, without the workspace: whoever only compares needs no libtorch.
 compare-search: ## stage: samplers and schedulers on recorded learning curves, beside other programs (about four minutes; writes docs/results/search*)
@@ -110,4 +114,4 @@ env: ## print this environment for a shell: eval "$(make env)"
 	@$(foreach name,$(environment),printf 'export %s=%q\n' $(name) "$$$(name)";)
 
 clean-cache: ## remove what was fetched and built from the cache
-	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,programs-*,programs.lock,wheels,target,tools,mutants}
+	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,pytorch-*,programs-*,programs.lock,wheels,target,tools,mutants}

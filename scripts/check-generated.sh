@@ -5,27 +5,27 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-generated=(crds charts/nas-operator/files)
+generated=(crds charts/nas-operator/files docs/report.schema.json)
 
 before=$(mktemp -d)
 # shellcheck disable=SC2317 # reached by the trap
 restore() {
-  for folder in "${generated[@]}"; do
-    rm -rf "$folder"
-    if [ -d "$before/$folder" ]; then cp -a "$before/$folder" "$folder"; fi
+  for path in "${generated[@]}"; do
+    rm -rf "$path"
+    if [ -e "$before/$path" ]; then cp -a "$before/$path" "$path"; fi
   done
   rm -rf "$before"
 }
-for folder in "${generated[@]}"; do
-  if [ -d "$folder" ]; then mkdir -p "$before/$(dirname "$folder")" && cp -a "$folder" "$before/$folder"; fi
+for path in "${generated[@]}"; do
+  if [ -e "$path" ]; then mkdir -p "$before/$(dirname "$path")" && cp -a "$path" "$before/$path"; fi
 done
 trap restore EXIT
 trap 'exit 130' INT TERM
 
 make --no-print-directory generate
 drifted=0
-for folder in "${generated[@]}"; do
-  diff --recursive --unified --new-file "$before/$folder" "$folder" || drifted=1
+for path in "${generated[@]}"; do
+  diff --recursive --unified --new-file "$before/$path" "$path" || drifted=1
 done
 if [ $drifted -ne 0 ]; then echo "generated files have drifted: run 'make generate' and commit ${generated[*]}" >&2; fi
 

@@ -46,6 +46,14 @@ pub(crate) enum Failure {
     /// The records of a search are not what would be decided on them.
     #[error("{0} difference(s) between the records and what is decided on them")]
     Different(usize),
+    /// A trainer breaks the contract.
+    #[error("{failed} required check(s) failed; what the trainer wrote lies in {folder}")]
+    Nonconforming {
+        /// Required checks that failed.
+        failed: usize,
+        /// Where its checkpoints, logs and termination messages are.
+        folder: PathBuf,
+    },
     /// Learning curves that cannot be read, or that are not of the experiment's space.
     #[error(transparent)]
     Curves(#[from] CurvesError),
@@ -84,7 +92,7 @@ impl Failure {
             Self::Folder(_) | Self::Usage(_) => 64,
             Self::Trainer { code, .. } => *code,
             Self::Cluster(error) => error.code(),
-            Self::Unsuccessful(_) | Self::Different(_) => 1,
+            Self::Unsuccessful(_) | Self::Different(_) | Self::Nonconforming { .. } => 1,
             Self::Interrupted => 130,
         }
     }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod cluster;
+mod conform;
 mod describe;
 mod explain;
 mod failure;
@@ -24,8 +25,9 @@ mod validate;
     after_help = "Examples:\n  nasctl validate configs/quickstart.yaml\n  nasctl preview configs/constrained-adaptive-experiment.yaml\n  \
     nasctl simulate configs/adaptive-experiment.yaml --curves nb301\n  \
     nasctl run configs/quickstart.yaml\n  nasctl describe runs/quickstart\n  nasctl describe constrained-adaptive --namespace research\n  \
-    nasctl explain runs/quickstart 7\n  nasctl replay runs/quickstart\n\nExit codes: 0 done, 1 the search ended without \
-    success or a replay found a difference, 64 usage, 65 the file or the data is wrong, 69 the cluster does not answer, 75 temporary (full disk), 78 configuration, 130 stopped (the same command goes on)."
+    nasctl explain runs/quickstart 7\n  nasctl replay runs/quickstart\n  \
+    nasctl conform --param learning_rate=0.01 -- python3 my-trainer.py\n\nExit codes: 0 done, 1 the search ended without \
+    success, a replay found a difference or a trainer breaks the contract, 64 usage, 65 the file or the data is wrong, 69 the cluster does not answer, 75 temporary (full disk), 78 configuration, 130 stopped (the same command goes on)."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -48,6 +50,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Recompute every decision of a search from what it had seen, and name what differs.
     Replay(replay::Arguments),
+    /// Judge whether a program of your own is a trainer by the contract.
+    Conform(conform::Arguments),
     /// Start a program that is told to stop when its starter dies (what `run` starts trainers with).
     #[command(hide = true)]
     Supervise(run::supervise::Arguments),
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
         Command::Describe(arguments) => describe::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Conform(arguments) => conform::run(&arguments),
         Command::Supervise(arguments) => Err(run::supervise::run(&arguments)),
     };
     match done {

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use thiserror::Error;
 
 /// Kubernetes cuts a termination message at this length.
 pub const MAX_MESSAGE_BYTES: usize = 4096;
 
 /// What a trainer says about its trial: cumulative, so that the last report alone is enough.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// `NAS_ATTEMPT` of the process that wrote it.
@@ -19,6 +21,7 @@ pub struct Report {
     /// Steps trained, in `NAS_STEP_UNIT`.
     pub step: u64,
     /// One entry for each rung reached, ascending, from rung 0.
+    #[schemars(length(min = 1))]
     pub results: Vec<RungResult>,
     /// A thinned learning curve (at most 32 points), ascending by step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -26,8 +29,13 @@ pub struct Report {
 }
 
 /// The end of one rung as the trainer saw it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend(
+    "if" = { "properties": { "outcome": { "const": "Value" } } },
+    "then" = { "properties": { "value": { "type": "number" } }, "required": ["value"] },
+    "else" = { "properties": { "value": { "type": "null" } } },
+))]
 pub struct RungResult {
     /// The rung, counted from 0.
     pub rung: usize,
@@ -45,7 +53,7 @@ pub struct RungResult {
 }
 
 /// The outcomes that a trainer may report; all others are concluded from how the process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Reported {
     /// A finite metric.
     Value,
@@ -56,7 +64,7 @@ pub enum Reported {
 }
 
 /// One point of a learning curve.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CurvePoint {
     /// Steps trained, in `NAS_STEP_UNIT`; a fraction where an evaluation falls inside a step.
     pub step: f64,
@@ -141,8 +149,11 @@ impl Report {
         if message.is_empty() {
             return Err(NotAReport::Empty);
         }
-        let mut report: Self = serde_json::from_str(message)
-            .map_err(|error| NotAReport::Malformed { reason: error.to_string(), start: message.chars().take(160).collect() })?;
+        let malformed = |reason| NotAReport::Malformed { reason, start: message.chars().take(160).collect() };
+        let mut report: Self = serde_json::from_str(message).map_err(|error| malformed(error.to_string()))?;
+        if !has_the_schemas_shape(message) {
+            return Err(malformed("the report and its results and points must be objects, an outcome a text".to_owned()));
+        }
         if report.attempt != attempt {
             return Err(NotAReport::OtherAttempt { found: report.attempt, expected: attempt });
         }
@@ -165,6 +176,13 @@ impl Report {
         }
         Ok(report)
     }
+}
+
+/// Serde also reads a list as a struct, and an object as an enum; the schema does not, and other readers of the report will not either.
+fn has_the_schemas_shape(message: &str) -> bool {
+    let document: Value = serde_json::from_str(message).unwrap_or_default();
+    let all = |field: &str, is: fn(&Value) -> bool| document[field].as_array().is_none_or(|entries| entries.iter().all(is));
+    document.is_object() && all("results", |result| result["outcome"].is_string()) && all("curve", Value::is_object)
 }
 
 fn round_to_6_digits(value: f64) -> f64 {

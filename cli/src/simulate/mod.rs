@@ -144,7 +144,7 @@ fn accelerators(source: &SourceFile) -> u32 {
 }
 
 /// A time such as 45s, 2m or 1.5h; a number alone is seconds.
-fn seconds(text: &str) -> Result<f64, String> {
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     let (number, unit) = match text.char_indices().last() {
         Some((at, 's')) => (&text[..at], 1.0),
         Some((at, 'm')) => (&text[..at], 60.0),
