@@ -57,6 +57,8 @@ impl Setting {
             evaluate_every: 0,
             data_dir: self.data_dir.clone(),
             data_name: self.data_name.clone(),
+            data_shape: None,
+            data_classes: None,
             validation: Validation::Heldout,
             reporting: Reporting::TerminationMessage,
             threads: Some(self.threads),
