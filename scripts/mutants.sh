@@ -18,7 +18,7 @@ fi
 shard=${1:-0/1}
 files=("${@:2}")
 if [ ${#files[@]} -eq 0 ]; then
-  files=(bracket decide digest history index metric plan ranking reason replay rungs scheduler)
+  files=(bracket decide digest earlier history horizon index metric pareto plan ranking reason replay rungs scheduler)
   files=("${files[@]/%/.rs}")
 fi
 

@@ -445,3 +445,6 @@ fn noise(curves: &[Vec<f64>]) -> f64 {
 fn real(number: u64) -> f64 {
     number as f64
 }
+
+#[cfg(test)]
+mod tests;
