@@ -192,10 +192,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_of_a_front_is_the_farthest_from_those_before(points in proptest::collection::vec((0_u8..9, 0_u8..9, 0_u8..9), 1..40)) {
+        fn each_of_a_front_is_the_farthest_from_those_before(
+            points in proptest::collection::vec((0_u8..9, 0_u8..9, 0_u8..9), 1..40),
+        ) {
             // Axes of other lengths, away from zero, and one on which all are alike.
-            let points: Vec<Point> =
-                points.into_iter().map(|(a, b, c)| [f64::from(a) + 20.0, 5.0 * f64::from(b) - 60.0, f64::from(c) / 7.0, 3.0]).collect();
+            let points: Vec<Point> = points
+                .into_iter()
+                .map(|(a, b, c)| [f64::from(a) + 20.0, 3.0, 5.0 * f64::from(b) - 60.0, f64::from(c) / 7.0])
+                .collect();
             for front in fronts(&points) {
                 let spread = spread(&points, &front);
                 prop_assert_eq!(spread[0], front[0]);
