@@ -273,3 +273,54 @@ fn a_trial_that_failed_ranks_last_by_two_objectives() {
     let index = index(&plan, [failed].into_iter().chain(costly([(0.5, 5.0), (0.4, 6.0), (0.3, 1.0)]).skip(1)));
     assert_eq!(standing(&plan, &index, 0, 0).map(|at| (at.rank, at.entries)), Some((3, 3)));
 }
+
+/// Who goes on to which rung, and where each stood.
+fn going_on(plan: &Plan, trials: impl IntoIterator<Item = Trial>, left: Option<u64>) -> Vec<(u64, usize, Cutoff)> {
+    let index = index(plan, trials);
+    let promotions = promotions(plan, &index, View { left, ..index.view() }, usize::MAX);
+    let told = promotions.into_iter().filter_map(|decision| match decision {
+        Decision::Promote { trial, rung, reason, .. } => Some((trial, rung, reason)),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn a_step_that_is_longer_than_what_is_left_is_not_granted() {
+    let at_rung_2 = || (0..4).map(|number| trial(number, &[0.5; 3]));
+    let numbers = |left| going_on(&plan(27), at_rung_2(), left).into_iter().map(|(trial, ..)| trial).collect::<Vec<_>>();
+    assert_eq!([None, Some(18), Some(17)].map(numbers), [vec![0], vec![0], vec![]]);
+}
+
+#[test]
+fn on_arrival_the_best_go_on_and_the_others_are_stopped() {
+    let plan = of(STOPPING, 9);
+    let trials = || (0..).zip([0.5, 0.4, 0.9]).map(|(number, value)| trial(number, &[value]));
+    let told = going_on(&plan, trials(), None).into_iter().map(|(trial, rung, at)| (trial, rung, at.rank, at.entries));
+    assert!(told.eq([(2, 1, 1, 3), (0, 1, 1, 1)]));
+    let index = index(&plan, trials());
+    let stopped: Vec<_> = stops(&plan, &index, index.view()).iter().filter_map(Decision::trial).collect();
+    assert_eq!(stopped, [1]);
+    assert_eq!(stops(&of(AGGRESSIVE, 9), &index, index.view()), []);
+}
+
+#[test]
+fn hyperband_lets_the_best_go_on_once_its_rung_is_complete() {
+    let hyperband = |max_trials| going_on(&of(Scheduler::Hyperband, max_trials), ascending(5), None);
+    let (value, by) = (Some(4.0), Ranked::Value);
+    assert_eq!(hyperband(5), [(4, 1, Cutoff { rung: 0, rank: 1, entries: 5, quota: 1, value, cutoff: value, by })]);
+    assert_eq!(hyperband(6), []);
+}
+
+#[test]
+fn pasha_lets_nobody_go_on_beyond_its_top_rung() {
+    let numbers = |below: [f64; 3]| {
+        let trials = (0..).zip(below).zip([0.1, 0.2, 0.3]).map(|((number, below), at)| trial(number, &[below, at]));
+        going_on(&of(Scheduler::Progressive, 9), trials, None)
+            .into_iter()
+            .map(|(trial, rung, _)| (trial, rung))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(numbers([0.1, 0.2, 0.3]), []);
+    assert_eq!(numbers([0.2, 0.1, 0.3]), [(2, 2)]);
+}
