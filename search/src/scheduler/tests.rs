@@ -324,3 +324,11 @@ fn pasha_lets_nobody_go_on_beyond_its_top_rung() {
     assert_eq!(numbers([0.1, 0.2, 0.3]), []);
     assert_eq!(numbers([0.2, 0.1, 0.3]), [(2, 2)]);
 }
+
+#[test]
+fn hyperband_fills_the_first_bracket_that_is_not_full() {
+    let plan = of(Scheduler::Hyperband, 98);
+    // The third is full, and those after it hold more than they should.
+    let next = |first| plan.next_bracket(|bracket| [first, 0, 6].get(bracket).copied().unwrap_or(99));
+    assert_eq!([26, 27].map(next), [0, 1]);
+}
