@@ -165,3 +165,81 @@ fn grants(plan: &Plan, index: &Index, usage: &Usage, view: View) -> Vec<Decision
     }
     grants
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        Budget, Outcome, Recorded, Trial,
+        testing::{index, plan, trial},
+    };
+
+    /// Whom to create, and how the search ends.
+    fn decided(plan: &Plan, trials: Vec<Trial>, usage: Usage) -> (Vec<u64>, Option<End>) {
+        let decisions = decide(plan, &index(plan, trials), &usage);
+        let end = decisions.iter().find_map(|it| if let Decision::Finish { reason, .. } = it { Some(*reason) } else { None });
+        let created =
+            decisions.iter().filter_map(|it| if let Decision::Create { new, .. } = it { Some(new.number) } else { None });
+        (created.collect(), end)
+    }
+
+    #[test]
+    fn a_slot_that_is_still_held_is_not_free() {
+        let created = |running, held| {
+            let trials = (0..running).map(|number| trial(number, &[])).collect();
+            decided(&Plan { parallel_trials: 4, ..plan(20) }, trials, Usage { held, ..Usage::default() }).0
+        };
+        assert_eq!(created(0, 0), [0, 1, 2, 3]);
+        assert_eq!(created(0, 3), [0]);
+        assert_eq!(created(1, 1), [1, 2]);
+        assert_eq!(created(2, 2), [0; 0]);
+        assert_eq!(created(2, 7), [0; 0]);
+    }
+
+    #[test]
+    fn a_search_has_not_ended_while_a_slot_is_held_or_it_is_paused() {
+        let end = |usage| decided(&plan(1), vec![trial(0, &[0.5])], usage).1;
+        assert_eq!(end(Usage::default()), Some(End::Completed));
+        assert_eq!(end(Usage { held: 1, ..Usage::default() }), None);
+        assert_eq!(end(Usage { suspended: true, ..Usage::default() }), None);
+        assert_eq!(decided(&plan(1), vec![trial(0, &[])], Usage::default()).1, None);
+    }
+
+    #[test]
+    fn at_its_limit_a_search_goes_on_and_beyond_it_ends() {
+        let ended = |outcome| {
+            let number = |number| Trial { recorded: vec![Recorded::new(0, outcome, number + 1)], ..trial(number, &[]) };
+            (0..3).map(number).collect::<Vec<_>>()
+        };
+        let failed = |max| decided(&Plan { max_failed_trials: Some(max), ..plan(9) }, ended(Outcome::Failed), Usage::default()).1;
+        assert_eq!([1, 2, 3].map(failed), [Some(End::TooManyFailed { failed: 3 }), Some(End::TooManyFailed { failed: 3 }), None]);
+        let infeasible = |max_infeasible_trials| {
+            decided(&Plan { max_infeasible_trials, ..plan(9) }, ended(Outcome::Infeasible), Usage::default()).1
+        };
+        let too_many = Some(End::TooManyInfeasible { infeasible: 3 });
+        assert_eq!([1, 2, 3].map(infeasible), [too_many, too_many, None]);
+    }
+
+    #[test]
+    fn a_search_that_is_idle_says_whether_it_was_the_budget_the_space_or_its_trials_that_ended_it() {
+        // A step took a second; so many are left, where a full training takes 27.
+        let end = |max_trials, left: Option<u64>, values: &[f64]| {
+            let trained = 100;
+            let budget = Budget { wall_clock: left.map(|left| Duration::from_secs(trained + left)), ..Budget::default() };
+            let plan = Plan { budget, ..plan(max_trials) };
+            let trial = trial(0, values);
+            let segments = Duration::from_secs(index(&plan, [trial.clone()]).steps_trained(&plan.rungs));
+            decided(&plan, vec![trial], Usage { wall_clock: Duration::from_secs(trained), segments, ..Usage::default() }).1
+        };
+        // One more could be created, but what is left is too short for a full training as the leader had it.
+        assert_eq!(end(2, Some(20), &[0.5; 4]), Some(End::WallClockSpent));
+        assert_eq!(end(2, Some(26), &[0.5; 4]), None);
+        assert_eq!(end(2, None, &[0.5; 4]), None);
+        assert_eq!(end(1, Some(20), &[0.5; 4]), Some(End::Completed));
+        // A list whose points are used up.
+        let listed = Plan { sampler: crate::Sampler::Listed(Vec::new()), ..plan(2) };
+        assert_eq!(decided(&listed, vec![trial(0, &[0.5; 4])], Usage::default()).1, Some(End::SpaceExhausted));
+    }
+}

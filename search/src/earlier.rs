@@ -131,7 +131,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test fails by panicking; numbers are plain")]
 
     use super::*;
-    use crate::{Parameter, Recorded, Scale};
+    use crate::{Condition, Parameter, Recorded, Scale};
 
     fn space() -> Space {
         let parameter = |name: &str, domain| Parameter { name: name.into(), domain, when: None, count: None };
@@ -166,6 +166,38 @@ mod tests {
         assert_eq!(values(&[(0.5, Some(0.5))], Direction::Maximize), None);
         // Between its last value and where it was astray, it was on its way there.
         assert_eq!(values(&[(0.1, Some(0.5)), (0.5, None)], Direction::Maximize), Some(vec![0.5, f64::NEG_INFINITY]));
+    }
+
+    #[test]
+    fn a_curve_is_known_from_a_third_of_its_first_length_to_one_and_a_half_of_its_last() {
+        let curve = [(0.25, Some(2.0)), (0.5, Some(6.0))];
+        let known = [0.08, 0.25 / 3.0, 0.25, 0.5, 0.75, 0.76].map(|share| at(&curve, share));
+        let finite = |value| Some(Metric::Finite(value));
+        assert_eq!(known, [None, finite(2.0), finite(2.0), finite(6.0), finite(6.0), None]);
+        // Half-way by the ratio of lengths.
+        let Some(Metric::Finite(between)) = at(&curve, 0.125_f64.sqrt()) else { panic!("it is known there") };
+        assert!((between - 4.0).abs() < 1e-12, "{between}");
+        // What went astray is astray ever after, and was on its way there.
+        let astray = [(0.25, Some(2.0)), (0.5, None)];
+        let expected = [finite(2.0), Some(Metric::Diverged), Some(Metric::Diverged), Some(Metric::Diverged)];
+        assert_eq!([0.2, 0.3, 0.5, 0.9].map(|share| at(&astray, share)), expected);
+        assert_eq!(at(&[], 0.5), None);
+    }
+
+    #[test]
+    fn whole_numbers_have_to_be_within_their_bounds_and_conditional_ones_may_be_missing() {
+        let parameter = |name: &str, domain, when| Parameter { name: name.into(), domain, when, count: None };
+        let layers = Domain::Int { min: 2, max: 4, scale: Scale::Linear };
+        let deep = Condition { name: "kind".into(), values: vec![Scalar::from("deep")] };
+        let kinds = Domain::Categorical(vec![Scalar::from("deep"), Scalar::from("flat")]);
+        let space = Space::new(vec![parameter("kind", kinds, None), parameter("layers", layers, Some(deep))]).unwrap();
+        let seen = |kind: &str, layers: Option<i64>| {
+            let kind = ("kind".to_owned(), Scalar::from(kind));
+            let layers = layers.map(|layers| ("layers".to_owned(), Scalar::Int(layers)));
+            seen_from(&space, &std::iter::once(kind).chain(layers).collect()).map(|found| found.len())
+        };
+        assert_eq!([1, 2, 4, 5].map(|layers| seen("deep", Some(layers))), [None, Some(2), Some(2), None]);
+        assert_eq!(seen("flat", None), Some(1));
     }
 
     #[test]

@@ -89,3 +89,86 @@ fn both_left(plan: &Plan, usage: &Usage) -> (Option<f64>, Option<f64>) {
 fn real(number: u64) -> f64 {
     number as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Budget,
+        testing::{index, plan, trial},
+    };
+
+    /// Two slots and three trained steps, which took two seconds each; so much is spent of each budget.
+    fn left(budget: Budget, spent: u64) -> Option<u64> {
+        let plan = Plan { budget, ..plan(9) };
+        let spent = Duration::from_secs(spent);
+        let usage = Usage { wall_clock: spent, accelerator: spent, segments: Duration::from_secs(6), ..Usage::default() };
+        steps_left(&plan, &index(&plan, [trial(0, &[0.5, 0.5])]), &usage)
+    }
+
+    fn budget(wall_clock: Option<u64>, accelerator: Option<u64>, accelerators: u32) -> Budget {
+        let seconds = |limit: Option<u64>| limit.map(Duration::from_secs);
+        Budget { wall_clock: seconds(wall_clock), accelerator: seconds(accelerator), accelerators }
+    }
+
+    #[test]
+    fn what_is_left_is_counted_in_steps_of_each_slot() {
+        assert_eq!(left(budget(Some(100), None, 0), 60), Some(20));
+        assert_eq!(left(budget(Some(100), None, 4), 61), Some(19));
+        assert_eq!(left(budget(Some(100), None, 0), 120), Some(0));
+        // The slots share the time of the accelerators.
+        assert_eq!([0, 1, 4].map(|accelerators| left(budget(None, Some(100), accelerators), 60)), [Some(10), Some(10), Some(2)]);
+        // The scarcer of two.
+        assert_eq!(left(budget(Some(80), Some(100), 0), 60), Some(10));
+        assert_eq!(left(budget(Some(70), Some(100), 0), 60), Some(5));
+    }
+
+    #[test]
+    fn enough_for_a_full_training_is_no_end() {
+        assert_eq!(left(budget(Some(113), None, 0), 60), Some(26));
+        assert_eq!(left(budget(Some(114), None, 0), 60), None);
+        assert_eq!(left(budget(None, None, 0), 60), None);
+    }
+
+    #[test]
+    fn before_anything_was_trained_nobody_knows_how_long_a_step_takes() {
+        let plan = Plan { budget: budget(Some(100), None, 0), ..plan(9) };
+        let usage = Usage { segments: Duration::from_secs(6), ..Usage::default() };
+        assert_eq!(steps_left(&plan, &index(&plan, []), &usage), None);
+        assert_eq!(steps_left(&plan, &index(&plan, [trial(0, &[0.5])]), &Usage::default()), None);
+    }
+
+    #[test]
+    fn the_scarcer_budget_ends_the_search() {
+        let scarcer =
+            |wall_clock, accelerator| scarcer(&Plan { budget: budget(wall_clock, accelerator, 0), ..plan(9) }, &Usage::default());
+        assert_eq!(scarcer(Some(10), None), End::WallClockSpent);
+        assert_eq!(scarcer(None, Some(10)), End::AcceleratorTimeSpent);
+        // Two slots share the accelerators' time.
+        let of_both = [9, 10, 11].map(|wall_clock| scarcer(Some(wall_clock), Some(20)));
+        assert_eq!(of_both, [End::WallClockSpent, End::AcceleratorTimeSpent, End::AcceleratorTimeSpent]);
+    }
+
+    /// What a view with so many steps left may still grant, where the leader stands at the top or trains towards it.
+    fn horizon(left: Option<u64>) -> Horizon {
+        let plan = plan(9);
+        Horizon::of(&plan, &index(&plan, [trial(0, &[0.5; 4])]), View { left, ..View::default() })
+    }
+
+    #[test]
+    fn the_end_begins_where_the_last_step_to_the_leaders_is_nearly_out_of_reach() {
+        // From 9 steps to 27, and a quarter of it.
+        assert_eq!([None, Some(22), Some(21)].map(|left| horizon(left).opens(2)), [false, false, true]);
+        assert_eq!([0, 2, 3].map(|rung| horizon(Some(21)).opens(rung)), [true, true, false]);
+    }
+
+    #[test]
+    fn only_what_can_still_end_is_granted_and_at_the_end_only_what_reaches_the_leaders() {
+        let admits = |left, from, next| horizon(left).admits(&plan(9), from, next);
+        let grants = [(None, 0), (None, 2), (None, 3), (Some(0), 1), (Some(1), 2), (Some(2), 3)];
+        assert_eq!(grants.map(|(from, next)| admits(None, from, next)), [true; 6]);
+        assert_eq!(grants.map(|(from, next)| admits(Some(22), from, next)), [true, true, false, true, true, true]);
+        assert_eq!(grants.map(|(from, next)| admits(Some(18), from, next)), [false, false, false, false, false, true]);
+        assert_eq!(grants.map(|(from, next)| admits(Some(17), from, next)), [false; 6]);
+    }
+}

@@ -27,6 +27,8 @@ mod scalar;
 mod scheduler;
 mod simulate;
 mod space;
+#[cfg(test)]
+mod testing;
 mod trial;
 
 pub use constraint::{Checker, Constraints, Describe, Feature, MAX_RULE_DEPTH, MAX_RULE_LENGTH, RuleError, Verdict};

@@ -152,9 +152,12 @@ fn spread(points: &[Point], front: &[usize]) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{Constraints, testing::plan};
 
     fn points() -> impl Strategy<Value = Vec<Point>> {
         let coordinate = || (0_u8..6).prop_map(f64::from);
@@ -185,6 +188,62 @@ mod tests {
                 prop_assert!(order[place + 1..].iter().all(|later| !dominates(&points[*later], &points[*at])));
             }
         }
+    }
+
+    proptest! {
+        #[test]
+        fn each_of_a_front_is_the_farthest_from_those_before(
+            points in proptest::collection::vec((0_u8..9, 0_u8..9, 0_u8..9), 1..40),
+        ) {
+            // Axes of other lengths, away from zero, and one on which all are alike.
+            let points: Vec<Point> = points
+                .into_iter()
+                .map(|(a, b, c)| [f64::from(a) + 20.0, 3.0, 5.0 * f64::from(b) - 60.0, f64::from(c) / 7.0])
+                .collect();
+            for front in fronts(&points) {
+                let spread = spread(&points, &front);
+                prop_assert_eq!(spread[0], front[0]);
+                let length = |axis: usize| {
+                    let mut values: Vec<f64> = front.iter().map(|at| points[*at][axis]).collect();
+                    values.sort_by(f64::total_cmp);
+                    (values[values.len() - 1] - values[0]).max(f64::MIN_POSITIVE)
+                };
+                let lengths = [0, 1, 2, 3].map(length);
+                let distance = |one: usize, other: usize| {
+                    (0..4).map(|axis| ((points[one][axis] - points[other][axis]) / lengths[axis]).powi(2)).sum::<f64>()
+                };
+                for place in 1..spread.len() {
+                    let nearest = |at: usize| spread[..place].iter().map(|before| distance(at, *before)).fold(f64::MAX, f64::min);
+                    let farthest = spread[place..].iter().map(|at| nearest(*at)).fold(0.0, f64::max);
+                    prop_assert!(nearest(spread[place]) > farthest - 1e-9);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn params_and_flops_are_those_of_the_architecture_whatever_is_reported() {
+        let describe = |_: &Assignment| {
+            let facts = [("normal", Feature::Group(Vec::new())), ("params", Feature::Count(7)), ("flops", Feature::Count(9))];
+            Some(Feature::Group(facts.to_vec()))
+        };
+        let objective = |metric: &str| AdditionalObjective { metric: metric.to_owned(), direction: Direction::Minimize };
+        let additional = ["flops", "latency", "params"].map(objective).to_vec();
+        let plan = Plan { additional, constraints: Constraints::new(Some(Arc::new(describe))), ..plan(9) };
+        assert_eq!(plan.measure(&Assignment::new(), |_| Some(2.0)), Ok(Additional([9.0, 2.0, 7.0])));
+    }
+
+    #[test]
+    fn a_point_dominates_another_that_is_nowhere_better_and_somewhere_worse() {
+        let dominates = |one: [f64; 2], other: [f64; 2]| dominates(&[one[0], one[1], 0.0, 0.0], &[other[0], other[1], 0.0, 0.0]);
+        assert!(dominates([1.0, 1.0], [0.0, 0.0]) && dominates([1.0, 0.0], [0.0, 0.0]) && dominates([0.0, 1.0], [0.0, 0.0]));
+        assert!(!dominates([0.0, 0.0], [0.0, 0.0]) && !dominates([1.0, 0.0], [0.0, 1.0]) && !dominates([0.0, 0.0], [1.0, 0.0]));
+    }
+
+    #[test]
+    fn of_equally_far_ones_the_first_goes_on() {
+        let points = [4.0, 3.0, 2.0, 1.0, 0.0].map(|a| [a, 4.0 - a, 0.0, 0.0]);
+        assert_eq!(order(&points), [0, 4, 2, 1, 3]);
     }
 
     #[test]

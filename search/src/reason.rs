@@ -141,3 +141,15 @@ impl fmt::Display for End {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_that_did_what_it_was_asked_to_is_a_success() {
+        let done = [End::Completed, End::TargetReached { trial: 3 }, End::WallClockSpent, End::AcceleratorTimeSpent];
+        let failed = [End::TooManyFailed { failed: 3 }, End::TooManyInfeasible { infeasible: 3 }, End::SpaceExhausted];
+        assert!(done.into_iter().all(End::is_success) && !failed.into_iter().any(End::is_success));
+    }
+}

@@ -106,7 +106,7 @@ impl Plan {
 
     /// Number of brackets between which trials are divided. Their shares are those of Determined's adaptive ASHA, in proportion to
     /// `eta^(rungs - 1) / rungs`; each gets a trial before any gets a second.
-    fn brackets(&self) -> usize {
+    pub(super) fn brackets(&self) -> usize {
         let rungs = self.rungs.top() + 1;
         match self.scheduler {
             Scheduler::Asha { brackets: Brackets::Standard, .. } => rungs - (rungs - 1) / 2,

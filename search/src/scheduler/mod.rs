@@ -168,3 +168,6 @@ fn is_complete(plan: &Plan, index: &Index, bracket: usize, rung: usize) -> bool 
     };
     is_full && (0..=rung).all(|rung| index.running_towards(bracket, rung) == 0) && (0..rung).all(is_left_behind)
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ pub(super) fn top_rung(plan: &Plan, index: &Index) -> usize {
 
 /// Whether the best trials of a rung stand in another order at the rung below, by more than noise: PASHA's soft ranking. Trials whose
 /// values below differ by at most epsilon are in either order.
-fn is_unstable(index: &Index, rung: usize) -> bool {
+pub(super) fn is_unstable(index: &Index, rung: usize) -> bool {
     let curves = index.curves(rung, RANKED);
     let mut below: Vec<f64> = curves.iter().map(|curve| curve[rung - 1]).collect();
     let epsilon = noise(&curves);
@@ -25,7 +25,7 @@ fn is_unstable(index: &Index, rung: usize) -> bool {
 
 /// PASHA's epsilon: of the pairs that change places twice, which only noise does, nine in ten differ by at most this at the top rung.
 /// Measured at the rungs (the paper: at every epoch), hence 0 until there are three.
-fn noise(curves: &[Vec<f64>]) -> f64 {
+pub(super) fn noise(curves: &[Vec<f64>]) -> f64 {
     let changes = |a: &[f64], b: &[f64]| {
         let first_is_better: Vec<bool> = a.iter().zip(b).map(|(a, b)| a > b).collect();
         first_is_better.windows(2).filter(|pair| pair[0] != pair[1]).count()
