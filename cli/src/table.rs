@@ -69,7 +69,7 @@ pub(crate) fn result(index: &Index, plan: &Plan, unit: &str, metric: &str, judge
             text.push_str(&cells.to_text());
         }
     }
-    text.push_str(&trade_offs(index, plan, metric));
+    text.push_str(&trade_offs(index, plan, unit, metric));
     if let Some(estimate) = best_estimate(plan, index) {
         let step = plan.rungs.steps()[estimate.rung];
         let _ = writeln!(
@@ -93,14 +93,14 @@ pub(crate) fn result(index: &Index, plan: &Plan, unit: &str, metric: &str, judge
 }
 
 /// The Pareto front, where there are several objectives.
-fn trade_offs(index: &Index, plan: &Plan, metric: &str) -> String {
+fn trade_offs(index: &Index, plan: &Plan, unit: &str, metric: &str) -> String {
     let mut text = String::new();
     let front = if plan.additional.is_empty() { Vec::new() } else { front(plan, index, FRONT) };
     if front.is_empty() {
         return text;
     }
     let step = plan.rungs.steps()[front[0].rung];
-    let _ = writeln!(text, "\nThe best trade-offs after {step} steps: no trial there is better in all objectives.");
+    let _ = writeln!(text, "\nThe best trade-offs after {step} {unit}: no trial there is better in all objectives.");
     let _ = write!(text, "  {:>6}  {metric:>12}", "trial");
     for objective in &plan.additional {
         let _ = write!(text, "  {:>12}", objective.metric);

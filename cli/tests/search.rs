@@ -56,10 +56,14 @@ impl Search {
     }
 
     fn command(&self) -> Command {
+        self.command_to(&self.folder())
+    }
+
+    fn command_to(&self, folder: &Path) -> Command {
         let trainer = Path::new(env!("CARGO_BIN_EXE_nasctl")).with_file_name("nas-trainer");
         assert!(trainer.exists(), "{} is missing: run the tests of the whole workspace (make test)", trainer.display());
         let mut command = Command::new(env!("CARGO_BIN_EXE_nasctl"));
-        command.arg("run").arg(self.root.path().join("tiny.yaml")).arg("--dir").arg(self.folder());
+        command.arg("run").arg(self.root.path().join("tiny.yaml")).arg("--dir").arg(folder);
         command.args(["--data-dir", concat!(env!("CARGO_MANIFEST_DIR"), "/../data"), "--threads", "1", "--trainer"]).arg(trainer);
         command
     }
@@ -348,10 +352,7 @@ fn a_search_learns_from_the_one_that_it_names() {
     let warm = EXPERIMENT.replace("sampler: {random: {}}", "sampler: {mutation: {}}\n  warmStart: {experiments: [run]}");
     let warm = warm.replace("{name: tiny}", "{name: warm}").replace("maxTrials: 6", "maxTrials: 4");
     fs::write(first.root.path().join("tiny.yaml"), &warm).unwrap();
-    let run = |folder: &str| {
-        let mut command = first.command();
-        command.args(["--dir".into(), first.root.path().join(folder)]).output().unwrap()
-    };
+    let run = |folder: &str| first.command_to(&first.root.path().join(folder)).output().unwrap();
     // An earlier run lies beside this one, and is there.
     let elsewhere = run("other/warm");
     let said = String::from_utf8_lossy(&elsewhere.stderr).into_owned();
