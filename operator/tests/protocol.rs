@@ -520,7 +520,7 @@ async fn a_search_learns_from_an_earlier_one_and_keeps_what_it_learned() {
     let experiment = rig.namespace.api::<NasExperiment>().get("warm").await.unwrap();
     // Its shortest rung is half of a training: of trials that came to a quarter it learns nothing.
     let known = simulated.index.trials().filter(|trial| trial.value_at(1).is_some()).count();
-    assert_eq!(experiment.status.as_ref().unwrap().earlier_trials, Some(known as i64));
+    assert_eq!(experiment.status.as_ref().unwrap().earlier_trials, Some(i64::try_from(known).unwrap()));
     let map = rig.namespace.api::<ConfigMap>().get("warm-warm-start").await.unwrap();
     assert_eq!(map.immutable, Some(true));
     assert_eq!(map.owner_references()[0].uid, experiment.uid().unwrap());
