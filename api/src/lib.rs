@@ -18,4 +18,4 @@ pub use darts_space::{genotype, to_object};
 pub use problem::Problem;
 pub use segment::Surroundings;
 pub use validate::{SourceFile, read_experiment};
-pub use warm_start::{WARM_START_KEY, attach};
+pub use warm_start::WARM_START_KEY;

@@ -1,14 +1,15 @@
 //! Warm start: what an experiment learns from those that it names, kept with it, so that it does not change under the search.
 
-use nas_search::{Direction, EarlierTrial, Index, Plan, earlier_trials};
+use nas_search::{EarlierTrial, Index, Plan, earlier_trials};
 
 use crate::{
     Problem,
     objects::{NasExperiment, NasTrial, SamplerSpec},
 };
 
-/// Trials that are kept of all earlier experiments together: with a configuration of 40 parameters, half of what one object may hold.
+/// Trials that are kept of all earlier experiments together, and bytes as JSON: what one `ConfigMap` holds, with room for the rest of it.
 const KEPT: usize = 400;
+const KEPT_BYTES: usize = 900_000;
 
 /// The key under which a `ConfigMap` keeps earlier trials, as JSON.
 pub const WARM_START_KEY: &str = "trials.json";
@@ -44,7 +45,8 @@ impl NasExperiment {
         })?;
         let mut index = Index::new(plan.direction, &plan.rungs);
         trials.into_iter().for_each(|trial| index.apply(trial.to_record()));
-        Ok(earlier_trials(&index, &plan.rungs, KEPT / self.warm_start().len().max(1)))
+        let named = self.warm_start().len().max(1);
+        Ok(fitting(earlier_trials(&index, &plan.rungs, KEPT / named), KEPT_BYTES / named))
     }
 
     /// Whether this experiment can learn from others.
@@ -66,10 +68,39 @@ impl NasExperiment {
     }
 }
 
-/// Attaches evidence to a plan; returns how many of the trials the search can learn from.
-pub fn attach(plan: &mut Plan, earlier: &[EarlierTrial]) -> usize {
-    let direction: Direction = plan.direction;
-    let seen = |trial| nas_search::Evidence::of(trial, &plan.space, &plan.rungs, direction);
-    plan.earlier = earlier.iter().filter_map(seen).collect();
-    plan.earlier.len()
+/// The first trials that take at most so many bytes as a JSON list.
+fn fitting(mut trials: Vec<EarlierTrial>, most: usize) -> Vec<EarlierTrial> {
+    let mut bytes = "[]".len();
+    let mut fits = |trial: &EarlierTrial| {
+        bytes += serde_json::to_string(trial).unwrap_or_default().len() + ",".len();
+        bytes <= most
+    };
+    let kept = trials.iter().take_while(|trial| fits(trial)).count();
+    trials.truncate(kept);
+    trials
+}
+
+#[cfg(test)]
+mod tests {
+    use nas_search::Scalar;
+
+    use super::*;
+
+    #[test]
+    fn what_is_kept_fits_the_object_that_keeps_it() {
+        let trial = |number: i64| EarlierTrial {
+            assignment: (0..number).map(|at| (format!("parameter_{at}"), Scalar::Int(number))).collect(),
+            curve: vec![(1.0 / 3.0, Some(0.5)), (1.0, None)],
+        };
+        let trials: Vec<EarlierTrial> = (1..50).map(trial).collect();
+        let length = |trials: &[EarlierTrial]| serde_json::to_string(trials).unwrap_or_default().len();
+        for most in [0, 60, 1000, 5000] {
+            let kept = fitting(trials.clone(), most);
+            assert!(kept.is_empty() || length(&kept) <= most, "{most}");
+            assert_eq!(kept, trials[..kept.len()]);
+            // The next would not have fitted: a list of n has n - 1 commas, and n are counted.
+            assert!(length(&trials[..=kept.len()]) + 1 > most, "{most}");
+        }
+        assert_eq!(fitting(trials.clone(), usize::MAX), trials);
+    }
 }

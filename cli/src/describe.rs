@@ -42,8 +42,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             let additional: BTreeMap<&str, f64> = names.zip(at.additional.0).collect();
             json!({"trial": at.trial, "rung": at.rung, "value": at.value, "additional": additional})
         };
-        let limit = if source.plan.additional.is_empty() { 0 } else { usize::MAX };
-        let front: Vec<_> = front(&source.plan, &index, limit).into_iter().map(of_front).collect();
+        let front: Vec<_> = front(&source.plan, &index, usize::MAX).into_iter().map(of_front).collect();
         let document = json!({
             "experiment": source.experiment, "trials": trials, "best": best, "bestEstimate": estimate, "front": front, "end": end,
         });

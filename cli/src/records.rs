@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 use nas_api::{
-    SourceFile, attach,
+    SourceFile,
     objects::{EndStatus, NasTrial},
 };
 use nas_search::Index;
@@ -68,7 +68,7 @@ impl Records {
             return Err(Failure::Folder(said));
         };
         let mut plan = experiment.validate().map_err(|problems| Failure::Invalid { path, problems })?;
-        attach(&mut plan, state.earlier.as_deref().unwrap_or_default());
+        plan.learn_from(state.earlier.as_deref().unwrap_or_default());
         // It holds the rungs, and nothing that an operator says.
         experiment.status = None;
         Ok(Self {
@@ -84,7 +84,7 @@ impl Records {
             cluster::read(name, target.namespace.as_deref(), target.context.as_deref())?;
         let mut plan =
             experiment.validate().map_err(|problems| Failure::Invalid { path: format!("nasexp/{name}").into(), problems })?;
-        attach(&mut plan, &earlier);
+        plan.learn_from(&earlier);
         trials.sort_by_key(|trial| trial.spec.number);
         let status = experiment.status.as_ref();
         let created = status.and_then(|status| status.trials).map_or(0, |counts| counts.created);

@@ -95,7 +95,7 @@ pub(crate) fn result(index: &Index, plan: &Plan, unit: &str, metric: &str, judge
 /// The Pareto front, where there are several objectives.
 fn trade_offs(index: &Index, plan: &Plan, unit: &str, metric: &str) -> String {
     let mut text = String::new();
-    let front = if plan.additional.is_empty() { Vec::new() } else { front(plan, index, FRONT) };
+    let front = front(plan, index, FRONT);
     if front.is_empty() {
         return text;
     }

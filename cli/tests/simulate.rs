@@ -144,6 +144,16 @@ fn what_does_not_go_together_is_named() {
 }
 
 #[test]
+fn a_warm_start_that_is_not_simulated_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(config("adaptive-experiment.yaml")).unwrap();
+    let warm = text.replacen("  sampler: {random: {}}", "  sampler: {guided: {}}\n  warmStart: {experiments: [earlier]}", 1);
+    assert_ne!(warm, text);
+    let (code, told, said) = simulate(&[&write(folder.path(), "warm.yaml", &warm), "--curves", "nb301"]);
+    assert!(code == 0 && told.contains("spec.warmStart plays no part"), "{said}{told}");
+}
+
+#[test]
 fn several_objectives_end_in_a_front() {
     let folder = tempfile::tempdir().unwrap();
     let text = fs::read_to_string(config("constrained-adaptive-experiment.yaml")).unwrap();

@@ -12,7 +12,7 @@
 
 mod rig;
 
-use k8s_openapi::api::{batch::v1::Job, coordination::v1::Lease, core::v1::ConfigMap};
+use k8s_openapi::api::{batch::v1::Job, coordination::v1::Lease};
 use kube::{
     ResourceExt,
     api::{DeleteParams, Patch, PatchParams},
@@ -490,45 +490,4 @@ async fn a_target_that_is_reached_ends_the_search() {
     let operator = rig.operator_with(Config { trainer_service_account: "gone".to_owned(), ..rig.config() });
     assert_eq!(stays(|| async { rig.experiment().await.status }).await, status);
     rig.close(operator).await;
-}
-
-#[tokio::test]
-async fn a_search_learns_from_an_earlier_one_and_keeps_what_it_learned() {
-    let rig = Rig::new("warm-start").await;
-    let operator = rig.operator();
-    let warm = EXPERIMENT
-        .replace("{name: small}", "{name: warm}")
-        .replace("sampler: {random: {}}", "sampler: {mutation: {}}\n  warmStart: {experiments: [small]}")
-        .replace("rungs: [1, 2, 4]", "rungs: [2, 4]");
-    rig.create(&warm).await;
-    let accepted = || async {
-        let experiment = rig.namespace.api::<NasExperiment>().get("warm").await.unwrap();
-        let conditions = experiment.status.map(|status| status.conditions).unwrap_or_default();
-        conditions.into_iter().find(|condition| condition.type_ == "Accepted").map(|condition| condition.reason).ok_or(())
-    };
-    assert_eq!(eventually("a verdict", accepted).await, "WarmStartMissing");
-    rig.create(EXPERIMENT).await;
-    let plan = read_experiment(EXPERIMENT).unwrap().plan;
-    let simulated = simulate(&plan, |trial, rung| Outcome::Value(surrogate(trial.number, rung)));
-    for _ in 0..simulated.index.trials().map(|trial| trial.target_rung + 1).sum::<usize>() {
-        let started = rig.next_pod().await;
-        assert_eq!(started.segment.experiment, "small", "it has not waited");
-        rig.report(&started, surrogate).await;
-    }
-    let started = rig.next_pod().await;
-    assert_eq!(started.segment.trial_name, "warm-0");
-    let experiment = rig.namespace.api::<NasExperiment>().get("warm").await.unwrap();
-    // Its shortest rung is half of a training: of trials that came to a quarter it learns nothing.
-    let known = simulated.index.trials().filter(|trial| trial.value_at(1).is_some()).count();
-    assert_eq!(experiment.status.as_ref().unwrap().earlier_trials, Some(i64::try_from(known).unwrap()));
-    let map = rig.namespace.api::<ConfigMap>().get("warm-warm-start").await.unwrap();
-    assert_eq!(map.immutable, Some(true));
-    assert_eq!(map.owner_references()[0].uid, experiment.uid().unwrap());
-    // It is its own: the earlier experiment may go, and the operator may start again.
-    rig.namespace.api::<NasExperiment>().delete("small", &DeleteParams::default()).await.unwrap();
-    operator.stop().await;
-    let operator = rig.operator();
-    rig.report(&started, surrogate).await;
-    assert_eq!(rig.next_pod().await.segment.trial_name, "warm-1");
-    operator.stop().await;
 }

@@ -149,13 +149,13 @@ fn grants(plan: &Plan, index: &Index, usage: &Usage, view: View) -> Vec<Decision
     let horizon = Horizon::of(plan, index, view);
     while grants.len() < free && plan.counted(index, drawn.len() as u64) < plan.max_trials {
         let number = index.created() + drawn.len() as u64;
-        let Ok(sample) = sample(plan, index, &drawn, number) else { break };
         let counted = |bracket| plan.counted_in(index, bracket) + joined.get(&bracket).copied().unwrap_or_default();
         let bracket = plan.next_bracket(counted);
         let rung = first_rung(plan, index, number).unwrap_or_else(|| plan.first_rung(bracket));
         if !horizon.admits(plan, None, rung) {
             break;
         }
+        let Ok(sample) = sample(plan, index, &drawn, number) else { break };
         *joined.entry(bracket).or_default() += 1;
         drawn.push(sample.assignment.clone());
         grants.push(Decision::Create {

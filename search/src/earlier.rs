@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Assignment, Direction, Domain, Index, Metric, Outcome, Rungs, Scalar, Space, Trial, pareto::towards};
+use crate::{Assignment, Direction, Domain, Index, Metric, Outcome, Plan, Rungs, Scalar, Space, Trial};
 
 /// What is kept of a trial of an earlier search. It does not depend on the search that learns from it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,7 +37,6 @@ pub fn earlier_trials(index: &Index, rungs: &Rungs, limit: usize) -> Vec<Earlier
 }
 
 fn summary(trial: &Trial, rungs: &Rungs) -> EarlierTrial {
-    let full = real(rungs.steps()[rungs.top()]);
     let known = trial.recorded.iter().map_while(|recorded| {
         let value = match recorded.outcome {
             Outcome::Value(value) => Some(value),
@@ -45,7 +44,7 @@ fn summary(trial: &Trial, rungs: &Rungs) -> EarlierTrial {
             // What failed or was refused says nothing of its configuration in another search.
             Outcome::Failed | Outcome::Infeasible | Outcome::Misconfigured | Outcome::Cancelled => return None,
         };
-        Some((real(*rungs.steps().get(recorded.rung)?) / full, value))
+        (recorded.rung <= rungs.top()).then(|| (rungs.share(recorded.rung), value))
     });
     EarlierTrial { curve: known.collect(), assignment: (*trial.assignment).clone() }
 }
@@ -53,15 +52,13 @@ fn summary(trial: &Trial, rungs: &Rungs) -> EarlierTrial {
 impl Evidence {
     /// An earlier trial, seen from a search; `None`: it lacks a parameter, has a value that the space does not have, or nothing is known of it
     /// at the lowest rung. Constants may differ: a small network tells of a large one.
-    pub fn of(earlier: &EarlierTrial, space: &Space, rungs: &Rungs, direction: Direction) -> Option<Self> {
-        let full = real(rungs.steps()[rungs.top()]);
-        let shares = rungs.steps().iter().map(|step| real(*step) / full);
+    pub(crate) fn of(earlier: &EarlierTrial, space: &Space, rungs: &Rungs, direction: Direction) -> Option<Self> {
         let worth = |metric| match metric {
             Metric::Diverged => f64::NEG_INFINITY,
-            Metric::Finite(value) => towards(direction, value),
+            Metric::Finite(value) => direction.upwards(value),
         };
         let mut values = Vec::new();
-        for share in shares {
+        for share in (0..=rungs.top()).map(|rung| rungs.share(rung)) {
             let Some(metric) = at(&earlier.curve, share) else { break };
             values.push(worth(metric));
             if metric == Metric::Diverged {
@@ -70,6 +67,15 @@ impl Evidence {
         }
         let assignment = Arc::new(seen_from(space, &earlier.assignment)?);
         (!values.is_empty()).then_some(Self { assignment, values })
+    }
+}
+
+impl Plan {
+    /// Learns from earlier trials, in place of what was learned before; returns from how many it can.
+    pub fn learn_from(&mut self, earlier: &[EarlierTrial]) -> usize {
+        let seen = |trial| Evidence::of(trial, &self.space, &self.rungs, self.direction);
+        self.earlier = earlier.iter().filter_map(seen).collect();
+        self.earlier.len()
     }
 }
 
@@ -118,12 +124,6 @@ fn seen_from(space: &Space, other: &Assignment) -> Option<Assignment> {
         }
     }
     Some(assignment)
-}
-
-/// As a float; what is lost beyond 2^53 moves nobody's search.
-#[expect(clippy::cast_precision_loss, reason = "see above")]
-fn real(number: u64) -> f64 {
-    number as f64
 }
 
 #[cfg(test)]

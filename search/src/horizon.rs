@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::{End, Index, Plan, Usage, View};
+use crate::{End, Index, Plan, Usage, View, rungs::real};
 
 /// Nothing but steps to the goal is granted once so many times the last of them is left, so that most slots become free in time for it.
 const RESERVE: (u64, u64) = (5, 4);
@@ -82,12 +82,6 @@ fn both_left(plan: &Plan, usage: &Usage) -> (Option<f64>, Option<f64>) {
     let slots = real(plan.parallel_trials as u64) * f64::from(plan.budget.accelerators.max(1));
     let wall_clock = plan.budget.wall_clock.map(|limit| left(limit, usage.wall_clock));
     (wall_clock, plan.budget.accelerator.map(|limit| left(limit, usage.accelerator) / slots))
-}
-
-/// As a float; what is lost beyond 2^53 moves nobody's search.
-#[expect(clippy::cast_precision_loss, reason = "see above")]
-fn real(number: u64) -> f64 {
-    number as f64
 }
 
 #[cfg(test)]

@@ -407,8 +407,7 @@ impl Index {
 
     /// The values at rung 0 to `rung` of the best `limit` trials of a rung, best first; more is better whatever the direction.
     pub(crate) fn curves(&self, rung: usize, limit: usize) -> Vec<Vec<f64>> {
-        let sign = if self.direction == Direction::Maximize { 1.0 } else { -1.0 };
-        let curve = |trial: &Trial| (0..=rung).map(|rung| Some(sign * trial.value_at(rung)?)).collect();
+        let curve = |trial: &Trial| (0..=rung).map(|rung| Some(self.direction.upwards(trial.value_at(rung)?))).collect();
         self.ranking(rung).take(limit).filter_map(|(_, trial)| curve(trial)).collect()
     }
 

@@ -46,6 +46,11 @@ impl Rank {
 }
 
 impl Direction {
+    /// The value as a number of which more is better, and back.
+    pub(crate) fn upwards(self, value: f64) -> f64 {
+        if self == Self::Maximize { value } else { -value }
+    }
+
     /// Whether `value` is at least as good as `target`.
     pub fn reaches(self, value: f64, target: f64) -> bool {
         Rank::of(Metric::of(value), self) <= Rank::of(Metric::of(target), self)

@@ -1,6 +1,6 @@
 //! Several objectives: who dominates whom, and in which order trials go on (MO-ASHA, Schmucker et al. 2021).
 
-use crate::{Assignment, Direction, Feature, Index, Plan, Trial};
+use crate::{Assignment, Direction, Feature, Incumbent, Index, Plan, Trial};
 
 /// Most objectives beside the first.
 pub const MAX_ADDITIONAL: usize = 3;
@@ -61,9 +61,9 @@ impl Plan {
 }
 
 /// The first `limit` trials of the Pareto front at the highest rung that has values, in the order in which they cover it best: the best of
-/// the first objective, then always the one that is farthest from those before.
+/// the first objective, then always the one that is farthest from those before. None where there is one objective.
 pub fn front(plan: &Plan, index: &Index, limit: usize) -> Vec<FrontTrial> {
-    let Some(rung) = index.incumbent().map(|incumbent| incumbent.rung) else { return Vec::new() };
+    let Some(Incumbent { rung, .. }) = index.incumbent().filter(|_| !plan.additional.is_empty()) else { return Vec::new() };
     let standing: Vec<(Point, FrontTrial)> = index
         .ranking(rung)
         .filter_map(|(value, trial)| {
@@ -81,16 +81,11 @@ pub(crate) fn point(plan: &Plan, trial: &Trial, rung: usize) -> Option<Point> {
     let value = trial.value_at(rung)?;
     let Additional(others) = trial.recorded.get(rung)?.additional;
     let mut point = [0.0; 1 + MAX_ADDITIONAL];
-    point[0] = towards(plan.direction, value);
+    point[0] = plan.direction.upwards(value);
     for ((at, objective), other) in point[1..].iter_mut().zip(&plan.additional).zip(others) {
-        *at = towards(objective.direction, other);
+        *at = objective.direction.upwards(other);
     }
     Some(point)
-}
-
-/// More is better, whatever the direction.
-pub(crate) fn towards(direction: Direction, value: f64) -> f64 {
-    if direction == Direction::Maximize { value } else { -value }
 }
 
 /// Whether a point is nowhere worse than another, and better somewhere.

@@ -121,6 +121,11 @@ impl Rungs {
         entries / usize::try_from(self.eta).unwrap_or(usize::MAX)
     }
 
+    /// The length of a rung as a share of a full training.
+    pub fn share(&self, rung: usize) -> f64 {
+        real(self.steps[rung]) / real(self.steps[self.top()])
+    }
+
     /// How many trials it takes for one to reach the last of so many rungs: `eta^(rungs - 1)`.
     pub(crate) fn needed(&self, rungs: usize) -> u64 {
         needed(self.eta, rungs)
@@ -140,6 +145,12 @@ impl Rungs {
 /// eta^(rungs - 1): how many trials it takes for one to reach the top.
 fn needed(eta: u64, rungs: usize) -> u64 {
     u32::try_from(rungs - 1).ok().and_then(|exponent| eta.checked_pow(exponent)).unwrap_or(u64::MAX)
+}
+
+/// As a float; what is lost beyond 2^53 moves nobody's search.
+#[expect(clippy::cast_precision_loss, reason = "see above")]
+pub(crate) fn real(number: u64) -> f64 {
+    number as f64
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use nas_search::{
-    Assignment, Condition, Constraints, Direction, Domain, End, Evidence, Guided, Index, Memory, Outcome, Parameter, Plan, Pool,
-    Rungs, Sampler, Scalar, Scale, Settings, Space, Trial, Usage, best_estimate, decide, earlier_trials, first_draw, sample,
-    simulate,
+    Assignment, Condition, Constraints, Direction, Domain, EarlierTrial, End, Guided, Index, Memory, Outcome, Parameter, Plan,
+    Pool, Rungs, Sampler, Scalar, Scale, Settings, Space, Trial, Usage, best_estimate, decide, earlier_trials, first_draw,
+    sample, simulate,
 };
 use proptest::prelude::*;
 
@@ -71,7 +71,7 @@ proptest! {
     ) {
         let (name, sampler) = learning()[which];
         let mut plan = Plan { scheduler, parallel_trials: parallel, ..mixed_plan(sampler(Memory::default()), 60) };
-        plan.earlier = if is_warm { evidence_of(&plan, 40, 50.0) } else { Vec::new() };
+        plan.learn_from(&if is_warm { search_before(40, 50.0) } else { Vec::new() });
         plan.constraints.add("hp.depth > 1 && (hp.op1 != 'pool' || hp.op2 != 'pool')", "").unwrap();
         let (index, _) = drive(&plan, &steps, |index, decisions| {
             let fresh = Plan { sampler: sampler(Memory::default()), constraints: rules(), ..again(&plan) };
@@ -100,21 +100,20 @@ fn again(plan: &Plan) -> Plan {
 }
 
 /// What a random search of so many trials shows on data where every value is higher by `shift`.
-fn evidence_of(plan: &Plan, trials: u64, shift: f64) -> Vec<Evidence> {
+fn search_before(trials: u64, shift: f64) -> Vec<EarlierTrial> {
     let earlier = Plan { seed: 7, ..mixed_plan(Sampler::Random, trials) };
     let simulation = simulate(&earlier, |trial, rung| match outcome(trial, rung) {
         Outcome::Value(value) => Outcome::Value(value + shift),
         other => other,
     });
-    let trials = earlier_trials(&simulation.index, &earlier.rungs, 1000);
-    trials.iter().filter_map(|trial| Evidence::of(trial, &plan.space, &plan.rungs, plan.direction)).collect()
+    earlier_trials(&simulation.index, &earlier.rungs, 1000)
 }
 
 #[test]
 fn the_first_trials_are_good_where_an_earlier_search_is_known() {
     let mean = |sampler: Sampler, is_warm: bool| {
         let mut plan = mixed_plan(sampler, 30);
-        plan.earlier = if is_warm { evidence_of(&plan, 90, 50.0) } else { Vec::new() };
+        plan.learn_from(&if is_warm { search_before(90, 50.0) } else { Vec::new() });
         let simulation = simulate(&plan, outcome);
         let first = simulation.index.trials().take(30).map(|trial| worth(&trial.assignment));
         assert_eq!((simulation.index.created(), simulation.end), (30, End::Completed));

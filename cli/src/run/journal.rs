@@ -9,7 +9,7 @@ use std::{
 };
 
 use nas_api::{
-    SourceFile, attach,
+    SourceFile,
     objects::{EndStatus, NasExperiment, NasExperimentStatus, NasTrial, RungStatus},
 };
 use nas_search::EarlierTrial;
@@ -142,7 +142,7 @@ impl Journal {
         if is_other {
             plan = experiment.validate().map_err(|problems| Failure::Invalid { path: self.path.clone(), problems })?;
         }
-        attach(&mut plan, self.state.earlier.as_deref().unwrap_or_default());
+        plan.learn_from(self.state.earlier.as_deref().unwrap_or_default());
         Ok(SourceFile { experiment, plan })
     }
 

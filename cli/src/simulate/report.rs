@@ -188,11 +188,15 @@ fn saved_factor(run: &Run, plan: &Plan) -> f64 {
 impl Report {
     /// All runs, with their means where there are several.
     pub(super) fn new(source: &SourceFile, fitted: &Fitted, arguments: &Arguments, runs: Vec<RunReport>) -> Self {
+        let mut notes = fitted.notes().to_vec();
+        if !source.experiment.warm_start().is_empty() {
+            notes.push("spec.warmStart plays no part: nothing is known here of earlier experiments".to_owned());
+        }
         Self {
             experiment: source.experiment.metadata.name.clone().unwrap_or_default(),
             curves: arguments.curves.clone(),
             about: fitted.about(),
-            notes: fitted.notes().to_vec(),
+            notes,
             metric: source.experiment.spec.objective.metric.clone(),
             unit: unit(source),
             workers: source.plan.parallel_trials,

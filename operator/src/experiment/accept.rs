@@ -7,7 +7,7 @@ use k8s_openapi::api::{
     core::v1::{PersistentVolumeClaim, ServiceAccount},
 };
 use kube::{Api, api::PostParams};
-use nas_api::{Problem, attach, objects::NasExperiment};
+use nas_api::{Problem, objects::NasExperiment};
 use nas_search::Plan;
 
 use super::{search::Search, warm_start};
@@ -36,7 +36,7 @@ pub(crate) async fn accept(
             let mut checked = checked.map_err(|error| Error::Task(error.to_string()))?;
             if let (Ok(plan), false) = (&mut checked, experiment.warm_start().is_empty()) {
                 match warm_start::evidence(context, group, experiment).await? {
-                    Ok(earlier) => attach(plan, &earlier),
+                    Ok(earlier) => plan.learn_from(&earlier),
                     Err(refusal) => return Ok(Err(refusal)),
                 };
             }

@@ -50,7 +50,7 @@ pub(crate) fn status(experiment: &NasExperiment, inputs: &Inputs<'_>) -> NasExpe
         })
         .collect();
     status.best = best(index, plan, experiment);
-    status.front = if plan.additional.is_empty() { Vec::new() } else { trade_offs(index, plan, experiment) };
+    status.front = trade_offs(index, plan, experiment);
     status.best_estimate = best_estimate(plan, index).map(|best| BestEstimate {
         trial: format!("{}-{}", experiment.metadata.name.as_deref().unwrap_or_default(), best.trial),
         rung: whole(best.rung),

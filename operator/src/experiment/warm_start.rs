@@ -6,7 +6,7 @@ use kube::{Api, Resource, ResourceExt, api::PostParams};
 use nas_api::{WARM_START_KEY, objects::NasExperiment};
 use nas_search::EarlierTrial;
 
-use super::{accept::Refusal, search::trials_of};
+use super::{accept::Refusal, search::trials_of, status::is_finished};
 use crate::{Error, context::Context, labels, store::Group};
 
 /// The evidence, or what is in its way.
@@ -67,8 +67,8 @@ fn gather(context: &Context, group: &Group, experiment: &NasExperiment) -> Resul
             let words = format!("there is no NasExperiment {name} in namespace {}", group.namespace);
             return Err(refuse("WarmStartMissing", words));
         };
-        if earlier.status.as_ref().is_none_or(|status| status.end.is_none()) {
-            return Err(refuse("WarmStartRunning", format!("{name} has not ended yet: this experiment waits for it")));
+        if !is_finished(&earlier) {
+            return Err(refuse("WarmStartRunning", format!("{name} has not finished yet: this experiment waits for it")));
         }
         let trials = trials_of(&context.world, &other, &earlier);
         let told = experiment.learn_from(&earlier, trials.iter().map(|trial| (**trial).clone()));

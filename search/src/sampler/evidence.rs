@@ -52,7 +52,8 @@ impl Seen {
     }
 }
 
-/// All trials of which something is known, those of earlier searches first, then by number: of the first `outcomes` outcomes in their order. Several objectives are one by `weights`.
+/// All trials of which something is known, those of earlier searches first, then by number: of the first `outcomes` outcomes in their order.
+/// Several objectives are one by `weights`.
 pub(crate) fn evidence(
     plan: &Plan,
     memory: &Memory,
@@ -64,10 +65,9 @@ pub(crate) fn evidence(
     let earlier = if plan.additional.is_empty() { plan.earlier.as_slice() } else { &[] };
     let mut remembered = memory.0.lock().unwrap_or_else(PoisonError::into_inner);
     let last = index.outcome_after(outcomes);
-    let sign = if index.direction() == Direction::Maximize { 1.0 } else { -1.0 };
     let see = |trial: &Trial| -> Vec<f64> {
         let is_known = |recorded: &&Recorded| last.is_none_or(|last| (recorded.seq, trial.number, recorded.rung) < last);
-        trial.recorded.iter().take_while(is_known).map_while(|recorded| reading(recorded.outcome, sign)).collect()
+        trial.recorded.iter().take_while(is_known).map_while(|recorded| reading(recorded.outcome, index.direction())).collect()
     };
     let (trials, mut values): (Vec<&Trial>, Vec<Vec<f64>>) =
         index.trials().map(|trial| (trial, see(trial))).filter(|(_, values)| !values.is_empty()).unzip();
@@ -107,9 +107,9 @@ fn shifts(earlier: &[Evidence], own: &[Vec<f64>]) -> Vec<(Scale, Scale)> {
 }
 
 /// What an outcome says about a configuration; `None`: nothing.
-fn reading(outcome: Outcome, sign: f64) -> Option<f64> {
+fn reading(outcome: Outcome, direction: Direction) -> Option<f64> {
     match outcome {
-        Outcome::Value(value) if value.is_finite() => Some(sign * value),
+        Outcome::Value(value) if value.is_finite() => Some(direction.upwards(value)),
         Outcome::Value(_) | Outcome::Diverged | Outcome::Infeasible | Outcome::OutOfMemory | Outcome::Failed => {
             Some(f64::NEG_INFINITY)
         }

@@ -1,7 +1,7 @@
 //! The sizes of brackets, and whose turn it is.
 
 use super::{Brackets, Halving, Scheduler};
-use crate::Plan;
+use crate::{Plan, rungs::real};
 
 /// What brackets that begin at the same rung would do in an ideal search.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,10 +133,4 @@ impl Plan {
         let others = (real(self.max_trials.saturating_sub(1)) * (share(bracket) / sum)).ceil() as u64;
         self.max_trials.min(1 + others)
     }
-}
-
-/// As a float; what is lost beyond 2^53 moves nobody's search.
-#[expect(clippy::cast_precision_loss, reason = "see above")]
-fn real(number: u64) -> f64 {
-    number as f64
 }

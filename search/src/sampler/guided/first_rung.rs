@@ -61,11 +61,8 @@ pub(super) fn learned(plan: &Plan, seen: &[Seen]) -> usize {
 /// The safe and the deep rung, where both are above the lowest, and trials enough to learn from.
 fn rungs(plan: &Plan) -> Option<(usize, usize)> {
     let promotes = plan.scheduler == Scheduler::Asha { kind: Halving::Promotion, brackets: Brackets::Aggressive };
-    let steps = plan.rungs.steps();
-    let (full, lower) = steps.split_last()?;
-    #[expect(clippy::cast_precision_loss, reason = "a ratio of lengths")]
-    let share = |step: u64| step as f64 / *full as f64;
-    let distance = |rung: &usize| libm::fabs(libm::log(share(lower[*rung]) / DEEP_SHARE));
+    let (full, lower) = plan.rungs.steps().split_last()?;
+    let distance = |rung: &usize| libm::fabs(libm::log(plan.rungs.share(*rung) / DEEP_SHARE));
     let deep = (0..lower.len()).min_by(|one, other| distance(one).total_cmp(&distance(other)))?;
     // 1 of 98 epochs is less than 1 / 27 of them, 3 are taken to be that.
     #[expect(clippy::cast_precision_loss, reason = "a small number")]

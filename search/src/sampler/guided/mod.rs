@@ -26,7 +26,7 @@ use super::{
     evidence::{Memory, Seen, evidence},
     weights::{VECTORS, Weights},
 };
-use crate::{Assignment, Direction, Index, MAX_RUNGS, Plan, Sampler, random::Words};
+use crate::{Assignment, Index, MAX_RUNGS, Plan, Sampler, random::Words};
 
 /// Trials that are drawn at random before the first proposal, and outcomes that it takes.
 const RANDOM_FIRST: u64 = 16;
@@ -171,8 +171,7 @@ pub fn best_estimate(plan: &Plan, index: &Index) -> Option<Estimate> {
     let score = |trial: &Seen| chain.score(&memory.features(trial, |point| layout.of(&axes, point)), &trial.values, 1.0);
     let better = |best: (f64, u64), other: (f64, u64)| if other.0 > best.0 { other } else { best };
     let (value, trial) = known.filter_map(|trial| Some((score(trial), trial.number?))).reduce(better)?;
-    let sign = if plan.direction == Direction::Maximize { 1.0 } else { -1.0 };
-    Some(Estimate { trial, value: sign * value, rung: chain.top() })
+    Some(Estimate { trial, value: plan.direction.upwards(value), rung: chain.top() })
 }
 
 /// The model in force: that of the outcomes which were there when it was last due.
