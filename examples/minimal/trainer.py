@@ -33,6 +33,8 @@ def leave(code, message):
 def read_parameters():
     text = env['NAS_PARAMETERS']
     parameters = json.loads(text if text.startswith('{') else Path(text).read_text())
+    if unknown := parameters.keys() - {'learning_rate'}:
+        leave(78, f'unknown parameters {sorted(unknown)}: this trainer knows learning_rate')
     rate = parameters.get('learning_rate', 0.1)
     if isinstance(rate, bool) or not isinstance(rate, (int, float)):
         leave(78, f'learning_rate is {rate!r}: it must be a number')
@@ -62,6 +64,8 @@ def save(state):
 
 if env['NAS_CONTRACT'] != '1':
     leave(64, f"NAS_CONTRACT is {env['NAS_CONTRACT']}: this trainer knows 1")
+if env['NAS_METRIC'] != 'accuracy':
+    leave(78, f"NAS_METRIC is {env['NAS_METRIC']!r}: this trainer reports accuracy")
 rate = read_parameters()
 if sys.argv[1:] == ['check']:  # `nasctl run` asks before its first trial
     print(f'trains one number with learning_rate {rate}')

@@ -43,10 +43,14 @@ def save():
         os.fsync(file.fileno())
     os.replace(own / 'state.tmp', own / 'state.pt')
 
+if env['NAS_CONTRACT'] != '1':
+    leave(64, f"NAS_CONTRACT is {env['NAS_CONTRACT']}: this trainer knows 1")
+if env['NAS_METRIC'] != 'accuracy' or env.get('NAS_VALIDATION', 'Heldout') != 'Heldout':
+    leave(78, 'this trainer reports the metric accuracy on images that it holds out: NAS_METRIC=accuracy, NAS_VALIDATION=Heldout')
 parameters = json.loads(env['NAS_PARAMETERS'] if env['NAS_PARAMETERS'][0] == '{' else Path(env['NAS_PARAMETERS']).read_text())
 rate, channels = parameters.get('learning_rate', 0.05), parameters.get('channels', 8)
-if type(rate) not in (int, float) or type(channels) is not int or env['NAS_METRIC'] != 'accuracy':
-    leave(78, f'learning_rate ({rate!r}) must be a number, channels ({channels!r}) a whole number, the metric accuracy')
+if type(rate) not in (int, float) or type(channels) is not int or (unknown := parameters.keys() - {'learning_rate', 'channels'}):
+    leave(78, f'of {parameters}, learning_rate must be a number, channels a whole number, and nothing else may be there')
 if sys.argv[1:] == ['check']:  # `nasctl run` asks before its first trial
     sys.exit(print(f'a network with {channels} channels'))
 torch.set_num_threads(int(env.get('NAS_THREADS') or torch.get_num_threads()))

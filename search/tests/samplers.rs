@@ -6,8 +6,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use nas_search::{
     Assignment, Condition, Constraints, Direction, Domain, EarlierTrial, End, Guided, Index, Memory, Outcome, Parameter, Plan,
-    Pool, Rungs, Sampler, Scalar, Scale, Settings, Space, Trial, Usage, best_estimate, decide, earlier_trials, first_draw,
-    sample, simulate,
+    Rungs, Sampler, Scalar, Scale, Settings, Space, Trial, Usage, best_estimate, decide, earlier_trials, first_draw, sample,
+    simulate,
 };
 use proptest::prelude::*;
 
@@ -252,8 +252,8 @@ fn every_setting_of_the_guided_sampler_makes_a_difference() {
 fn from_a_pool_each_member_is_tried_once_and_nothing_else() {
     let members: Vec<Assignment> =
         simulate(&mixed_plan(Sampler::Random, 60), outcome).index.trials().map(|trial| (*trial.assignment).clone()).collect();
-    let pool = Some(Arc::new(Pool::new(&mixed(), members.clone(), true)));
-    let simulation = simulate(&mixed_plan(Sampler::Guided(Guided { pool, ..Guided::default() }), 200), outcome);
+    let guided = Guided::among(Settings::default(), &mixed(), members.clone());
+    let simulation = simulate(&mixed_plan(Sampler::Guided(guided), 200), outcome);
     let tried: Vec<Assignment> = simulation.index.trials().map(|trial| (*trial.assignment).clone()).collect();
     assert_eq!((tried.len(), simulation.end.name()), (60, "SpaceExhausted"));
     assert!(members.iter().all(|member| tried.contains(member)));

@@ -11,4 +11,4 @@ mod segment;
 pub use data_shape::DataShape;
 pub use exit::Exit;
 pub use report::{CurvePoint, MAX_MESSAGE_BYTES, NotAReport, Report, Reported, RungResult};
-pub use segment::{CONTRACT_VERSION, Reporting, Segment, SegmentError, StepUnit, Validation};
+pub use segment::{CONTRACT_VERSION, GRACE_SECONDS, Reporting, Segment, SegmentError, StepUnit, Validation};

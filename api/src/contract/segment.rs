@@ -10,6 +10,9 @@ use super::DataShape;
 /// The version of this contract, `NAS_CONTRACT`.
 pub const CONTRACT_VERSION: &str = "1";
 
+/// Seconds between SIGTERM and SIGKILL: a checkpoint must be written in it, and spot machines give two minutes at most.
+pub const GRACE_SECONDS: u32 = 110;
+
 /// One segment of one trial: train from where the newest checkpoint stands to `target_step`, and report.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Segment {

@@ -98,7 +98,7 @@ fn rerun(first: &Seen, again: &Seen) -> Judgement {
     let (before, expected) = values(first)?;
     let (report, found) = values(again)?;
     if found != expected {
-        return Err(format!("a segment that had ended was reported with {found:?} first, then with {expected:?}"));
+        return Err(format!("a segment that had ended was reported with {expected:?} first, then with {found:?}"));
     }
     if report.seq < before.seq {
         return Err(format!("seq goes back, from {} to {}", before.seq, report.seq));
@@ -131,9 +131,10 @@ fn stop(stop: Option<&Stop>) -> Judgement {
     let Stop { stopped, .. } = tried(stop)?;
     match stopped.end {
         End::Exit(Exit::Stopped) => Ok(format!("exit code 143, {:.1} s after SIGTERM", stopped.seconds)),
-        _ if stopped.has_written_a_report() => {
-            Err(format!("after SIGTERM it trained on to its end ({:.1} s): look for the signal between steps", stopped.seconds))
-        }
+        _ if stopped.has_written_a_report() => Err(format!(
+            "after SIGTERM it trained on to its end ({:.1} s): look for the signal between steps, or give --rungs a longer last rung",
+            stopped.seconds
+        )),
         End::Signal(15) => {
             Err("SIGTERM killed it, since it has no handler: as process 1 of a container, it would not hear it at all".to_owned())
         }
@@ -308,7 +309,7 @@ mod tests {
         let breaches: [(&str, &str, Breach); 19] = [
             ("checkpoint", "nothing lies", |o| o.checkpoint_files = 0),
             ("re-run", "attempt 1, not of 2", |o| later(o).rerun.message = reported(1, &[0.5]).message),
-            ("re-run", "[0.4]", |o| {
+            ("re-run", "[0.5] first, then with [0.4]", |o| {
                 later(o).rerun = reported(2, &[0.4]);
                 later(o).resumed.clear();
             }),

@@ -17,7 +17,7 @@ use std::{
 
 use clap::Args;
 use nas_api::contract::StepUnit;
-use nas_search::{Assignment, Scalar};
+use nas_search::{Assignment, MAX_RUNGS, Scalar};
 use serde_json::json;
 
 use self::{
@@ -62,7 +62,7 @@ pub(crate) struct Arguments {
     /// What a step is: epochs or batches.
     #[arg(long, value_name = "UNIT", default_value = "epochs", value_parser = str::parse::<StepUnit>)]
     unit: StepUnit,
-    /// Time that a process may take, such as 45s or 10m.
+    /// Time that a process may take for each rung that it is to reach, such as 45s or 10m.
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = seconds)]
     timeout: f64,
     /// Print JSON.
@@ -75,8 +75,11 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let steps = &arguments.rungs;
-    if steps.len() < 2 || steps[0] == 0 || steps.windows(2).any(|pair| pair[0] >= pair[1]) {
-        return Err(Failure::Usage("--rungs must be at least two steps, positive and ascending, such as 1,2,4".to_owned()));
+    if steps.len() < 2 || steps.len() > MAX_RUNGS || steps[0] == 0 || steps.windows(2).any(|pair| pair[0] >= pair[1]) {
+        return Err(Failure::Usage(format!("--rungs must be 2 to {MAX_RUNGS} steps, positive and ascending, such as 1,2,4")));
+    }
+    if arguments.timeout <= 0.0 {
+        return Err(Failure::Usage("--timeout must be longer than nothing, such as 45s".to_owned()));
     }
     let timeout = Duration::try_from_secs_f64(arguments.timeout).unwrap_or(Duration::MAX);
     let folder =
@@ -92,6 +95,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         threads: thread::available_parallelism().ok().and_then(|cores| u16::try_from(cores.get()).ok()).unwrap_or(1),
     };
     let starter = Starter::new(arguments.command.clone(), timeout)?;
+    starter.hear_stops(folder.path().to_owned())?;
     let observed = Observer { setting, starter, infeasible: arguments.infeasible.clone() }.observe()?;
     let checks = judge(&observed);
     let failed = checks.iter().filter(|check| check.verdict == Verdict::Failed).count();

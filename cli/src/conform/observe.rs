@@ -75,10 +75,7 @@ impl Observer {
             let is_at_work = || fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some());
             let beginning = Duration::from_secs_f64(rerun.seconds);
             let moment = if shows_itself { Moment::AtWork(share) } else { Moment::Started(beginning + share) };
-            say(&format!(
-                "trial {trial}, attempt 1: to rung {top}, and SIGTERM after about {:.1} s",
-                (beginning + share).as_secs_f64()
-            ));
+            say(&format!("trial {trial}, attempt 1: to rung {top}, and SIGTERM {moment}"));
             let stopped = self.starter.stop(&self.setting.segment(&trial, 1, top), &self.log(&trial, 1), moment, is_at_work)?;
             shows_itself &= stopped.was_at_work;
             // One that has written its report had its last step behind it when the signal came.

@@ -17,6 +17,7 @@ use nix::{
     unistd::Pid,
 };
 
+use super::supervise::supervised;
 use crate::failure::Failure;
 
 /// Starts trainers.
@@ -86,10 +87,7 @@ impl Launcher {
     }
 
     fn command(&self, segment: &Segment) -> Command {
-        let mut command = Command::new(&self.itself);
-        command.args(["supervise", "--parent", &std::process::id().to_string()]).arg(&self.trainer);
-        command.envs(segment.to_env()).env("NAS_METRICS_LISTEN", "127.0.0.1:0");
-        command
+        supervised(&self.itself, segment, &[&self.trainer])
     }
 }
 

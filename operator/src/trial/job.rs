@@ -19,7 +19,7 @@ use k8s_openapi::{
 use kube::{Resource, ResourceExt};
 use nas_api::{
     MAX_ATTEMPTS, Surroundings,
-    contract::{Exit, Segment},
+    contract::{Exit, GRACE_SECONDS, Segment},
     objects::{NasExperiment, NasTrial},
 };
 use nas_search::Rungs;
@@ -29,8 +29,6 @@ use crate::labels;
 
 const CHECKPOINTS: &str = "/checkpoints";
 const DATA: &str = "/data";
-/// Time between SIGTERM and SIGKILL: a checkpoint must be written in it, and spot machines give two minutes at most.
-const GRACE_SECONDS: i64 = 110;
 /// A node that does not answer is given up after this long.
 const UNREACHABLE_SECONDS: i64 = 30;
 /// The operator deletes a Job once its end is recorded; this only clears up behind an operator that is gone.
@@ -162,7 +160,7 @@ fn pod(experiment: &NasExperiment, trial: &NasTrial, rungs: &Rungs, settings: &S
         service_account_name: Some(settings.service_account.clone()),
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
-        termination_grace_period_seconds: Some(GRACE_SECONDS),
+        termination_grace_period_seconds: Some(GRACE_SECONDS.into()),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
             run_as_user: Some(USER),

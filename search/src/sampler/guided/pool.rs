@@ -12,7 +12,7 @@ pub struct Pool(Vec<(Assignment, Features)>);
 
 impl Pool {
     /// These configurations of a space; `counts` as in [`Settings`](super::Settings).
-    pub fn new(space: &Space, configurations: impl IntoIterator<Item = Assignment>, counts: bool) -> Self {
+    pub(super) fn new(space: &Space, configurations: impl IntoIterator<Item = Assignment>, counts: bool) -> Self {
         let axes = Axes::new(space);
         let layout = Layout::new(space, axes.list(), counts);
         let member = |assignment: Assignment| {

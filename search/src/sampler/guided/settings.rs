@@ -3,17 +3,25 @@
 use std::sync::Arc;
 
 use super::Pool;
-use crate::Memory;
+use crate::{Assignment, Memory, Space};
 
 /// The guided sampler: its settings, what it chooses from, and what it remembers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Guided {
     /// How it goes about it.
     pub settings: Settings,
-    /// What may be tried; `None`: the whole space.
+    /// What may be tried, as [`Guided::among`] sets it; `None`: the whole space.
     pub pool: Option<Arc<Pool>>,
     /// What it has computed before.
     pub memory: Memory,
+}
+
+impl Guided {
+    /// Tries these configurations of a space and no others: for a table of trainings, beside which nothing is known.
+    pub fn among(settings: Settings, space: &Space, configurations: impl IntoIterator<Item = Assignment>) -> Self {
+        let pool = Some(Arc::new(Pool::new(space, configurations, settings.counts)));
+        Self { settings, pool, memory: Memory::default() }
+    }
 }
 
 /// What `make ablation` varies.

@@ -7,15 +7,13 @@ use nas_simulation::{Crossing, Field, Interactions, Landscape, LandscapeError, P
 
 use crate::{
     measure::{Measured, TIMES},
-    policies::{Benchmark, EPOCHS, Policy, learning, reseeded},
+    policies::{Benchmark, EPOCHS, Policy, STEPS, learning, reseeded},
 };
 
 /// The first seed of each row: the settings were chosen with those before.
 const FIRST_SEED: u64 = 15;
 /// The field of interactions, beside those with which anything was chosen, and the share of the variance that it leaves additive.
 const FIELD: (u64, f64) = (104, 0.2);
-/// Rungs of [`Crossing`].
-const STEPS: [u64; 5] = [1, 3, 9, 27, 81];
 
 /// A row: its name, what is other than in the product, and the place of its first rung.
 type Row = (&'static str, fn(Settings) -> Settings, usize);
@@ -105,15 +103,18 @@ fn benchmark<'a>(
 
 /// The whole page.
 pub(crate) fn page(results: &[(&Benchmark, &[Measured])], seeds: usize) -> String {
+    // The first row and the first time are not compared.
+    let differences: usize = results.iter().map(|(_, measured)| (measured.len() - 1) * (TIMES.len() - 1)).sum();
     let mut text = format!(
         "# What each part of the guided sampler is worth\n\n\
         Made by `make ablation`, which writes the same bytes each time; [search.md](search.md) says how searches are simulated. One part at a time is other than in the product\n\
         (`nas_search::Settings`). Seeds {FIRST_SEED} to {}: the settings were chosen with those before. The interactions are a field that nothing was chosen with, of whose variance\n\
         {} is additive.\n\n\
         The first row is the mean true accuracy of the incumbent, in percent. The others are what is won over it, seed by seed, ± the standard error of that; **bold** where\n\
-        it is more than twice as large as its error. Of 192 differences ten would be bold by chance alone.\n",
+        it is more than twice as large as its error. Of {differences} differences, {} would be bold by chance alone.\n",
         FIRST_SEED + seeds as u64 - 1,
-        FIELD.1
+        FIELD.1,
+        differences / 20
     );
     for (benchmark, measured) in results {
         let _ = write!(text, "\n## {}\n\n| what is other |", benchmark.title);

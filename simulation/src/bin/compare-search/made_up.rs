@@ -2,10 +2,8 @@
 
 use nas_simulation::{Crossing, Field, Interactions, Landscape, LandscapeError, Pairs, Smooth, Surrogate};
 
-use crate::policies::{ASHA, Benchmark, EPOCHS, GUIDE, GUIDED, LEARNED, MUTATION, New, RANDOM, TPE, policy, reseeded};
+use crate::policies::{ASHA, Benchmark, EPOCHS, GUIDE, GUIDED, LEARNED, MUTATION, New, RANDOM, STEPS, TPE, policy, reseeded};
 
-/// Rungs of the landscapes with 81 steps.
-const STEPS: [u64; 5] = [1, 3, 9, 27, 81];
 /// Rows of each landscape: the place of the rung with which they begin.
 const ROWS: [(&str, New, usize); 6] = [
     (ASHA[0], RANDOM, 0),

@@ -3,10 +3,8 @@
 //! A new policy is one more line. Those whose trials leave the table (a sampler that learns) bring a landscape of their own and a plan with a
 //! space instead of a list.
 
-use std::sync::Arc;
-
 use nas_search::{
-    Brackets, Budget, Constraints, Direction, Guided, Halving, Memory, Plan, Pool, Rungs, Sampler, Scheduler, Space,
+    Brackets, Budget, Constraints, Direction, Guided, Halving, Memory, Plan, Rungs, Sampler, Scheduler, Settings, Space,
 };
 use nas_simulation::{BySize, Crossing, Landscape, Pairs, Surrogate, Table, permutation};
 
@@ -15,6 +13,8 @@ pub(crate) const WORKERS: usize = 16;
 
 /// Rungs of the DARTS space for eta 3.
 pub(crate) const EPOCHS: [u64; 6] = [1, 3, 9, 27, 81, 98];
+/// Rungs of the landscapes with 81 steps.
+pub(crate) const STEPS: [u64; 5] = [1, 3, 9, 27, 81];
 
 /// Rows that a search may try: more than the shortest rung lets any search come to until the horizon.
 const ROWS: usize = 8000;
@@ -101,10 +101,11 @@ pub(crate) fn nb301(surrogate: &Surrogate) -> Benchmark<'_> {
         of("TPE, rungs from 3", TPE, 1),
         of("mutation, rungs from 3", MUTATION, 1),
     ]);
-    let pool = Arc::new(pool(table));
+    let guided = among_rows(table);
     let among = |name, first: usize| {
-        let pool = Arc::clone(&pool);
-        let sampler = move || Sampler::Guided(Guided { pool: Some(Arc::clone(&pool)), ..Guided::default() });
+        let pool = guided.pool.clone();
+        // Each search remembers for itself.
+        let sampler = move || Sampler::Guided(Guided { pool: pool.clone(), ..Guided::default() });
         let plan = move |seed| learning(seed, Pairs::space(), sampler(), &EPOCHS[first..]);
         Policy {
             name,
@@ -135,10 +136,10 @@ pub(crate) fn reseeded(surrogate: &Surrogate, seed: u64) -> Pairs {
     Pairs(surrogate)
 }
 
-/// The rows of a table as a choice.
-pub(crate) fn pool(table: &Table) -> Pool {
+/// The guided sampler with the rows of a table as its choice.
+fn among_rows(table: &Table) -> Guided {
     let rows = (0..table.len()).filter_map(|row| Pairs::named(&table.assignment(row)?).ok());
-    Pool::new(&Pairs::space(), rows, true)
+    Guided::among(Settings::default(), &Pairs::space(), rows)
 }
 
 /// The space of NAS-Bench-101 on CIFAR-10. All that a sampler can learn from is an architecture's number of parameters.
