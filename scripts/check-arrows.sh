@@ -47,7 +47,8 @@ arrow nas-simulation to nas-search nas-darts without kube kube-core k8s-openapi 
 arrow nas-api to nas-search nas-darts without kube-client kube-runtime tokio tch torch-sys
 arrow nas-operator to nas-api nas-search nas-darts without tch torch-sys
 arrow nas-testkit to without tch torch-sys
-arrow nas-trainer to nas-api nas-search nas-darts without kube-client kube-runtime tokio
+arrow nas-torch to without kube kube-core k8s-openapi tokio futures
+arrow nas-trainer to nas-api nas-search nas-darts nas-torch without kube-client kube-runtime tokio
 arrow nasctl to nas-api nas-simulation nas-search nas-darts without tch torch-sys
 
 for crate in $members; do

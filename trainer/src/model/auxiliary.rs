@@ -9,7 +9,7 @@ use super::{
     variables::Variables,
 };
 
-/// `ReLU`, mean to 2×2 (of 8×8 over 5×5 at stride 3), 1×1 → 128, 2×2 → 768, linear.
+/// Behind the `ReLU` that it shares with the next cells: mean to 2×2 (of 8×8 over 5×5 at stride 3), 1×1 → 128, 2×2 → 768, linear.
 pub(crate) struct AuxiliaryHead {
     narrow: Conv,
     narrow_norm: BatchNorm,
@@ -29,7 +29,7 @@ impl AuxiliaryHead {
         }
     }
 
-    /// [N, C, H, W], H and W at least 2 → logits [N, classes].
+    /// ReLU of a cell's output [N, C, H, W], H and W at least 2 → logits [N, classes].
     ///
     /// The original applies its first `ReLU` in place, on what the next cell reads. That cell begins with a `ReLU` itself, so the
     /// difference shows only where no cell follows; there it would make training differ from evaluation, and is left out.
@@ -37,7 +37,7 @@ impl AuxiliaryHead {
         let (_, _, height, width) = x.size4().unwrap_or_default();
         let [rows, columns] = [height, width].map(|side| auxiliary_pooling(side as u32));
         let [kernel, stride] = [[rows.0, columns.0], [rows.1, columns.1]].map(|sizes| sizes.map(i64::from));
-        let pooled = x.relu().avg_pool2d(kernel, stride, [0, 0], false, false, None);
+        let pooled = x.avg_pool2d(kernel, stride, [0, 0], false, false, None);
         let narrow = self.narrow_norm.forward(&self.narrow.forward(&pooled), pass).relu();
         let spread = self.spread_norm.forward(&self.spread.forward(&narrow), pass).relu();
         self.classifier.forward(&spread.flatten(1, -1))

@@ -18,8 +18,8 @@ enum Preprocess {
 impl Preprocess {
     fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
         match self {
-            Self::Keep(step) => step.forward(x, pass),
-            Self::Reduce(step) => step.forward(x, pass),
+            Self::Keep(step) => step.forward_rectified(x, pass),
+            Self::Reduce(step) => step.forward_rectified(x, pass),
         }
     }
 }
@@ -69,7 +69,7 @@ impl Cell {
         Self { edges: edges.collect(), preprocess: [first, second] }
     }
 
-    /// The outputs of the last cell but one and of the last cell → [N, 4 · channels, H, W].
+    /// ReLU of the outputs of the last cell but one and of the last cell → [N, 4 · channels, H, W].
     pub(crate) fn forward(&self, inputs: [&Tensor; 2], pass: Pass) -> Tensor {
         let mut states: Vec<Tensor> =
             self.preprocess.iter().zip(inputs).map(|(preprocess, input)| preprocess.forward(input, pass)).collect();

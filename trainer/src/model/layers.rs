@@ -9,8 +9,6 @@ pub(crate) struct Conv {
     weight: Tensor,
     stride: i64,
     padding: i64,
-    dilation: i64,
-    groups: i64,
 }
 
 impl Conv {
@@ -24,26 +22,35 @@ impl Conv {
         padding: i64,
     ) -> Self {
         let weight = vars.uniform(format!("{name}.weight"), &[outputs, inputs, kernel, kernel], inputs * kernel * kernel);
-        Self { weight, stride, padding, dilation: 1, groups: 1 }
-    }
-
-    /// A depthwise convolution whose padding keeps the size (at stride 1).
-    pub(crate) fn depthwise(vars: &mut Variables, name: &str, channels: i64, kernel: i64, stride: i64, dilation: i64) -> Self {
-        let weight = vars.uniform(format!("{name}.weight"), &[channels, 1, kernel, kernel], kernel * kernel);
-        Self { weight, stride, padding: dilation * (kernel / 2), dilation, groups: channels }
+        Self { weight, stride, padding }
     }
 
     pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
-        x.conv2d(
-            &self.weight,
-            None::<&Tensor>,
-            [self.stride, self.stride],
-            [self.padding, self.padding],
-            [self.dilation, self.dilation],
-            self.groups,
-        )
+        x.conv2d(&self.weight, None::<&Tensor>, [self.stride; 2], [self.padding; 2], [1, 1], 1)
     }
 }
+
+/// `ReLU`, then a depthwise convolution without bias, whose padding keeps the size (at stride 1).
+pub(crate) struct ReluDepthwise {
+    weight: Tensor,
+    stride: i64,
+    dilation: i64,
+}
+
+impl ReluDepthwise {
+    pub(crate) fn new(vars: &mut Variables, name: &str, channels: i64, kernel: i64, stride: i64, dilation: i64) -> Self {
+        let weight = vars.uniform(format!("{name}.weight"), &[channels, 1, kernel, kernel], kernel * kernel);
+        Self { weight, stride, dilation }
+    }
+
+    pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
+        nas_torch::relu_depthwise(x, &self.weight, self.stride, self.dilation)
+    }
+}
+
+/// Share of a batch in the running statistics, and what is added to a variance.
+const MOMENTUM: f64 = 0.1;
+const EPSILON: f64 = 1e-5;
 
 /// Batch normalisation over (N, H, W): of the batch's own statistics in training, of running ones in evaluation.
 pub(crate) struct BatchNorm {
@@ -64,9 +71,14 @@ impl BatchNorm {
     }
 
     pub(crate) fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
-        let training = matches!(pass, Pass::Train { .. });
-        let (mean, var) = (Some(&self.running_mean), Some(&self.running_var));
-        x.batch_norm(Some(&self.weight), Some(&self.bias), mean, var, training, 0.1, 1e-5, true)
+        let Self { weight, bias, running_mean, running_var } = self;
+        match pass {
+            Pass::Train { .. } => nas_torch::batch_norm(x, [weight, bias], [running_mean, running_var], MOMENTUM, EPSILON),
+            Pass::Evaluate => {
+                let (mean, var) = (Some(running_mean), Some(running_var));
+                x.batch_norm(Some(weight), Some(bias), mean, var, false, MOMENTUM, EPSILON, true)
+            }
+        }
     }
 }
 

@@ -70,20 +70,24 @@ impl Network {
         // A grey image has both memory formats at once, and libtorch goes on with channels first: say it again behind the stem.
         let stem = self.stem_norm.forward(&self.format.lay_out(&self.stem.forward(images)), pass);
         observe(&stem);
-        let mut states = [stem.shallow_clone(), stem];
+        // All that reads a cell's output begins with a ReLU, but for the classifier: one ReLU serves them all.
+        let rectified = stem.relu();
+        let mut states = [rectified.shallow_clone(), rectified];
+        let mut last = stem;
         let mut auxiliary = None;
         for (index, cell) in self.cells.iter().enumerate() {
-            let output = cell.forward([&states[0], &states[1]], pass);
-            observe(&output);
+            last = cell.forward([&states[0], &states[1]], pass);
+            observe(&last);
+            let rectified = last.relu();
             if let (Pass::Train { .. }, Some((at, head))) = (pass, &self.auxiliary)
                 && *at == index
             {
-                auxiliary = Some(head.forward(&output, pass));
+                auxiliary = Some(head.forward(&rectified, pass));
             }
-            let [_, last] = states;
-            states = [last, output];
+            let [_, before] = states;
+            states = [before, rectified];
         }
-        let pooled = states[1].adaptive_avg_pool2d([1, 1]).flatten(1, -1);
+        let pooled = last.adaptive_avg_pool2d([1, 1]).flatten(1, -1);
         Output { logits: self.classifier.forward(&pooled), auxiliary }
     }
 }

@@ -5,7 +5,7 @@ use tch::Tensor;
 
 use super::{
     Pass,
-    layers::{BatchNorm, Conv},
+    layers::{BatchNorm, Conv, ReluDepthwise},
     variables::Variables,
 };
 
@@ -57,8 +57,8 @@ impl Operator {
         match self {
             Self::None { stride: 1 } => x * 0.0,
             Self::None { stride } => x.slice(2, None, None, *stride).slice(3, None, None, *stride) * 0.0,
-            Self::AvgPool { stride } => x.avg_pool2d([3, 3], [*stride, *stride], [1, 1], false, false, None),
-            Self::MaxPool { stride } => x.max_pool2d([3, 3], [*stride, *stride], [1, 1], [1, 1], false),
+            Self::AvgPool { stride } => nas_torch::mean_pool(x, *stride),
+            Self::MaxPool { stride } => nas_torch::max_pool(x, *stride),
             Self::Identity => x.shallow_clone(),
             Self::Reduce(reduce) => reduce.forward(x, pass),
             Self::Separable(chain) => chain.iter().fold(x.shallow_clone(), |x, step| step.forward(&x, pass)),
@@ -68,7 +68,7 @@ impl Operator {
 
 /// `ReLU`, depthwise k×k, pointwise 1×1, batch norm.
 pub struct Separable {
-    depthwise: Conv,
+    depthwise: ReluDepthwise,
     pointwise: Conv,
     norm: BatchNorm,
 }
@@ -77,14 +77,14 @@ impl Separable {
     /// `first` is the place of the `ReLU` in the original's sequence, which the names count from.
     fn new(vars: &mut Variables, name: &str, first: usize, channels: i64, kernel: i64, stride: i64, dilation: i64) -> Self {
         Self {
-            depthwise: Conv::depthwise(vars, &format!("{name}.op.{}", first + 1), channels, kernel, stride, dilation),
+            depthwise: ReluDepthwise::new(vars, &format!("{name}.op.{}", first + 1), channels, kernel, stride, dilation),
             pointwise: Conv::new(vars, &format!("{name}.op.{}", first + 2), [channels, channels], 1, 1, 0),
             norm: BatchNorm::new(vars, &format!("{name}.op.{}", first + 3), channels),
         }
     }
 
     fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
-        self.norm.forward(&self.pointwise.forward(&self.depthwise.forward(&x.relu())), pass)
+        self.norm.forward(&self.pointwise.forward(&self.depthwise.forward(x)), pass)
     }
 }
 
@@ -105,7 +105,12 @@ impl ReluConvBn {
 
     /// Applies it.
     pub fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
-        self.norm.forward(&self.conv.forward(&x.relu()), pass)
+        self.forward_rectified(&x.relu(), pass)
+    }
+
+    /// Applies what comes after the `ReLU`.
+    pub(crate) fn forward_rectified(&self, x: &Tensor, pass: Pass) -> Tensor {
+        self.norm.forward(&self.conv.forward(x), pass)
     }
 }
 
@@ -130,11 +135,15 @@ impl FactorizedReduce {
 
     /// Applies it.
     pub fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
-        let x = x.relu();
+        self.forward_rectified(&x.relu(), pass)
+    }
+
+    /// Applies what comes after the `ReLU`.
+    pub(crate) fn forward_rectified(&self, x: &Tensor, pass: Pass) -> Tensor {
         let (_, _, height, width) = x.size4().unwrap_or_default();
         let missing = [height % 2, width % 2];
         let whole = if missing == [0, 0] { x.shallow_clone() } else { x.constant_pad_nd([0, missing[1], 0, missing[0]]) };
         let odd = whole.slice(2, 1, None, 1).slice(3, 1, None, 1);
-        self.norm.forward(&Tensor::cat(&[self.even.forward(&x), self.odd.forward(&odd)], 1), pass)
+        self.norm.forward(&Tensor::cat(&[self.even.forward(x), self.odd.forward(&odd)], 1), pass)
     }
 }
