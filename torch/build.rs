@@ -2,14 +2,12 @@
 
 use std::{env, path::Path};
 
-const FILES: [&str; 7] =
-    ["batch_norm.hpp", "depthwise.hpp", "functions.cpp", "kernels.cpp", "kernels.hpp", "pool.hpp", "vectors.hpp"];
+/// What sees libtorch.
+const SHIMS: [&str; 3] = ["kernels/device.cpp", "kernels/functions.cpp", "kernels/sgd.cpp"];
 
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
-    for file in FILES {
-        println!("cargo:rerun-if-changed=kernels/{file}");
-    }
+    println!("cargo:rerun-if-changed=kernels");
     let architecture = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
     let machines: &[(&str, &str)] = match architecture.as_str() {
         "x86_64" => &[("baseline", "x86-64"), ("avx2", "x86-64-v3"), ("avx512", "x86-64-v4")],
@@ -30,7 +28,7 @@ fn main() {
     for folder in [include.clone(), include.join("torch/csrc/api/include")] {
         build.flag("-isystem").flag(folder);
     }
-    build.file("kernels/functions.cpp").compile("nas_torch");
+    build.files(SHIMS).compile("nas_torch");
 }
 
 fn build() -> cc::Build {

@@ -11,7 +11,7 @@ namespace {
 // blocks of channels walk over them.
 constexpr int64_t TILE = 128;
 
-// Two sums of each channel: of first(x, row) and of second(...), tile by tile.
+// Two sums of each channel, over what terms(row, first, x, y) sets x and y to, tile by tile.
 template <typename T, typename Terms>
 NAS_INLINE void two_sums(double* a, double* b, int64_t rows, int64_t channels, const Terms& terms) {
   for (int64_t tile = 0; tile < rows; tile += TILE) {
@@ -21,7 +21,7 @@ NAS_INLINE void two_sums(double* a, double* b, int64_t rows, int64_t channels, c
       vec<T, W> one[4] = {}, other[4] = {};
       const auto add = [&](int64_t row, int lane) __attribute__((always_inline)) {
         vec<T, W> x, y;
-        terms.template operator()<W>(row * channels + first, first, x, y);
+        terms.template operator()<W>(row, first, x, y);
         one[lane] += x;
         other[lane] += y;
       };
@@ -41,18 +41,18 @@ NAS_INLINE void two_sums(double* a, double* b, int64_t rows, int64_t channels, c
 template <typename T>
 void moments(const T* x, const T* origin, double* sum, double* square, int64_t rows, int64_t channels) {
   two_sums<T>(sum, square, rows, channels,
-              [&]<int W>(int64_t at, int64_t first, vec<T, W>& one, vec<T, W>& other) __attribute__((always_inline)) {
-                one = load<T, W>(x + at) - load<T, W>(origin + first);
+              [&]<int W>(int64_t row, int64_t first, vec<T, W>& one, vec<T, W>& other) __attribute__((always_inline)) {
+                one = load<T, W>(x + row * channels + first) - load<T, W>(origin + first);
                 other = one * one;
               });
 }
 
 template <typename T>
-void grad_moments(const T* x, const T* grad, const T* origin, double* sum, double* product, int64_t rows, int64_t channels) {
+void grad_moments(const T* x, const T* grad, int64_t pitch, const T* origin, double* sum, double* product, int64_t rows, int64_t channels) {
   two_sums<T>(sum, product, rows, channels,
-              [&]<int W>(int64_t at, int64_t first, vec<T, W>& one, vec<T, W>& other) __attribute__((always_inline)) {
-                one = load<T, W>(grad + at);
-                other = one * (load<T, W>(x + at) - load<T, W>(origin + first));
+              [&]<int W>(int64_t row, int64_t first, vec<T, W>& one, vec<T, W>& other) __attribute__((always_inline)) {
+                one = load<T, W>(grad + row * pitch + first);
+                other = one * (load<T, W>(x + row * channels + first) - load<T, W>(origin + first));
               });
 }
 
@@ -67,14 +67,14 @@ void normalize(const T* x, const T* origin, const T* factor, const T* offset, T*
 }
 
 template <typename T>
-void normalize_grad(const T* x, const T* grad, const T* origin, const T* of_grad, const T* of_x, const T* offset, T* grad_in,
+void normalize_grad(const T* x, const T* grad, int64_t pitch, const T* origin, const T* of_grad, const T* of_x, const T* offset, T* grad_in,
                                   int64_t rows, int64_t channels) {
   for (int64_t row = 0; row < rows; ++row)
     for_blocks<T>(channels, [&]<int W>(int64_t first) __attribute__((always_inline)) {
       const int64_t at = row * channels + first;
       const vec<T, W> value = load<T, W>(x + at) - load<T, W>(origin + first);
       const vec<T, W> rest = value * load<T, W>(of_x + first) + load<T, W>(offset + first);
-      store<T, W>(grad_in + at, load<T, W>(grad + at) * load<T, W>(of_grad + first) + rest);
+      store<T, W>(grad_in + at, load<T, W>(grad + row * pitch + first) * load<T, W>(of_grad + first) + rest);
     });
 }
 

@@ -4,10 +4,11 @@
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <algorithm>
-#include <string>
+#include <cmath>
+#include <optional>
 #include <vector>
 
+#include "failure.hpp"
 #include "kernels.hpp"
 
 namespace {
@@ -116,16 +117,24 @@ struct ReluDepthwise : Function<ReluDepthwise> {
   }
 };
 
-// Of the batch's own statistics. Two sums for each channel, added up part by part.
+// How far apart the rows (pixels) of images lie: more than their channels where they are a part of wider ones, as the gradient of a
+// concatenation is. 0: not like this at all.
+int64_t pitch_of(const Tensor& x) {
+  const int64_t pitch = x.stride(3);
+  const bool even = x.stride(1) == 1 && x.stride(2) == pitch * x.size(3) && x.stride(0) == x.stride(2) * x.size(2);
+  return even && pitch >= x.size(1) ? pitch : 0;
+}
+
+// Two sums for each channel over all images; work(image, a, b) adds those of one.
 struct Sums {
   std::vector<double> one, other;
 
   template <typename Work>
-  Sums(int64_t rows, int64_t channels, const Work& work) : one(channels), other(channels) {
+  Sums(int64_t images, int64_t channels, const Work& work) : one(channels), other(channels) {
     std::vector<double> parts(2 * PARTS * channels);
-    for_parts(rows, [&](int64_t part, int64_t begin, int64_t end) {
+    for_parts(images, [&](int64_t part, int64_t begin, int64_t end) {
       double* to = parts.data() + 2 * part * channels;
-      work(to, to + channels, begin, end);
+      for (int64_t image = begin; image < end; ++image) work(image, to, to + channels);
     });
     for (int64_t part = 0; part < PARTS; ++part)
       for (int64_t channel = 0; channel < channels; ++channel) {
@@ -135,75 +144,93 @@ struct Sums {
   }
 };
 
-// Rows that are worth a thread of their own.
-constexpr int64_t GRAIN = 512;
-
+// Of the batch's own statistics. `scale` [N] multiplies each image of the result, if it is defined.
 struct BatchNorm : Function<BatchNorm> {
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
-                        const Tensor& running_var, double momentum, double eps) {
-    const int64_t channels = x.size(1), rows = x.numel() / channels;
-    TORCH_CHECK(rows > 1, "batch norm in training needs more than 1 value for each channel, not ", x.sizes());
+                        const Tensor& running_var, const std::optional<Tensor>& scale, double momentum, double eps) {
+    const int64_t images = x.size(0), channels = x.size(1), rows = x.size(2) * x.size(3), count = images * rows;
+    TORCH_CHECK(count > 1, "batch norm in training needs more than 1 value for each channel, not ", x.sizes());
     Tensor out = at::empty_like(x), mean = at::empty({channels}, weight.options()), deviation = at::empty({channels}, weight.options());
     with_type(x, [&](auto zero) {
       using T = decltype(zero);
       const auto& kernels = nas::kernels<T>();
       const T *in = x.const_data_ptr<T>(), *w = weight.const_data_ptr<T>(), *b = bias.const_data_ptr<T>();
+      const T* scales = scale ? scale->const_data_ptr<T>() : nullptr;
       T *m = mean.mutable_data_ptr<T>(), *r = deviation.mutable_data_ptr<T>(), *to = out.mutable_data_ptr<T>();
       T *means = running_mean.mutable_data_ptr<T>(), *vars = running_var.mutable_data_ptr<T>();
       // Sums around some value of the channel: around 0, squares would eat up the digits where the mean is large.
       const std::vector<T> origin(in, in + channels);
-      const Sums sums(rows, channels, [&](double* sum, double* square, int64_t begin, int64_t end) {
-        kernels.moments(in + begin * channels, origin.data(), sum, square, end - begin, channels);
+      const Sums sums(images, channels, [&](int64_t image, double* sum, double* square) {
+        kernels.moments(in + image * rows * channels, origin.data(), sum, square, rows, channels);
       });
-      std::vector<T> factor(channels);
       for (int64_t channel = 0; channel < channels; ++channel) {
-        const double shift = sums.one[channel] / rows, of_channel = shift + origin[channel];
+        const double shift = sums.one[channel] / count, of_channel = shift + origin[channel];
         // What is not a number stays what it is.
-        const double raw = sums.other[channel] / rows - shift * shift, var = raw < 0 ? 0 : raw;
+        const double raw = sums.other[channel] / count - shift * shift, var = raw < 0 ? 0 : raw;
         m[channel] = of_channel;
         r[channel] = 1 / std::sqrt(var + eps);
-        factor[channel] = r[channel] * w[channel];
         means[channel] = (1 - momentum) * means[channel] + momentum * of_channel;
-        vars[channel] = (1 - momentum) * vars[channel] + momentum * var * rows / (rows - 1);
+        vars[channel] = (1 - momentum) * vars[channel] + momentum * var * count / (count - 1);
       }
-      at::parallel_for(0, rows, GRAIN, [&](int64_t begin, int64_t end) {
-        kernels.normalize(in + begin * channels, m, factor.data(), b, to + begin * channels, end - begin, channels);
+      at::parallel_for(0, images, 1, [&](int64_t begin, int64_t end) {
+        std::vector<T> factor(channels), offset(channels);
+        for (int64_t image = begin; image < end; ++image) {
+          const T of_image = scales ? scales[image] : T(1);
+          for (int64_t channel = 0; channel < channels; ++channel) {
+            factor[channel] = r[channel] * w[channel] * of_image;
+            offset[channel] = b[channel] * of_image;
+          }
+          const int64_t at = image * rows * channels;
+          kernels.normalize(in + at, m, factor.data(), offset.data(), to + at, rows, channels);
+        }
       });
     });
-    context->save_for_backward({x, weight, mean, deviation});
+    context->save_for_backward({x, weight, mean, deviation, scale.value_or(Tensor())});
     return out;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const auto saved = context->get_saved_variables();
-    const Tensor &x = saved[0], &weight = saved[1], &mean = saved[2], &deviation = saved[3];
-    const Tensor grad = gradients[0].contiguous(LAST);
-    const int64_t channels = x.size(1), rows = x.numel() / channels;
+    const Tensor &x = saved[0], &weight = saved[1], &mean = saved[2], &deviation = saved[3], &scale = saved[4];
+    const int64_t images = x.size(0), channels = x.size(1), rows = x.size(2) * x.size(3), count = images * rows;
+    const Tensor grad = pitch_of(gradients[0]) > 0 ? gradients[0] : gradients[0].contiguous(LAST);
+    const int64_t pitch = pitch_of(grad) > 0 ? pitch_of(grad) : channels;
     Tensor grad_x = at::empty_like(x), grad_weight = at::empty_like(weight), grad_bias = at::empty_like(weight);
     with_type(x, [&](auto zero) {
       using T = decltype(zero);
       const auto& kernels = nas::kernels<T>();
       const T *in = x.const_data_ptr<T>(), *g = grad.const_data_ptr<T>(), *w = weight.const_data_ptr<T>();
       const T *m = mean.const_data_ptr<T>(), *r = deviation.const_data_ptr<T>();
+      const T* scales = scale.defined() ? scale.const_data_ptr<T>() : nullptr;
       T *gw = grad_weight.mutable_data_ptr<T>(), *gb = grad_bias.mutable_data_ptr<T>(), *to = grad_x.mutable_data_ptr<T>();
-      const Sums sums(rows, channels, [&](double* sum, double* product, int64_t begin, int64_t end) {
-        kernels.grad_moments(in + begin * channels, g + begin * channels, m, sum, product, end - begin, channels);
+      const Sums sums(images, channels, [&](int64_t image, double* sum, double* product) {
+        std::vector<double> own(2 * channels);
+        kernels.grad_moments(in + image * rows * channels, g + image * rows * pitch, pitch, m, own.data(), own.data() + channels, rows, channels);
+        const double of_image = scales ? scales[image] : 1;
+        for (int64_t channel = 0; channel < channels; ++channel) {
+          sum[channel] += of_image * own[channel];
+          product[channel] += of_image * own[channels + channel];
+        }
       });
-      std::vector<T> of_grad(channels), of_x(channels), offset(channels);
+      std::vector<T> of_x(channels), offset(channels);
       for (int64_t channel = 0; channel < channels; ++channel) {
-        const double product = sums.other[channel] * r[channel];
+        const double product = sums.other[channel] * r[channel], factor = static_cast<double>(w[channel]) * r[channel];
         gw[channel] = product;
         gb[channel] = sums.one[channel];
-        of_grad[channel] = w[channel] * r[channel];
-        of_x[channel] = -of_grad[channel] * product / rows * r[channel];
-        offset[channel] = -of_grad[channel] * sums.one[channel] / rows;
+        of_x[channel] = -factor * product / count * r[channel];
+        offset[channel] = -factor * sums.one[channel] / count;
       }
-      at::parallel_for(0, rows, GRAIN, [&](int64_t begin, int64_t end) {
-        kernels.normalize_grad(in + begin * channels, g + begin * channels, m, of_grad.data(), of_x.data(), offset.data(),
-                            to + begin * channels, end - begin, channels);
+      at::parallel_for(0, images, 1, [&](int64_t begin, int64_t end) {
+        std::vector<T> of_grad(channels);
+        for (int64_t image = begin; image < end; ++image) {
+          const T of_image = scales ? scales[image] : T(1);
+          for (int64_t channel = 0; channel < channels; ++channel) of_grad[channel] = w[channel] * r[channel] * of_image;
+          const int64_t at = image * rows * channels;
+          kernels.normalize_grad(in + at, g + image * rows * pitch, pitch, m, of_grad.data(), of_x.data(), offset.data(), to + at, rows, channels);
+        }
       });
     });
-    return {grad_x, grad_weight, grad_bias, Tensor(), Tensor(), Tensor(), Tensor()};
+    return {grad_x, grad_weight, grad_bias, Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
 
@@ -285,19 +312,10 @@ struct MeanPool : Function<MeanPool> {
   }
 };
 
-// The words of the last failure of this thread.
-thread_local std::string failure;
-
 template <typename Work>
 Tensor* tensor_of(const Work& work) {
-  try {
-    return new Tensor(work());
-  } catch (const std::exception& error) {
-    failure = error.what();
-  } catch (...) {
-    failure = "an exception without words";
-  }
-  return nullptr;
+  Tensor* made = nullptr;
+  return nas::succeeds([&] { made = new Tensor(work()); }) ? made : nullptr;
 }
 
 }  // namespace
@@ -305,7 +323,7 @@ Tensor* tensor_of(const Work& work) {
 // A tensor is handed out as a new at::Tensor, which is tch's own form of it; null: see nas_failure.
 extern "C" {
 
-const char* nas_failure() { return failure.c_str(); }
+const char* nas_failure() { return nas::failure.c_str(); }
 
 bool nas_takes(const Tensor* x) { return takes(*x); }
 
@@ -313,9 +331,12 @@ Tensor* nas_relu_depthwise(const Tensor* x, const Tensor* weight, int64_t stride
   return tensor_of([&] { return ReluDepthwise::apply(*x, *weight, stride, dilation); });
 }
 
+// `scale` may be null.
 Tensor* nas_batch_norm(const Tensor* x, const Tensor* weight, const Tensor* bias, const Tensor* running_mean, const Tensor* running_var,
-                       double momentum, double eps) {
-  return tensor_of([&] { return BatchNorm::apply(*x, *weight, *bias, *running_mean, *running_var, momentum, eps); });
+                       const Tensor* scale, double momentum, double eps) {
+  return tensor_of([&] {
+    return BatchNorm::apply(*x, *weight, *bias, *running_mean, *running_var, scale ? std::optional(scale->contiguous()) : std::nullopt, momentum, eps);
+  });
 }
 
 Tensor* nas_max_pool(const Tensor* x, int64_t stride) {

@@ -31,12 +31,12 @@ struct Kernels {
 
   // Adds to sum and square [C], for each channel of x [rows, C], the sum of x - origin and of its square.
   void (*moments)(const T* x, const T* origin, double* sum, double* square, int64_t rows, int64_t channels);
-  // Adds to sum and product [C], for each channel, the sum of grad and of grad * (x - origin).
-  void (*grad_moments)(const T* x, const T* grad, const T* origin, double* sum, double* product, int64_t rows, int64_t channels);
+  // Adds to sum and product [C], for each channel, the sum of grad and of grad * (x - origin). Rows of grad lie `pitch` numbers apart.
+  void (*grad_moments)(const T* x, const T* grad, int64_t pitch, const T* origin, double* sum, double* product, int64_t rows, int64_t channels);
   // out = (x - origin) * factor + offset.
   void (*normalize)(const T* x, const T* origin, const T* factor, const T* offset, T* out, int64_t rows, int64_t channels);
   // grad_in = grad * of_grad + (x - origin) * of_x + offset.
-  void (*normalize_grad)(const T* x, const T* grad, const T* origin, const T* of_grad, const T* of_x, const T* offset, T* grad_in,
+  void (*normalize_grad)(const T* x, const T* grad, int64_t pitch, const T* origin, const T* of_grad, const T* of_x, const T* offset, T* grad_in,
                          int64_t rows, int64_t channels);
 
   // The greatest of each window, and in tap which it was (ky * 3 + kx): of equal ones the first, and whatever is not a number.

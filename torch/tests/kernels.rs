@@ -94,7 +94,7 @@ fn batch_norm_and_its_running_statistics() {
         };
         let ours = |x: &Tensor, weights: &[Tensor]| {
             let [mean, var] = running(x.kind());
-            nas_torch::batch_norm(x, [&weights[0], &weights[1]], [&mean, &var], 0.1, 1e-5)
+            nas_torch::batch_norm(x, [&weights[0], &weights[1]], [&mean, &var], None, 0.1, 1e-5)
         };
         compare(&format!("{height}x{width}x{channels}"), &ours, &theirs, &(&image - 100.0), &weights);
         // f32 has 24 bits: what is 100 off is known to 1e-5.
@@ -106,10 +106,34 @@ fn batch_norm_and_its_running_statistics() {
         let [mean, var] = running(Kind::Double);
         let [expected_mean, expected_var] = running(Kind::Double);
         let one = Tensor::ones([channels], (Kind::Double, Device::Cpu));
-        let _ = nas_torch::batch_norm(&last(&image), [&one, &one], [&mean, &var], 0.1, 1e-5);
+        let _ = nas_torch::batch_norm(&last(&image), [&one, &one], [&mean, &var], None, 0.1, 1e-5);
         let _ = image.batch_norm(Some(&one), Some(&one), Some(&expected_mean), Some(&expected_var), true, 0.1, 1e-5, true);
         assert!((mean - expected_mean).abs().max().double_value(&[]) < 1e-10);
         assert!((var - expected_var).abs().max().double_value(&[]) < 1e-10);
+    }
+}
+
+/// The channels of a wider image, as the gradient of a concatenation is one.
+#[test]
+fn gradients_may_be_a_part_of_wider_images_and_results_scaled_image_by_image() {
+    tch::manual_seed(4);
+    for [height, width, channels] in SIZES {
+        let image = random(&[5, channels, height, width]);
+        let weights = [random(&[channels]), random(&[channels]), random(&[5])];
+        let statistics = |kind| [(); 2].map(|()| Tensor::ones([channels], (kind, Device::Cpu)));
+        let wide = |x: &Tensor, out: &Tensor| last(&Tensor::cat(&[x * 1.0, out * 1.0, x * 1.0], 1));
+        let theirs = |x: &Tensor, weights: &[Tensor]| {
+            let [mean, var] = statistics(x.kind());
+            let out = x.batch_norm(Some(&weights[0]), Some(&weights[1]), Some(&mean), Some(&var), true, 0.1, 1e-5, true);
+            wide(x, &(out * weights[2].detach().reshape([-1, 1, 1, 1]))) * weights[2].sum(x.kind())
+        };
+        let ours = |x: &Tensor, weights: &[Tensor]| {
+            let [mean, var] = statistics(x.kind());
+            let scale = weights[2].detach();
+            let out = nas_torch::batch_norm(x, [&weights[0], &weights[1]], [&mean, &var], Some(&scale), 0.1, 1e-5);
+            wide(x, &out) * weights[2].sum(x.kind())
+        };
+        compare(&format!("{height}x{width}x{channels}"), &ours, &theirs, &image, &weights);
     }
 }
 
@@ -122,7 +146,7 @@ fn what_is_not_a_number_is_handed_on() {
         nas_torch::relu_depthwise(&image, &weight, 1, 1),
         nas_torch::max_pool(&image, 1),
         nas_torch::mean_pool(&image, 2),
-        nas_torch::batch_norm(&image, [&channel(), &channel()], [&channel(), &channel()], 0.1, 1e-5),
+        nas_torch::batch_norm(&image, [&channel(), &channel()], [&channel(), &channel()], None, 0.1, 1e-5),
     ];
     for out in outs {
         assert!(out.isnan().all().int64_value(&[]) == 1);
@@ -143,7 +167,7 @@ fn what_the_kernels_do_not_take_goes_to_libtorch() {
 fn a_channel_with_one_value_has_no_variance() {
     let channel = || Tensor::ones([4], (Kind::Float, Device::Cpu));
     let image = last(&Tensor::randn([1, 4, 1, 1], (Kind::Float, Device::Cpu)));
-    let _ = nas_torch::batch_norm(&image, [&channel(), &channel()], [&channel(), &channel()], 0.1, 1e-5);
+    let _ = nas_torch::batch_norm(&image, [&channel(), &channel()], [&channel(), &channel()], None, 0.1, 1e-5);
 }
 
 #[test]
@@ -156,7 +180,7 @@ fn the_number_of_threads_changes_no_bit() {
         let weight = weight.detach().set_requires_grad(true);
         let [mean, var] = [(); 2].map(|()| channel.zeros_like());
         let out = nas_torch::relu_depthwise(&input, &weight, 1, 2);
-        let out = nas_torch::batch_norm(&out, [&channel, &channel], [&mean, &var], 0.1, 1e-5);
+        let out = nas_torch::batch_norm(&out, [&channel, &channel], [&mean, &var], None, 0.1, 1e-5);
         let out = nas_torch::max_pool(&out, 1) + nas_torch::mean_pool(&out, 1);
         let mut all = Tensor::run_backward(&[out.square().sum(Kind::Float)], &[&input, &weight], false, false);
         all.push(out);

@@ -1,15 +1,14 @@
 //! Stochastic gradient descent with momentum, weight decay and clipping, as `PyTorch` has it.
 
-use tch::{Device, Kind, Tensor};
+use nas_torch::{SgdStep, sgd_step};
+use tch::Tensor;
 
 use crate::model::Variables;
 
 /// SGD over all parameters of a network (weight decay on all of them, batch norm and biases too).
 pub struct Sgd {
     parameters: Vec<Parameter>,
-    momentum: f64,
-    weight_decay: Tensor,
-    max_norm: f64,
+    config: SgdConfig,
 }
 
 /// One parameter under optimisation.
@@ -43,9 +42,7 @@ impl Sgd {
                 value: variable.tensor.shallow_clone(),
             })
             .collect();
-        let (kind, device) = parameters.first().map_or((Kind::Float, Device::Cpu), |p| (p.value.kind(), p.value.device()));
-        let weight_decay = Tensor::full([], config.weight_decay, (kind, device));
-        Self { parameters, momentum: config.momentum, weight_decay, max_norm: config.max_norm }
+        Self { parameters, config }
     }
 
     /// The parameters with their momentum, in the order of the variables.
@@ -60,31 +57,22 @@ impl Sgd {
         Tensor::run_backward(&[loss], &values, false, false)
     }
 
-    /// The L2 norm of all gradients together, and the factor min(1, `max_norm` / (norm + 1e-6)) that clips them. Both stay on the device.
-    pub fn clip(&self, gradients: &[Tensor]) -> (Tensor, Tensor) {
-        let norms: Vec<Tensor> = gradients.iter().filter(|gradient| gradient.defined()).map(Tensor::norm).collect();
-        let norm = Tensor::stack(&norms, 0).norm();
-        let factor = ((&norm + 1e-6).reciprocal() * self.max_norm).clamp_max(1.0);
-        (norm, factor)
-    }
-
     /// One step down `gradients`: buffer ← momentum · buffer + clipped gradient + decay · parameter; parameter ← parameter − rate · buffer.
+    ///
+    /// Clipped: times min(1, `max_norm` / (norm + 1e-6)), where the norm is that of all gradients together. On a GPU nothing waits for it.
     pub fn step(&mut self, gradients: &[Tensor], learning_rate: f64) {
-        let _guard = tch::no_grad_guard();
-        let (_, clip) = self.clip(gradients);
-        let descent = self.weight_decay.full_like(-learning_rate);
-        for (parameter, gradient) in self.parameters.iter_mut().zip(gradients).filter(|(_, gradient)| gradient.defined()) {
-            let Parameter { value, momentum, .. } = parameter;
-            let _ = momentum.g_mul_scalar_(self.momentum);
-            let _ = momentum.addcmul_(gradient, &clip);
-            let _ = momentum.addcmul_(value, &self.weight_decay);
-            let _ = value.addcmul_(momentum, &descent);
-        }
+        let SgdConfig { momentum, weight_decay, max_norm } = self.config;
+        let values: Vec<&Tensor> = self.parameters.iter().map(|parameter| &parameter.value).collect();
+        let momenta: Vec<&Tensor> = self.parameters.iter().map(|parameter| &parameter.momentum).collect();
+        let gradients: Vec<&Tensor> = gradients.iter().collect();
+        sgd_step(&values, &gradients, &momenta, SgdStep { max_norm, momentum, weight_decay, learning_rate });
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tch::{Device, Kind};
+
     use super::*;
     use crate::model::MemoryFormat;
 

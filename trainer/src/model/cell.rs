@@ -19,7 +19,7 @@ impl Preprocess {
     fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
         match self {
             Self::Keep(step) => step.forward_rectified(x, pass),
-            Self::Reduce(step) => step.forward_rectified(x, pass),
+            Self::Reduce(step) => step.forward_rectified(x, pass, None),
         }
     }
 }
@@ -82,9 +82,9 @@ impl Cell {
 }
 
 fn output(edge: &WeightedEdge, states: &[Tensor], pass: Pass) -> Tensor {
-    let output = edge.operator.forward(&states[edge.input], pass);
-    match (pass, edge.droppable) {
-        (Pass::Train { drop_path: Some(drop_path) }, Some(number)) => drop_path.apply(number, &output),
-        _ => output,
-    }
+    let scale = match (pass, edge.droppable) {
+        (Pass::Train { drop_path: Some(drop_path) }, Some(number)) => Some(drop_path.scale(number)),
+        _ => None,
+    };
+    edge.operator.forward_scaled(&states[edge.input], pass, scale.as_ref())
 }

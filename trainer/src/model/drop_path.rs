@@ -4,7 +4,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::random::{Purpose, Stream};
 
-/// For each droppable edge and each image of a batch: 0 where the edge is dropped, else 1 / (1 - p). Shape [edges, N, 1, 1, 1].
+/// For each droppable edge and each image of a batch: 0 where the edge is dropped, else 1 / (1 - p). Shape [edges, N].
 pub struct DropPath(Tensor);
 
 impl DropPath {
@@ -16,13 +16,13 @@ impl DropPath {
         let kept = 1.0 - probability;
         let mut stream = Stream::new(seed, Purpose::DropPath, step);
         let scales: Vec<f64> = (0..edges * images).map(|_| if stream.chance(kept) { 1.0 / kept } else { 0.0 }).collect();
-        let scales = Tensor::from_slice(&scales).reshape([edges as i64, images as i64, 1, 1, 1]);
+        let scales = Tensor::from_slice(&scales).reshape([edges as i64, images as i64]);
         Some(Self(scales.to_kind(kind).to_device(device)))
     }
 
-    /// The output [N, C, H, W] of droppable edge number `edge`, dropped or scaled.
-    pub(crate) fn apply(&self, edge: i64, output: &Tensor) -> Tensor {
-        output * self.0.get(edge)
+    /// By how much droppable edge number `edge` counts in each image [N].
+    pub(crate) fn scale(&self, edge: i64) -> Tensor {
+        self.0.get(edge)
     }
 }
 
@@ -38,10 +38,7 @@ mod tests {
         let mean = kept.iter().sum::<f64>() / kept.len() as f64;
         // Standard deviation of the mean: 0.005.
         assert!((mean - 1.0).abs() < 0.02, "{mean}");
-        let ones = Tensor::ones([500, 3, 2, 2], (Kind::Double, Device::Cpu));
-        let dropped = drop_path.apply(7, &ones);
-        assert_eq!(dropped.size(), [500, 3, 2, 2]);
-        assert_eq!(dropped.get(0).double_value(&[2, 1, 1]), kept[7 * 500]);
+        assert_eq!(Vec::<f64>::try_from(drop_path.scale(7)).unwrap(), kept[7 * 500..8 * 500]);
     }
 
     #[test]

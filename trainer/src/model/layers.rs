@@ -71,9 +71,14 @@ impl BatchNorm {
     }
 
     pub(crate) fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
+        self.forward_scaled(x, pass, None)
+    }
+
+    /// As `forward`; in training, `scale` [N] multiplies each image of the result.
+    pub(crate) fn forward_scaled(&self, x: &Tensor, pass: Pass, scale: Option<&Tensor>) -> Tensor {
         let Self { weight, bias, running_mean, running_var } = self;
         match pass {
-            Pass::Train { .. } => nas_torch::batch_norm(x, [weight, bias], [running_mean, running_var], MOMENTUM, EPSILON),
+            Pass::Train { .. } => nas_torch::batch_norm(x, [weight, bias], [running_mean, running_var], scale, MOMENTUM, EPSILON),
             Pass::Evaluate => {
                 let (mean, var) = (Some(running_mean), Some(running_var));
                 x.batch_norm(Some(weight), Some(bias), mean, var, false, MOMENTUM, EPSILON, true)

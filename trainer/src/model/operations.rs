@@ -54,14 +54,27 @@ impl Operator {
 
     /// Applies it.
     pub fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
+        self.forward_scaled(x, pass, None)
+    }
+
+    /// As [`Operator::forward`]; in training, `scale` [N] multiplies each image of the result, where it costs least.
+    pub(crate) fn forward_scaled(&self, x: &Tensor, pass: Pass, scale: Option<&Tensor>) -> Tensor {
+        let scaled = |out: Tensor| match scale {
+            Some(scale) => out * scale.reshape([-1, 1, 1, 1]),
+            None => out,
+        };
         match self {
             Self::None { stride: 1 } => x * 0.0,
             Self::None { stride } => x.slice(2, None, None, *stride).slice(3, None, None, *stride) * 0.0,
-            Self::AvgPool { stride } => nas_torch::mean_pool(x, *stride),
-            Self::MaxPool { stride } => nas_torch::max_pool(x, *stride),
-            Self::Identity => x.shallow_clone(),
-            Self::Reduce(reduce) => reduce.forward(x, pass),
-            Self::Separable(chain) => chain.iter().fold(x.shallow_clone(), |x, step| step.forward(&x, pass)),
+            Self::AvgPool { stride } => scaled(nas_torch::mean_pool(x, *stride)),
+            Self::MaxPool { stride } => scaled(nas_torch::max_pool(x, *stride)),
+            Self::Identity => scaled(x.shallow_clone()),
+            Self::Reduce(reduce) => reduce.forward_rectified(&x.relu(), pass, scale),
+            Self::Separable(chain) => {
+                let (last, first) = chain.split_last().unzip();
+                let x = first.into_iter().flatten().fold(x.shallow_clone(), |x, step: &Separable| step.forward(&x, pass, None));
+                last.map_or(x.shallow_clone(), |last| last.forward(&x, pass, scale))
+            }
         }
     }
 }
@@ -83,8 +96,8 @@ impl Separable {
         }
     }
 
-    fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
-        self.norm.forward(&self.pointwise.forward(&self.depthwise.forward(x)), pass)
+    fn forward(&self, x: &Tensor, pass: Pass, scale: Option<&Tensor>) -> Tensor {
+        self.norm.forward_scaled(&self.pointwise.forward(&self.depthwise.forward(x)), pass, scale)
     }
 }
 
@@ -135,15 +148,15 @@ impl FactorizedReduce {
 
     /// Applies it.
     pub fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
-        self.forward_rectified(&x.relu(), pass)
+        self.forward_rectified(&x.relu(), pass, None)
     }
 
-    /// Applies what comes after the `ReLU`.
-    pub(crate) fn forward_rectified(&self, x: &Tensor, pass: Pass) -> Tensor {
+    /// Applies what comes after the `ReLU`; in training, `scale` [N] multiplies each image of the result.
+    pub(crate) fn forward_rectified(&self, x: &Tensor, pass: Pass, scale: Option<&Tensor>) -> Tensor {
         let (_, _, height, width) = x.size4().unwrap_or_default();
         let missing = [height % 2, width % 2];
         let whole = if missing == [0, 0] { x.shallow_clone() } else { x.constant_pad_nd([0, missing[1], 0, missing[0]]) };
         let odd = whole.slice(2, 1, None, 1).slice(3, 1, None, 1);
-        self.norm.forward(&Tensor::cat(&[self.even.forward(x), self.odd.forward(&odd)], 1), pass)
+        self.norm.forward_scaled(&Tensor::cat(&[self.even.forward(x), self.odd.forward(&odd)], 1), pass, scale)
     }
 }
