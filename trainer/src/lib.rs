@@ -12,6 +12,7 @@
 pub mod batch;
 pub mod checkpoint;
 pub mod config;
+pub mod crash;
 pub mod data;
 pub mod error;
 pub mod evaluate;
