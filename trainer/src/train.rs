@@ -210,7 +210,8 @@ impl Trainer {
                     progress.seq += 1;
                 }
             }
-            if rung_ends || timed || stops {
+            let best = progress.best_batches == Some(progress.batches);
+            if rung_ends || best || timed || stops {
                 self.commit(store, &progress, &mut watch)?;
                 committed = Instant::now();
             }
@@ -264,8 +265,13 @@ impl Trainer {
         let size = self.hyperparameters.batch_size.max(100);
         let mut metrics = evaluate(&self.network, judge, &self.split.evaluate, size, self.data.classes);
         let accuracy = metrics.get(ACCURACY).copied().unwrap_or_default();
-        let best = progress.best_accuracy.map_or(accuracy, |best| best.max(accuracy));
-        progress.best_accuracy = Some(best);
+        let best = match progress.best_accuracy {
+            Some(best) if best >= accuracy => best,
+            _ => {
+                (progress.best_accuracy, progress.best_batches) = (Some(accuracy), Some(progress.batches));
+                accuracy
+            }
+        };
         metrics.insert(BEST_ACCURACY.to_owned(), best);
         let step = self.steps.fraction(progress.batches);
         if let Some(&value) = metrics.get(&self.segment.metric).filter(|value| value.is_finite()) {

@@ -14,11 +14,18 @@ fn tensors<'a>(variables: &'a Variables, sgd: &'a Sgd) -> impl Iterator<Item = (
 }
 
 /// All variables and momentum buffers, exact to the bit.
+///
+/// # Errors
+///
+/// Where one is not of 32 bits: a conversion would round it, and what is resumed would train otherwise.
 pub fn capture(variables: &Variables, sgd: &Sgd) -> Result<Vec<u8>, String> {
     let values: Vec<(String, Vec<usize>, Vec<u8>)> = tensors(variables, sgd)
         .map(|(name, tensor)| {
             let shape = tensor.size().iter().map(|size| *size as usize).collect();
-            let flat = tensor.detach().to_kind(Kind::Float).contiguous().reshape([-1]);
+            if tensor.kind() != Kind::Float {
+                return Err(format!("{name} is of kind {:?}, and a checkpoint holds 32-bit numbers alone", tensor.kind()));
+            }
+            let flat = tensor.detach().contiguous().reshape([-1]);
             let numbers = Vec::<f32>::try_from(flat).map_err(|error| format!("{name}: {error}"))?;
             Ok((name, shape, numbers.into_iter().flat_map(f32::to_le_bytes).collect()))
         })
@@ -42,8 +49,9 @@ pub fn restore(bytes: &[u8], variables: &Variables, sgd: &Sgd) -> Result<(), Str
     for (name, tensor) in tensors(variables, sgd) {
         let view = saved.tensor(&name).map_err(|error| format!("{name}: {error}"))?;
         let shape: Vec<i64> = view.shape().iter().map(|size| *size as i64).collect();
-        if shape != tensor.size() || view.dtype() != Dtype::F32 {
-            return Err(format!("{name} has shape {shape:?}, not {:?}", tensor.size()));
+        if shape != tensor.size() || view.dtype() != Dtype::F32 || tensor.kind() != Kind::Float {
+            let (found, wanted) = (view.dtype(), tensor.kind());
+            return Err(format!("{name} is {found:?} of shape {shape:?}, not {wanted:?} of {:?}", tensor.size()));
         }
         let numbers: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         no_grad(|| tensor.shallow_clone().copy_(&Tensor::from_slice(&numbers).reshape(shape)));
