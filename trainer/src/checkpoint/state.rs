@@ -58,3 +58,44 @@ pub fn restore(bytes: &[u8], variables: &Variables, sgd: &Sgd) -> Result<(), Str
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+    use crate::{model::MemoryFormat, optimizer::SgdConfig};
+
+    fn training(kind: Kind, value: f64) -> (Variables, Sgd) {
+        let mut variables = Variables::new(kind, Device::Cpu, MemoryFormat::ChannelsLast, 3);
+        let _ = variables.uniform("convolution".to_owned(), &[4, 3, 5, 5], 75);
+        let _ = variables.constant("bias".to_owned(), 4, value, true);
+        let _ = variables.constant("mean".to_owned(), 4, 0.1, false);
+        let sgd = Sgd::new(&variables, SgdConfig { momentum: 0.9, weight_decay: 0.0, max_norm: 1.0 });
+        (variables, sgd)
+    }
+
+    #[test]
+    fn what_is_captured_comes_back_to_the_bit_whatever_the_layout() {
+        let (variables, mut sgd) = training(Kind::Float, f64::from(f32::MIN_POSITIVE) / 3.0);
+        let loss = variables.parameters().map(|variable| variable.tensor.sin().sum(Kind::Float)).sum::<Tensor>();
+        let gradients = sgd.gradients(&loss);
+        sgd.step(&gradients, 0.1);
+        let saved = capture(&variables, &sgd).unwrap();
+        let (other, other_sgd) = training(Kind::Float, f64::NAN);
+        restore(&saved, &other, &other_sgd).unwrap();
+        for ((name, tensor), (_, restored)) in tensors(&variables, &sgd).zip(tensors(&other, &other_sgd)) {
+            assert!(tensor.equal(restored) && tensor.stride() == restored.stride(), "{name}");
+        }
+        assert!(capture(&other, &other_sgd).unwrap() == saved);
+    }
+
+    #[test]
+    fn what_would_be_rounded_is_refused_by_name() {
+        let (double, sgd) = training(Kind::Double, 0.1);
+        assert!(capture(&double, &sgd).unwrap_err().contains("convolution is of kind Double"));
+        let (float, float_sgd) = training(Kind::Float, 0.1);
+        let saved = capture(&float, &float_sgd).unwrap();
+        assert!(restore(&saved, &double, &sgd).unwrap_err().contains("F32"));
+    }
+}

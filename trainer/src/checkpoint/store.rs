@@ -1,7 +1,7 @@
 //! Where checkpoints lie: `<trial>/a<attempt>-<process>/`. A process writes only into its own folder and reads all.
 //!
 //! Of its own, a process keeps the newest two and the best. A commit writes two temporary files, then renames the state file, then
-//! the record, and waits for the disk after each step: whenever it dies, each record that can be read has its state file. State
+//! the record, and waits for the disk after each step: whenever it dies, the newest record has its state file. State
 //! files are named by their content, so that a step that is written twice does not spoil its first record.
 
 use std::{
