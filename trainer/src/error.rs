@@ -41,33 +41,42 @@ pub enum TrainerError {
         /// The newer attempt's folder.
         path: PathBuf,
     },
-    /// The checkpoint folder cannot be written.
-    #[error("cannot write {path} ({bytes} bytes): {source}; {cure}", cure = cure(.source))]
+    /// The checkpoint folder cannot be read or written.
+    #[error("cannot {action} {path}: {source}; {cure}", cure = cure(.source))]
     Storage {
+        /// What was to be done to it, such as `read`.
+        action: String,
         /// The file or folder.
         path: PathBuf,
-        /// How much was to be written.
-        bytes: usize,
         /// What the system says.
         source: io::Error,
     },
 }
 
+/// What a person can do; whatever it is, the segment is started again then.
 fn cure(error: &io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
             "free some space or give the checkpoints a larger volume; what was committed before is kept"
         }
-        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => "make the checkpoint folder writable for the trainer",
-        _ => "what was committed before is kept, and the segment can be started again",
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+            "make the checkpoint folder readable and writable for the trainer; what was committed before is kept"
+        }
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+            "a file is in the way: NAS_CHECKPOINT_DIR must be a folder, or not exist"
+        }
+        ErrorKind::NotFound | ErrorKind::StaleNetworkFileHandle => {
+            "make sure that the volume of NAS_CHECKPOINT_DIR is mounted; what was committed before is kept there"
+        }
+        _ => "look after the disk; what was committed before is kept, and the segment can be started again",
     }
 }
 
 impl TrainerError {
-    /// A failed write.
-    pub fn storage(path: &Path, bytes: usize) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Storage { path, bytes, source }
+    /// A failure of the checkpoint folder: `action` was to be done to `path`.
+    pub fn storage(action: &str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let (action, path) = (action.to_owned(), path.to_owned());
+        move |source| Self::Storage { action, path, source }
     }
 
     /// The exit code of the contract.

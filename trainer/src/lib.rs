@@ -12,7 +12,9 @@
 pub mod batch;
 pub mod checkpoint;
 pub mod config;
+pub mod crash;
 pub mod data;
+mod divergence;
 pub mod error;
 pub mod evaluate;
 pub mod fetch;

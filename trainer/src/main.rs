@@ -1,6 +1,7 @@
 //! The program `nas-trainer`.
 
 use std::{
+    any::Any,
     env,
     io::{self, Write},
     os::unix::process::CommandExt,
@@ -12,6 +13,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use nas_api::contract::Exit;
 use nas_trainer::{
+    crash::read_panic,
     fetch::{Fetch, fetch_known},
     inspect::{Inspect, inspect},
     session,
@@ -62,7 +64,7 @@ fn main() {
             tell(fetch_known(&arguments).map_err(|error| (error.to_string(), error.exit())))
         }
     });
-    process::exit(exit.unwrap_or_else(|panic| exit_of_panic(panic.downcast_ref::<String>())).code());
+    process::exit(exit.unwrap_or_else(|panic| exit_of_panic(words(&*panic))).code());
 }
 
 /// Becomes true when the process is asked to end. Only a training asks it: every other command just ends.
@@ -91,18 +93,16 @@ fn tell(result: Result<String, (String, Exit)>) -> Exit {
     }
 }
 
-/// libtorch reports what it cannot do, memory included, by an exception, which `tch` turns into a panic.
-fn exit_of_panic(message: Option<&String>) -> Exit {
-    // Behind the first line stands a list of C++ addresses.
-    let message = message.and_then(|message| message.split("\\n").next()).unwrap_or("a panic without a message");
-    let words = message.to_lowercase();
-    let exit = if ["out of memory", "not enough memory", "can't allocate memory"].iter().any(|known| words.contains(known)) {
-        Exit::OutOfMemory
-    } else {
-        Exit::Other(1)
-    };
+fn words(panic: &(dyn Any + Send)) -> Option<&str> {
+    panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied())
+}
+
+/// Says what a panic means, and leaves it where the report would stand.
+fn exit_of_panic(message: Option<&str>) -> Exit {
+    let (exit, message) = read_panic(message);
+    eprintln!("nas-trainer: {message}");
     if let Some(log) = env::var_os("NAS_TERMINATION_LOG") {
-        let _ = std::fs::write(log, message.chars().take(1000).collect::<String>());
+        let _ = std::fs::write(log, message);
     }
     exit
 }

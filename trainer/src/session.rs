@@ -26,10 +26,10 @@ pub fn check() -> Result<String, TrainerError> {
     let segment = read_segment()?;
     let folder = segment.checkpoint_dir.clone();
     let trainer = Trainer::prepare(segment, data_cache().as_deref())?;
-    fs::create_dir_all(&folder).map_err(TrainerError::storage(&folder, 0))?;
+    fs::create_dir_all(&folder).map_err(TrainerError::storage("make the folder", &folder))?;
     let probe = folder.join(format!(".write-probe-{}", std::process::id()));
-    fs::write(&probe, b"x").map_err(TrainerError::storage(&probe, 1))?;
-    fs::remove_file(&probe).map_err(TrainerError::storage(&probe, 0))?;
+    fs::write(&probe, b"x").map_err(TrainerError::storage("write", &probe))?;
+    fs::remove_file(&probe).map_err(TrainerError::storage("remove", &probe))?;
     Ok(trainer.summary())
 }
 
@@ -48,7 +48,10 @@ pub fn run(stop: &Arc<AtomicBool>) -> Exit {
     match fs::write(&log, &message) {
         Ok(()) => exit,
         Err(error) => {
-            eprintln!("nas-trainer: cannot write the report to {}: {error}", Path::new(&log).display());
+            let log = Path::new(&log).display();
+            eprintln!(
+                "nas-trainer: cannot write to {log}: {error}; let NAS_TERMINATION_LOG be a file that can be written, and start again"
+            );
             if exit == Exit::Reported { Exit::Temporary } else { exit }
         }
     }
@@ -74,19 +77,31 @@ fn train(segment: Segment, stop: &AtomicBool) -> Result<Ended, TrainerError> {
     eprintln!("{}", trainer.summary());
     let process = env::var("NAS_POD_UID").unwrap_or_else(|_| unique_name());
     let mut store = Store::open(&folder, attempt, &process, &uid, trainer.fingerprint())?;
-    let input = store.own().join("input.json");
-    if let Err(error) = fs::write(&input, trainer.input().to_string()) {
-        eprintln!("warning: cannot write {}: {error}", input.display());
-    }
-    let metrics = serve_metrics(store.own());
     let own = store.own().to_owned();
+    let input = trainer.input().to_string();
+    describe_input(&own, &input);
+    let metrics = serve_metrics(&own);
     trainer.run(&mut store, stop, |event| {
         if let Some(metrics) = &metrics {
             observe(metrics, event);
         }
+        if matches!(event, TrainEvent::Committed { .. }) {
+            describe_input(&own, &input);
+        }
         log_curve(&own, event);
         tell(event);
     })
+}
+
+/// Writes how the network sees its images beside the checkpoints, unless it is there: the folder may have been removed since.
+fn describe_input(own: &Path, input: &str) {
+    let path = own.join("input.json");
+    if path.exists() {
+        return;
+    }
+    if let Err(error) = fs::write(&path, input) {
+        eprintln!("warning: cannot write {}: {error}", path.display());
+    }
 }
 
 /// A name that no other process of this trial has: ids of processes repeat, moments with them do not.

@@ -17,6 +17,7 @@ use crate::{
     checkpoint::{Progress, Store, capture, digest, restore},
     config::Hyperparameters,
     data::{self, DataSet, Normalization, Split},
+    divergence::{Diverged, Losses},
     error::TrainerError,
     evaluate::{ACCURACY, BEST_ACCURACY, Metrics, evaluate, metric_names},
     loss::cross_entropy,
@@ -25,8 +26,6 @@ use crate::{
     schedule::{Schedule, Steps},
 };
 
-/// Batches between two looks at the loss: each look waits for the device.
-const LOSS_EVERY: u64 = 20;
 /// Points of the learning curve that go into a report.
 const CURVE_POINTS: usize = 32;
 
@@ -167,38 +166,36 @@ impl Trainer {
         }
         let (train, judge) = self.batches();
         let mut order = (u64::MAX, Vec::new());
-        let mut losses: Option<Tensor> = None;
-        let (mut since, mut images) = (0_u64, 0_u64);
+        let mut losses = Losses::new(Device::cuda_if_available());
+        let mut images = 0_u64;
         let mut committed = Instant::now();
         let last = self.steps.to_batches(self.segment.target_step);
         while progress.batches < last {
-            if stop.load(Ordering::Relaxed) {
-                self.commit(store, &progress, &mut watch)?;
-                return Ok(Ended::Stopped);
-            }
             let (epoch, place) = self.steps.place(progress.batches);
             if order.0 != epoch {
                 order = (epoch, shuffled(self.segment.seed, epoch, &self.split.train));
             }
             let size = self.hyperparameters.batch_size;
             let places = order.1.chunks(size).nth(place as usize).unwrap_or_default();
-            let loss = self.step(&train, places, epoch, progress.batches);
-            losses = Some(losses.map_or_else(|| loss.shallow_clone(), |sum| sum + &loss));
+            losses.push(self.step(&train, places, epoch, progress.batches));
             progress.batches += 1;
-            since += 1;
             images += places.len() as u64;
 
             let rung_ends = self.steps.to_batches(self.segment.rung_steps[progress.results.len()]) == progress.batches;
             let evaluates = rung_ends || self.evaluates_after(progress.batches);
-            if since == LOSS_EVERY || evaluates {
-                let mean = losses.take().map_or(0.0, |sum| sum.double_value(&[])) / since as f64;
-                if !mean.is_finite() {
-                    let message = format!("the loss is {mean} within the {since} batches before batch {}", progress.batches);
-                    return Ok(Ended::Reported(self.diverged(&mut progress, message)));
+            let timed = !self.segment.checkpoint_every.is_zero() && committed.elapsed() >= self.segment.checkpoint_every;
+            let stops = stop.load(Ordering::Relaxed);
+            // Nothing is measured or committed that has diverged: a segment that runs again says the same.
+            if losses.look_is_due() || evaluates || timed || stops {
+                if let Err(Diverged { batch, loss }) = losses.look(progress.batches) {
+                    progress.batches = batch;
+                    return Ok(Ended::Reported(self.diverged(&mut progress, format!("the loss of batch {batch} is {loss}"))));
                 }
-                let learning_rate = self.schedule.learning_rate(epoch);
-                watch(&TrainEvent::Trained { batches: progress.batches, images, loss: mean, learning_rate });
-                (since, images) = (0, 0);
+                if let Some(loss) = losses.mean(evaluates) {
+                    let learning_rate = self.schedule.learning_rate(epoch);
+                    watch(&TrainEvent::Trained { batches: progress.batches, images, loss, learning_rate });
+                    images = 0;
+                }
             }
             if evaluates {
                 let metrics = self.measure(&judge, &mut progress, &mut watch);
@@ -213,10 +210,13 @@ impl Trainer {
                     progress.seq += 1;
                 }
             }
-            let timed = !self.segment.checkpoint_every.is_zero() && committed.elapsed() >= self.segment.checkpoint_every;
-            if rung_ends || timed {
+            let best = progress.best_batches == Some(progress.batches);
+            if rung_ends || best || timed || stops {
                 self.commit(store, &progress, &mut watch)?;
                 committed = Instant::now();
+            }
+            if stops && progress.batches < last {
+                return Ok(Ended::Stopped);
             }
         }
         Ok(Ended::Reported(self.report(&mut progress)))
@@ -265,8 +265,13 @@ impl Trainer {
         let size = self.hyperparameters.batch_size.max(100);
         let mut metrics = evaluate(&self.network, judge, &self.split.evaluate, size, self.data.classes);
         let accuracy = metrics.get(ACCURACY).copied().unwrap_or_default();
-        let best = progress.best_accuracy.map_or(accuracy, |best| best.max(accuracy));
-        progress.best_accuracy = Some(best);
+        let best = match progress.best_accuracy {
+            Some(best) if best >= accuracy => best,
+            _ => {
+                (progress.best_accuracy, progress.best_batches) = (Some(accuracy), Some(progress.batches));
+                accuracy
+            }
+        };
         metrics.insert(BEST_ACCURACY.to_owned(), best);
         let step = self.steps.fraction(progress.batches);
         if let Some(&value) = metrics.get(&self.segment.metric).filter(|value| value.is_finite()) {

@@ -1,6 +1,7 @@
 //! Checkpoints that survive any crash: a state file, and beside it a commit record with its digest, each written to a temporary
 //! name, synced and renamed. What has no valid record does not exist.
 
+mod disk;
 mod state;
 mod store;
 
@@ -10,6 +11,7 @@ use nas_api::contract::{CurvePoint, RungResult};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use disk::{Disk, Files};
 pub use state::{capture, restore};
 pub(crate) use store::digest;
 pub use store::{Loaded, Store};
@@ -42,6 +44,8 @@ pub struct Progress {
     pub seq: u64,
     /// Highest accuracy so far.
     pub best_accuracy: Option<f64>,
+    /// After how many batches it was first reached; the checkpoint of these batches is the best one.
+    pub best_batches: Option<u64>,
     /// Results of the rungs reached.
     pub results: Vec<RungResult>,
     /// Every evaluation so far.

@@ -14,11 +14,18 @@ fn tensors<'a>(variables: &'a Variables, sgd: &'a Sgd) -> impl Iterator<Item = (
 }
 
 /// All variables and momentum buffers, exact to the bit.
+///
+/// # Errors
+///
+/// Where one is not of 32 bits: a conversion would round it, and what is resumed would train otherwise.
 pub fn capture(variables: &Variables, sgd: &Sgd) -> Result<Vec<u8>, String> {
     let values: Vec<(String, Vec<usize>, Vec<u8>)> = tensors(variables, sgd)
         .map(|(name, tensor)| {
             let shape = tensor.size().iter().map(|size| *size as usize).collect();
-            let flat = tensor.detach().to_kind(Kind::Float).contiguous().reshape([-1]);
+            if tensor.kind() != Kind::Float {
+                return Err(format!("{name} is of kind {:?}, and a checkpoint holds 32-bit numbers alone", tensor.kind()));
+            }
+            let flat = tensor.detach().contiguous().reshape([-1]);
             let numbers = Vec::<f32>::try_from(flat).map_err(|error| format!("{name}: {error}"))?;
             Ok((name, shape, numbers.into_iter().flat_map(f32::to_le_bytes).collect()))
         })
@@ -42,11 +49,53 @@ pub fn restore(bytes: &[u8], variables: &Variables, sgd: &Sgd) -> Result<(), Str
     for (name, tensor) in tensors(variables, sgd) {
         let view = saved.tensor(&name).map_err(|error| format!("{name}: {error}"))?;
         let shape: Vec<i64> = view.shape().iter().map(|size| *size as i64).collect();
-        if shape != tensor.size() || view.dtype() != Dtype::F32 {
-            return Err(format!("{name} has shape {shape:?}, not {:?}", tensor.size()));
+        if shape != tensor.size() || view.dtype() != Dtype::F32 || tensor.kind() != Kind::Float {
+            let (found, wanted) = (view.dtype(), tensor.kind());
+            return Err(format!("{name} is {found:?} of shape {shape:?}, not {wanted:?} of {:?}", tensor.size()));
         }
         let numbers: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         no_grad(|| tensor.shallow_clone().copy_(&Tensor::from_slice(&numbers).reshape(shape)));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+    use crate::{model::MemoryFormat, optimizer::SgdConfig};
+
+    fn training(kind: Kind, value: f64) -> (Variables, Sgd) {
+        let mut variables = Variables::new(kind, Device::Cpu, MemoryFormat::ChannelsLast, 3);
+        let _ = variables.uniform("convolution".to_owned(), &[4, 3, 5, 5], 75);
+        let _ = variables.constant("bias".to_owned(), 4, value, true);
+        let _ = variables.constant("mean".to_owned(), 4, 0.1, false);
+        let sgd = Sgd::new(&variables, SgdConfig { momentum: 0.9, weight_decay: 0.0, max_norm: 1.0 });
+        (variables, sgd)
+    }
+
+    #[test]
+    fn what_is_captured_comes_back_to_the_bit_whatever_the_layout() {
+        let (variables, mut sgd) = training(Kind::Float, f64::from(f32::MIN_POSITIVE) / 3.0);
+        let loss = variables.parameters().map(|variable| variable.tensor.sin().sum(Kind::Float)).sum::<Tensor>();
+        let gradients = sgd.gradients(&loss);
+        sgd.step(&gradients, 0.1);
+        let saved = capture(&variables, &sgd).unwrap();
+        let (other, other_sgd) = training(Kind::Float, f64::NAN);
+        restore(&saved, &other, &other_sgd).unwrap();
+        for ((name, tensor), (_, restored)) in tensors(&variables, &sgd).zip(tensors(&other, &other_sgd)) {
+            assert!(tensor.equal(restored) && tensor.stride() == restored.stride(), "{name}");
+        }
+        assert!(capture(&other, &other_sgd).unwrap() == saved);
+    }
+
+    #[test]
+    fn what_would_be_rounded_is_refused_by_name() {
+        let (double, sgd) = training(Kind::Double, 0.1);
+        assert!(capture(&double, &sgd).unwrap_err().contains("convolution is of kind Double"));
+        let (float, float_sgd) = training(Kind::Float, 0.1);
+        let saved = capture(&float, &float_sgd).unwrap();
+        assert!(restore(&saved, &double, &sgd).unwrap_err().contains("F32"));
+    }
 }

@@ -1,28 +1,43 @@
 //! Where checkpoints lie: `<trial>/a<attempt>-<process>/`. A process writes only into its own folder and reads all.
+//!
+//! Of its own, a process keeps the newest two and the best. A commit writes two temporary files, then renames the state file, then
+//! the record, and waits for the disk after each step: whenever it dies, the newest record has its state file. State
+//! files are named by their content, so that a step that is written twice does not spoil its first record.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
 use sha2::{Digest, Sha256};
 
-use super::{Foreign, Progress, Record};
+use super::{
+    Foreign, Progress, Record,
+    disk::{Disk, Files, make_durable},
+};
 use crate::error::TrainerError;
 
-/// Checkpoints that a process keeps of its own.
+/// The newest checkpoints that a process keeps of its own, beside the best.
 const KEPT: usize = 2;
 
 /// The checkpoints of one trial, as one process sees them.
 #[derive(Debug)]
 pub struct Store {
+    disk: Box<dyn Disk>,
     trial: PathBuf,
     own: PathBuf,
     attempt: u32,
     trial_uid: String,
     fingerprint: String,
-    written: Vec<String>,
+    written: Vec<Written>,
+}
+
+/// A checkpoint of this process that lies on the disk.
+#[derive(Debug)]
+struct Written {
+    record: String,
+    file: String,
+    best: bool,
 }
 
 /// A checkpoint that was found.
@@ -41,13 +56,22 @@ impl Store {
     ///
     /// If a newer attempt has begun, or the folder cannot be written.
     pub fn open(trial: &Path, attempt: u32, process: &str, trial_uid: &str, fingerprint: String) -> Result<Self, TrainerError> {
-        let own = trial.join(format!("a{attempt}-{process}"));
-        let store =
-            Self { trial: trial.to_owned(), own, attempt, trial_uid: trial_uid.to_owned(), fingerprint, written: Vec::new() };
-        fs::create_dir_all(trial).map_err(TrainerError::storage(trial, 0))?;
+        Self::open_on(Box::new(Files), trial, attempt, process, trial_uid, fingerprint)
+    }
+
+    /// As [`Self::open`], on a given disk.
+    pub fn open_on(
+        disk: Box<dyn Disk>,
+        trial: &Path,
+        attempt: u32,
+        process: &str,
+        trial_uid: &str,
+        fingerprint: String,
+    ) -> Result<Self, TrainerError> {
+        let (trial, own) = (trial.to_owned(), trial.join(format!("a{attempt}-{process}")));
+        let store = Self { disk, trial, own, attempt, trial_uid: trial_uid.to_owned(), fingerprint, written: Vec::new() };
         store.check_fence()?;
-        fs::create_dir_all(&store.own).map_err(TrainerError::storage(&store.own, 0))?;
-        sync_folder(trial).map_err(TrainerError::storage(trial, 0))?;
+        store.make_own()?;
         Ok(store)
     }
 
@@ -58,7 +82,7 @@ impl Store {
 
     /// Fails if a newer attempt has begun.
     pub fn check_fence(&self) -> Result<(), TrainerError> {
-        match self.attempts().into_iter().max_by_key(|(attempt, _)| *attempt) {
+        match self.attempts()?.into_iter().max_by_key(|(attempt, _)| *attempt) {
             Some((newest, path)) if newest > self.attempt => Err(TrainerError::Fenced { own: self.attempt, path }),
             _ => Ok(()),
         }
@@ -66,15 +90,17 @@ impl Store {
 
     /// The committed checkpoint of the highest step, of the highest attempt where several have it; `None`: the trial begins.
     ///
-    /// Records whose state file is missing, cut or altered are passed over with a warning.
+    /// Records that are no records, and those whose state file is missing, cut or altered, are passed over with a warning.
+    ///
+    /// # Errors
+    ///
+    /// If a folder cannot be read: its checkpoints are not lost, and a training that began anew would only take the time again.
     pub fn newest(&self) -> Result<Option<Loaded>, TrainerError> {
         let mut records: Vec<(u64, u32, PathBuf, Record)> = Vec::new();
-        for (attempt, folder) in self.attempts() {
-            for path in files(&folder).into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "json")) {
-                match fs::read(&path)
-                    .map_err(|e| e.to_string())
-                    .and_then(|json| serde_json::from_slice::<Record>(&json).map_err(|e| e.to_string()))
-                {
+        for (attempt, folder) in self.attempts()? {
+            for path in self.list(&folder)?.into_iter().filter(|path| is_record(path)) {
+                let read = self.disk.read(&path).map_err(|error| error.to_string());
+                match read.and_then(|json| serde_json::from_slice::<Record>(&json).map_err(|error| error.to_string())) {
                     Ok(record) => records.push((record.progress.batches, attempt, path, record)),
                     Err(reason) => eprintln!("warning: passing over the checkpoint record {}: {reason}", path.display()),
                 }
@@ -82,89 +108,143 @@ impl Store {
         }
         records.sort_by_key(|(batches, attempt, ..)| std::cmp::Reverse((*batches, *attempt)));
         for (_, _, path, record) in records {
-            let file = path.with_file_name(&record.file);
-            match read_state(&file, &record) {
-                Ok(_) if record.trial_uid != self.trial_uid || record.fingerprint != self.fingerprint => {
-                    let found = format!("{} of trial {}", record.fingerprint, record.trial_uid);
-                    let own = format!("{} of trial {}", self.fingerprint, self.trial_uid);
-                    return Err(Foreign { path, found, own }.into());
+            if record.trial_uid != self.trial_uid || record.fingerprint != self.fingerprint {
+                let found = format!("{} of trial {}", record.fingerprint, record.trial_uid);
+                let own = format!("{} of trial {}", self.fingerprint, self.trial_uid);
+                return Err(Foreign { path, found, own }.into());
+            }
+            match self.read_state(&path.with_file_name(&record.file), &record) {
+                Ok(state) => {
+                    // Its process may have died before it could make sure that a crash of the machine does not take it away.
+                    let folder = path.parent().unwrap_or(&self.trial);
+                    self.disk.sync_folder(folder).map_err(TrainerError::storage("make sure of the checkpoints in", folder))?;
+                    return Ok(Some(Loaded { progress: record.progress, state }));
                 }
-                Ok(state) => return Ok(Some(Loaded { progress: record.progress, state })),
-                Err(reason) => eprintln!("warning: passing over the checkpoint {}: {reason}", file.display()),
+                Err(reason) => eprintln!("warning: passing over the checkpoint {}: {reason}", path.display()),
             }
         }
         Ok(None)
     }
 
-    /// Commits a checkpoint; when this returns, it is on the disk. Older ones of this process go then, but for the newest two.
+    /// Commits a checkpoint; when this returns, it is on the disk. Older ones of this process go then, but for the newest two and
+    /// the best. A folder that is gone is made again: all that is needed is in memory.
+    ///
+    /// # Errors
+    ///
+    /// If a newer attempt has begun, or the disk fails; what was committed before is there as it was.
     pub fn commit(&mut self, progress: &Progress, state: &[u8]) -> Result<(), TrainerError> {
         self.check_fence()?;
         let name = format!("step-{:010}", progress.batches);
-        let file = format!("{name}.safetensors");
+        let sha256 = digest(state);
         let record = Record {
             trial_uid: self.trial_uid.clone(),
             fingerprint: self.fingerprint.clone(),
+            file: format!("{name}-{}.safetensors", &sha256[..8]),
             bytes: state.len() as u64,
-            sha256: digest(state),
+            sha256,
             progress: progress.clone(),
-            file,
         };
-        let json = serde_json::to_vec_pretty(&record).unwrap_or_default();
-        self.write(&record.file, state)?;
-        self.write(&format!("{name}.json"), &json)?;
-        self.written.retain(|written| *written != name);
-        self.written.push(name);
-        while self.written.len() > KEPT {
-            let old = self.written.remove(0);
-            // The record first: a state file without one is only waste.
-            for suffix in ["json", "safetensors"] {
-                let _ = fs::remove_file(self.own.join(format!("{old}.{suffix}")));
-            }
+        let json = serde_json::to_vec_pretty(&record).map_err(|error| TrainerError::State(error.to_string()))?;
+        let best = progress.best_batches == Some(progress.batches);
+        let written = Written { record: format!("{name}.json"), file: record.file, best };
+        let mut put = self.put(&written, &json, state);
+        if matches!(&put, Err(TrainerError::Storage { source, .. }) if source.kind() == ErrorKind::NotFound) {
+            eprintln!("warning: the checkpoint folder {} is gone; it is made again", self.own.display());
+            self.make_own()?;
+            put = self.put(&written, &json, state);
         }
+        put?;
+        self.prune(written);
         Ok(())
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainerError> {
-        let path = self.own.join(name);
-        let temporary = self.own.join(format!("{name}.tmp"));
-        let written = (|| {
-            let mut file = File::create(&temporary)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)?;
-            sync_folder(&self.own)
-        })();
-        if written.is_err() {
-            // Whatever was written of it takes up the space that is lacking.
-            let _ = fs::remove_file(&temporary);
+    /// Puts a checkpoint on the disk, the state file before the record.
+    fn put(&self, written: &Written, json: &[u8], state: &[u8]) -> Result<(), TrainerError> {
+        let files = [(&written.file, state), (&written.record, json)];
+        let temporary = |name: &str| self.own.join(format!("{name}.tmp"));
+        let write = |(name, bytes): (&String, &[u8])| {
+            let path = temporary(name);
+            self.disk.write(&path, bytes).map_err(TrainerError::storage(&format!("write {} bytes to", bytes.len()), &path))
+        };
+        let publish = |(name, _): (&String, &[u8])| {
+            let path = self.own.join(name);
+            self.disk.rename(&temporary(name), &path).map_err(TrainerError::storage("make", &path))?;
+            self.disk.sync_folder(&self.own).map_err(TrainerError::storage("make sure of", &path))
+        };
+        let put = files.into_iter().try_for_each(write).and_then(|()| files.into_iter().try_for_each(publish));
+        if put.is_err() {
+            // Whatever was written of them takes up the space that is lacking.
+            for (name, _) in files {
+                let _ = self.disk.remove(&temporary(name));
+            }
         }
-        written.map_err(TrainerError::storage(&path, bytes.len()))
+        put
+    }
+
+    /// Takes `newest` among the checkpoints of this process, and removes what it makes superfluous. What cannot be removed stays.
+    fn prune(&mut self, newest: Written) {
+        let remove = |name: &str| {
+            let _ = self.disk.remove(&self.own.join(name));
+        };
+        // The same step once more: its record is replaced already.
+        self.written.retain(|old| {
+            let replaced = old.record == newest.record;
+            if replaced && old.file != newest.file {
+                remove(&old.file);
+            }
+            !replaced
+        });
+        if newest.best {
+            self.written.iter_mut().for_each(|old| old.best = false);
+        }
+        self.written.push(newest);
+        let mut older = self.written.len().saturating_sub(KEPT);
+        self.written.retain(|old| {
+            let is_old = older > 0;
+            older = older.saturating_sub(1);
+            let goes = is_old && !old.best;
+            if goes {
+                // The record first: a state file without one is only waste.
+                remove(&old.record);
+                remove(&old.file);
+            }
+            !goes
+        });
+    }
+
+    fn make_own(&self) -> Result<(), TrainerError> {
+        make_durable(&*self.disk, &self.own).map_err(TrainerError::storage("make the folder", &self.own))
+    }
+
+    fn read_state(&self, file: &Path, record: &Record) -> Result<Vec<u8>, String> {
+        let state = self.disk.read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        if state.len() as u64 != record.bytes {
+            return Err(format!("{} has {} bytes, its record says {}", file.display(), state.len(), record.bytes));
+        }
+        if digest(&state) != record.sha256 {
+            return Err(format!("the SHA-256 of {} is not the one of its record", file.display()));
+        }
+        Ok(state)
     }
 
     /// The folders of all attempts.
-    fn attempts(&self) -> Vec<(u32, PathBuf)> {
+    fn attempts(&self) -> Result<Vec<(u32, PathBuf)>, TrainerError> {
         let attempt = |path: &Path| path.file_name()?.to_str()?.strip_prefix('a')?.split_once('-')?.0.parse().ok();
-        files(&self.trial).into_iter().filter_map(|path| Some((attempt(&path)?, path))).collect()
+        Ok(self.list(&self.trial)?.into_iter().filter_map(|path| Some((attempt(&path)?, path))).collect())
+    }
+
+    /// What a folder holds; nothing where there is none.
+    fn list(&self, folder: &Path) -> Result<Vec<PathBuf>, TrainerError> {
+        match self.disk.list(folder) {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(Vec::new()),
+            listed => listed.map_err(TrainerError::storage("read the folder", folder)),
+        }
     }
 }
 
-fn read_state(file: &Path, record: &Record) -> Result<Vec<u8>, String> {
-    let state = fs::read(file).map_err(|error| error.to_string())?;
-    if state.len() as u64 != record.bytes {
-        return Err(format!("it has {} bytes, its record says {}", state.len(), record.bytes));
-    }
-    if digest(&state) == record.sha256 { Ok(state) } else { Err("its SHA-256 is not the one of its record".to_owned()) }
-}
-
-/// What a folder holds, in order of names; nothing where it cannot be read.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-    paths.sort();
-    paths
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+fn is_record(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    path.extension().is_some_and(|extension| extension == "json") && name.starts_with("step-")
 }
 
 /// SHA-256 in hexadecimal digits.
@@ -174,6 +254,8 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn store(folder: &Path, attempt: u32, process: &str) -> Store {
@@ -182,6 +264,15 @@ mod tests {
 
     fn progress(batches: u64) -> Progress {
         Progress { batches, ..Progress::default() }
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        Files.list(folder).unwrap().iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+    }
+
+    fn state_file(folder: &Path, batches: u64) -> PathBuf {
+        let record: Record = serde_json::from_slice(&fs::read(folder.join(format!("step-{batches:010}.json"))).unwrap()).unwrap();
+        folder.join(record.file)
     }
 
     #[test]
@@ -194,11 +285,11 @@ mod tests {
         assert_eq!(second.newest().unwrap().unwrap().state, b"twenty of 0");
         second.commit(&progress(20), b"twenty of 1").unwrap();
         assert_eq!(second.newest().unwrap().unwrap().state, b"twenty of 1");
-        let file = second.own().join("step-0000000020.safetensors");
+        let file = state_file(second.own(), 20);
         fs::write(&file, b"twenty of 2").unwrap();
         assert_eq!(second.newest().unwrap().unwrap().state, b"twenty of 0");
         fs::remove_file(&file).unwrap();
-        fs::write(first.own().join("step-0000000020.safetensors"), b"cut").unwrap();
+        fs::write(state_file(first.own(), 20), b"cut").unwrap();
         assert_eq!(second.newest().unwrap().unwrap().progress, progress(10));
         fs::write(first.own().join("step-0000000010.json"), b"{").unwrap();
         assert!(second.newest().unwrap().is_none());
@@ -215,19 +306,37 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_two_are_kept_and_others_files_are_left_alone() {
+    fn the_newest_two_and_the_best_are_kept_and_others_files_are_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         store(folder.path(), 0, "other").commit(&progress(1), b"s").unwrap();
         let mut own = store(folder.path(), 0, "own");
-        for batches in [2, 3, 4, 4] {
-            own.commit(&progress(batches), b"s").unwrap();
+        let mut kept = Vec::new();
+        for (batches, best_batches, state) in [(2, 2, b"s"), (3, 2, b"s"), (4, 2, b"s"), (4, 2, b"t"), (5, 5, b"s"), (6, 5, b"s")]
+        {
+            own.commit(&Progress { best_batches: Some(best_batches), ..progress(batches) }, state).unwrap();
+            let names = names(own.own());
+            let records = names.iter().filter_map(|name| name.strip_suffix(".json")?.strip_prefix("step-"));
+            let steps: Vec<u64> = records.map(|batches| batches.parse().unwrap()).collect();
+            // Each record and its state file, and nothing else.
+            assert_eq!(names.len(), 2 * steps.len(), "{names:?}");
+            kept.push(steps);
         }
-        let names: Vec<_> = files(own.own()).iter().map(|path| path.file_name().unwrap().to_owned()).collect();
-        assert_eq!(
-            names,
-            ["step-0000000003.json", "step-0000000003.safetensors", "step-0000000004.json", "step-0000000004.safetensors"]
-        );
-        assert_eq!(files(&folder.path().join("a0-other")).len(), 2);
+        assert_eq!(kept, [vec![2], vec![2, 3], vec![2, 3, 4], vec![2, 3, 4], vec![4, 5], vec![5, 6]]);
+        assert_eq!(fs::read(state_file(own.own(), 5)).unwrap(), b"s");
+        assert_eq!(names(&folder.path().join("a0-other")).len(), 2);
+    }
+
+    #[test]
+    fn a_folder_that_is_gone_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let trial = folder.path().join("trials/trial");
+        let mut own = store(&trial, 0, "own");
+        own.commit(&progress(1), b"one").unwrap();
+        for (batches, gone) in [(2, own.own().to_owned()), (3, trial.clone()), (4, folder.path().join("trials"))] {
+            fs::remove_dir_all(gone).unwrap();
+            own.commit(&progress(batches), b"more").unwrap();
+            assert_eq!(store(&trial, 0, "other").newest().unwrap().unwrap().progress, progress(batches));
+        }
     }
 
     #[test]

@@ -10,118 +10,19 @@
     reason = "a test fails by panicking"
 )]
 
+mod faults;
+mod trial;
+
 use std::{
-    collections::BTreeMap,
     fs,
     io::{Read, Write},
     net::TcpStream,
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::Command,
 };
 
-use nas_api::contract::{Report, Reported};
-use nas_darts::Slot;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-const RUNGS: [u64; 3] = [4, 9, 14];
-
-struct Trial {
-    folder: TempDir,
-    env: BTreeMap<&'static str, String>,
-    parameters: serde_json::Map<String, Value>,
-}
-
-impl Trial {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut parameters = serde_json::Map::new();
-        for slot in Slot::all() {
-            parameters.insert(slot.input_name().into(), json!(slot.edge() - 1));
-            parameters.insert(slot.op_name().into(), json!(if slot.node() % 2 == 0 { "sep_conv_3x3" } else { "skip_connect" }));
-        }
-        for (name, value) in [
-            ("init_channels", json!(4)),
-            ("layers", json!(3)),
-            ("auxiliary", json!(false)),
-            ("global_batch_size", json!(32)),
-            ("drop_path_prob", json!(0.3)),
-        ] {
-            parameters.insert(name.into(), value);
-        }
-        let path = |name: &str| folder.path().join(name).display().to_string();
-        let env = BTreeMap::from([
-            ("NAS_CONTRACT", "1".to_owned()),
-            ("NAS_EXPERIMENT", "e".to_owned()),
-            ("NAS_TRIAL_NAME", "e-0".to_owned()),
-            ("NAS_TRIAL_UID", "uid-0".to_owned()),
-            ("NAS_ATTEMPT", "0".to_owned()),
-            ("NAS_MAX_STEP", "14".to_owned()),
-            ("NAS_STEP_UNIT", "batches".to_owned()),
-            ("NAS_RUNG_STEPS", "4,9,14".to_owned()),
-            ("NAS_METRIC", "accuracy".to_owned()),
-            ("NAS_SEED", "7".to_owned()),
-            ("NAS_CHECKPOINT_DIR", path("checkpoints")),
-            ("NAS_TERMINATION_LOG", path("log")),
-            ("NAS_DATA_DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/../data").to_owned()),
-            ("NAS_DATA_NAME", "fashion-mnist".to_owned()),
-            ("NAS_THREADS", "1".to_owned()),
-            ("NAS_METRICS_LISTEN", String::new()),
-            ("GOMP_SPINCOUNT", "0".to_owned()),
-        ]);
-        Self { folder, env, parameters }
-    }
-
-    fn command(&self, rung: usize, attempt: u32) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nas-trainer"));
-        command.envs(&self.env).env("NAS_PARAMETERS", Value::Object(self.parameters.clone()).to_string());
-        command.env("NAS_TARGET_RUNG", rung.to_string()).env("NAS_ATTEMPT", attempt.to_string());
-        if !self.env.contains_key("NAS_TARGET_STEP") {
-            command.env("NAS_TARGET_STEP", RUNGS[rung].to_string());
-        }
-        command
-    }
-
-    fn run(&self, rung: usize, attempt: u32) -> Output {
-        self.command(rung, attempt).output().unwrap()
-    }
-
-    fn message(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap()
-    }
-
-    fn report(&self, rung: usize, attempt: u32) -> Report {
-        let output = self.run(rung, attempt);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Report::from_message(&self.message(), attempt, rung).unwrap()
-    }
-
-    /// Starts a segment and returns once it has said something that contains `words`.
-    fn until(&self, rung: usize, attempt: u32, words: &str) -> Child {
-        let mut child = self.command(rung, attempt).stderr(Stdio::piped()).spawn().unwrap();
-        let mut heard = String::new();
-        let mut byte = [0];
-        while !heard.contains(words) {
-            assert_eq!(child.stderr.as_mut().unwrap().read(&mut byte).unwrap(), 1, "ended early: {heard}");
-            heard.push(char::from(byte[0]));
-        }
-        child
-    }
-
-    fn states(&self, batches: u64) -> Vec<Vec<u8>> {
-        let folders = fs::read_dir(self.folder.path().join("checkpoints")).unwrap();
-        let name = format!("step-{batches:010}.safetensors");
-        folders.filter_map(|folder| fs::read(folder.unwrap().path().join(&name)).ok()).collect()
-    }
-}
-
-fn refused(output: &Output, code: i32, words: &[&str]) {
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{stderr}");
-    for word in words {
-        assert!(stderr.contains(word), "{word} is not in {stderr}");
-    }
-}
+use trial::{Trial, find, refused};
 
 #[test]
 fn training_in_pieces_with_a_kill_gives_the_bits_of_training_at_once() {
@@ -213,17 +114,6 @@ fn sigterm_leaves_a_checkpoint_and_143() {
 }
 
 #[test]
-fn a_loss_that_is_not_finite_is_reported_as_diverged() {
-    let mut trial = Trial::new();
-    trial.parameters.insert("learning_rate".into(), json!(1e6));
-    trial.parameters.insert("clip_gradients_l2_norm".into(), json!(1e12));
-    let report = trial.report(2, 0);
-    let last = report.results.last().unwrap();
-    assert_eq!((last.outcome, last.value), (Reported::Diverged, None));
-    assert!(last.message.as_ref().unwrap().contains("batch"));
-}
-
-#[test]
 fn metrics_are_served_on_a_free_port_while_it_trains() {
     let mut trial = Trial::new();
     trial.env.insert("NAS_METRICS_LISTEN", "127.0.0.1:0".to_owned());
@@ -241,11 +131,6 @@ fn metrics_are_served_on_a_free_port_while_it_trains() {
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
     let images = text.lines().find_map(|line| line.strip_prefix("nas_trainer_images_total ")).unwrap();
     assert!(images.parse::<u64>().unwrap() >= 20 * 32);
-}
-
-fn find(folder: &Path, name: &str) -> PathBuf {
-    let mut found = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path().join(name)).filter(|path| path.exists());
-    found.next().unwrap()
 }
 
 #[test]
@@ -276,19 +161,4 @@ fn a_checkpoint_of_another_architecture_is_refused() {
     trial.report(0, 0);
     trial.parameters.insert("normal_node1_edge1_op".into(), json!("max_pool_3x3"));
     refused(&trial.run(1, 1), 65, &["another configuration"]);
-}
-
-#[test]
-fn a_full_disk_ends_with_75_and_loses_nothing() {
-    let trial = Trial::new();
-    let first = trial.report(0, 0);
-    // No file may grow beyond 8 kB: the state does not fit.
-    let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\"";
-    let mut limited = Command::new("bash");
-    limited.args(["-c", script, env!("CARGO_BIN_EXE_nas-trainer")]);
-    let plain = trial.command(1, 1);
-    limited.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    refused(&limited.output().unwrap(), 75, &["step-0000000009", "space", "what was committed before is kept"]);
-    let after = trial.report(1, 2);
-    assert_eq!(after.results[0], first.results[0]);
 }
