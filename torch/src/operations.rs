@@ -9,7 +9,7 @@ use tch::Tensor;
 
 use crate::foreign::{made, nas_batch_norm, nas_max_pool, nas_mean_pool, nas_relu_depthwise, nas_takes, pointer};
 
-/// A depthwise convolution of ReLU(`x`) without bias, whose padding keeps the size at stride 1.
+/// A depthwise convolution of `ReLU(x)` without bias, whose padding keeps the size at stride 1.
 ///
 /// `x` [N, C, H, W], `weight` [C, 1, K, K] → [N, C, H / `stride`, W / `stride`], rounded up. The kernels are for K = 3 and 5 at strides 1 and 2.
 ///
@@ -67,7 +67,7 @@ pub fn batch_norm(
     }
     let out = x.batch_norm(Some(weight), Some(bias), Some(mean), Some(var), true, momentum, eps, true);
     match scale {
-        Some(scale) => out * scale.reshape([-1, 1, 1, 1]),
+        Some(scale) => &out * scale.to_kind(out.kind()).reshape([-1, 1, 1, 1]),
         None => out,
     }
 }

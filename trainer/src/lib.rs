@@ -14,6 +14,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod crash;
 pub mod data;
+pub mod device;
 mod divergence;
 pub mod error;
 pub mod evaluate;

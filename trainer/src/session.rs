@@ -12,6 +12,7 @@ use nas_api::contract::{Exit, Segment};
 
 use crate::{
     checkpoint::Store,
+    device::Machine,
     error::TrainerError,
     evaluate::{ACCURACY, BEST_ACCURACY},
     metrics::TrainerMetrics,
@@ -23,9 +24,9 @@ const METRICS_ADDRESS: &str = "0.0.0.0:9464";
 
 /// Checks the segment of the environment without training it; returns one line about it.
 pub fn check() -> Result<String, TrainerError> {
-    let segment = read_segment()?;
+    let (segment, machine) = read_environment()?;
     let folder = segment.checkpoint_dir.clone();
-    let trainer = Trainer::prepare(segment, data_cache().as_deref())?;
+    let trainer = Trainer::prepare(segment, data_cache().as_deref(), machine)?;
     fs::create_dir_all(&folder).map_err(TrainerError::storage("make the folder", &folder))?;
     let probe = folder.join(format!(".write-probe-{}", std::process::id()));
     fs::write(&probe, b"x").map_err(TrainerError::storage("write", &probe))?;
@@ -36,7 +37,7 @@ pub fn check() -> Result<String, TrainerError> {
 /// Runs the segment of the environment, and writes its report or its problem to the termination message.
 pub fn run(stop: &Arc<AtomicBool>) -> Exit {
     let log = env::var_os("NAS_TERMINATION_LOG").unwrap_or_else(|| "/dev/termination-log".into());
-    let ended = read_segment().and_then(|segment| train(segment, stop));
+    let ended = read_environment().and_then(|(segment, machine)| train(segment, machine, stop));
     let (exit, message) = match ended {
         Ok(Ended::Reported(report)) => (Exit::Reported, report.to_message()),
         Ok(Ended::Stopped) => (Exit::Stopped, "stopped after a checkpoint".to_owned()),
@@ -62,18 +63,19 @@ pub(crate) fn data_cache() -> Option<PathBuf> {
     env::var_os("NAS_DATA_CACHE").filter(|folder| !folder.is_empty()).map(PathBuf::from)
 }
 
-fn read_segment() -> Result<Segment, TrainerError> {
+fn read_environment() -> Result<(Segment, Machine), TrainerError> {
     let segment = Segment::from_env(|name| env::var(name).ok())?;
+    let machine = Machine::from_env()?;
     if let Some(threads) = segment.threads {
         tch::set_num_threads(i32::from(threads));
         tch::set_num_interop_threads(1);
     }
-    Ok(segment)
+    Ok((segment, machine))
 }
 
-fn train(segment: Segment, stop: &AtomicBool) -> Result<Ended, TrainerError> {
+fn train(segment: Segment, machine: Machine, stop: &AtomicBool) -> Result<Ended, TrainerError> {
     let (folder, attempt, uid) = (segment.checkpoint_dir.clone(), segment.attempt, segment.trial_uid.clone());
-    let mut trainer = Trainer::prepare(segment, data_cache().as_deref())?;
+    let mut trainer = Trainer::prepare(segment, data_cache().as_deref(), machine)?;
     eprintln!("{}", trainer.summary());
     let process = env::var("NAS_POD_UID").unwrap_or_else(|_| unique_name());
     let mut store = Store::open(&folder, attempt, &process, &uid, trainer.fingerprint())?;

@@ -10,13 +10,14 @@ use std::{
 use nas_api::contract::{CurvePoint, Report, Reported, RungResult, Segment};
 use nas_darts::{Image, Skeleton};
 use serde_json::json;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use crate::{
     batch::{Augmentation, Batches, shuffled},
     checkpoint::{Progress, Store, capture, digest, restore},
     config::Hyperparameters,
     data::{self, DataSet, Normalization, Split},
+    device::Machine,
     divergence::{Diverged, Losses},
     error::TrainerError,
     evaluate::{ACCURACY, BEST_ACCURACY, Metrics, evaluate, metric_names},
@@ -83,12 +84,13 @@ pub struct Trainer {
     network: Network,
     variables: Variables,
     sgd: Sgd,
+    machine: Machine,
 }
 
 impl Trainer {
     /// Checks everything that can be wrong before training: hyperparameters, metric, data set, network.
-    /// Decoded images are kept in `cache`, else beside the data set.
-    pub fn prepare(segment: Segment, cache: Option<&Path>) -> Result<Self, TrainerError> {
+    /// Decoded images are kept in `cache`, else beside the data set. Training is done on `machine`.
+    pub fn prepare(segment: Segment, cache: Option<&Path>, machine: Machine) -> Result<Self, TrainerError> {
         let hyperparameters = Hyperparameters::from_segment(&segment)?;
         let data = data::load(
             &segment.data_dir.join(&segment.data_name),
@@ -117,10 +119,10 @@ impl Trainer {
             image: Image { channels, height, width },
             classes: data.classes as u32,
         };
-        let mut variables = Variables::new(Kind::Float, Device::cuda_if_available(), MemoryFormat::ChannelsLast, segment.seed);
+        let mut variables = Variables::new(Kind::Float, machine.device, MemoryFormat::ChannelsLast, segment.seed);
         let network = Network::new(&mut variables, &hyperparameters.genotype, &skeleton)?;
         let sgd = Sgd::new(&variables, hyperparameters.sgd);
-        Ok(Self { segment, hyperparameters, data, normalization, split, steps, schedule, network, variables, sgd })
+        Ok(Self { segment, hyperparameters, data, normalization, split, steps, schedule, network, variables, sgd, machine })
     }
 
     /// One line about what would be trained.
@@ -166,7 +168,7 @@ impl Trainer {
         }
         let (train, judge) = self.batches();
         let mut order = (u64::MAX, Vec::new());
-        let mut losses = Losses::new(Device::cuda_if_available());
+        let mut losses = Losses::new(self.machine.device);
         let mut images = 0_u64;
         let mut committed = Instant::now();
         let last = self.steps.to_batches(self.segment.target_step);
@@ -231,9 +233,8 @@ impl Trainer {
 
     /// The images to train on and those to evaluate on.
     fn batches(&self) -> (Batches, Batches) {
-        let on_device = |images| {
-            Batches::new(images, &self.normalization, Kind::Float, Device::cuda_if_available(), MemoryFormat::ChannelsLast)
-        };
+        let device = self.machine.device;
+        let on_device = |images| Batches::new(images, &self.normalization, Kind::Float, device, MemoryFormat::ChannelsLast);
         (on_device(&self.data.train), on_device(if self.split.held_out { &self.data.train } else { &self.data.test }))
     }
 
@@ -246,11 +247,15 @@ impl Trainer {
         let probability = self.schedule.drop_path_prob(epoch);
         let edges = self.network.droppable_edges();
         let drop_path = DropPath::draw(self.segment.seed, batch, edges, places.len(), probability, Kind::Float, images.device());
-        let output = self.network.forward(&images, Pass::Train { drop_path: drop_path.as_ref() });
-        let mut loss = cross_entropy(&output.logits, &labels);
-        if let Some(logits) = output.auxiliary {
-            loss += cross_entropy(&logits, &labels) * auxiliary_weight;
-        }
+        let loss = {
+            let _numbers = self.machine.begin();
+            let output = self.network.forward(&images, Pass::Train { drop_path: drop_path.as_ref() });
+            let loss = cross_entropy(&output.logits, &labels);
+            match output.auxiliary {
+                Some(logits) => loss + cross_entropy(&logits, &labels) * auxiliary_weight,
+                None => loss,
+            }
+        };
         let gradients = self.sgd.gradients(&loss);
         self.sgd.step(&gradients, self.schedule.learning_rate(epoch));
         loss.detach()
@@ -263,6 +268,7 @@ impl Trainer {
 
     fn measure(&self, judge: &Batches, progress: &mut Progress, watch: &mut impl FnMut(&TrainEvent)) -> Metrics {
         let size = self.hyperparameters.batch_size.max(100);
+        let _numbers = self.machine.begin();
         let mut metrics = evaluate(&self.network, judge, &self.split.evaluate, size, self.data.classes);
         let accuracy = metrics.get(ACCURACY).copied().unwrap_or_default();
         let best = match progress.best_accuracy {

@@ -60,7 +60,7 @@ impl Operator {
     /// As [`Operator::forward`]; in training, `scale` [N] multiplies each image of the result, where it costs least.
     pub(crate) fn forward_scaled(&self, x: &Tensor, pass: Pass, scale: Option<&Tensor>) -> Tensor {
         let scaled = |out: Tensor| match scale {
-            Some(scale) => out * scale.reshape([-1, 1, 1, 1]),
+            Some(scale) => &out * scale.to_kind(out.kind()).reshape([-1, 1, 1, 1]),
             None => out,
         };
         match self {

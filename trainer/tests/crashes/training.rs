@@ -6,6 +6,7 @@ use nas_api::contract::{Report, Segment};
 use nas_darts::Slot;
 use nas_trainer::{
     checkpoint::{Disk, Loaded, Store},
+    device::Machine,
     error::TrainerError,
     train::{Ended, Trainer},
 };
@@ -100,7 +101,7 @@ impl<'a> Course<'a> {
     /// One process of the next attempt.
     fn live(&mut self, rung: usize, stop: bool) -> Result<Ended, TrainerError> {
         self.attempt += 1;
-        let mut trainer = Trainer::prepare(segment(self.data, rung, self.attempt, self.every), None)?;
+        let mut trainer = Trainer::prepare(segment(self.data, rung, self.attempt, self.every), None, Machine::CPU)?;
         let mut store = self.open(&trainer)?;
         trainer.run(&mut store, &AtomicBool::new(stop), |_| {})
     }
@@ -120,7 +121,7 @@ impl<'a> Course<'a> {
         // No fault any more.
         self.disk.restart_process();
         self.attempt += 1;
-        let trainer = Trainer::prepare(segment(self.data, 2, self.attempt, self.every), None).unwrap();
+        let trainer = Trainer::prepare(segment(self.data, 2, self.attempt, self.every), None, Machine::CPU).unwrap();
         let last = self.open(&trainer).unwrap().newest().unwrap().unwrap();
         let best = format!("step-{:010}.json", last.progress.best_batches.unwrap());
         let folders = self.disk.list(Path::new(TRIAL)).unwrap();

@@ -1,0 +1,81 @@
+//! Where a trial is trained, and in what numbers.
+//!
+//! The program is linked with the CPU's libtorch. Where libtorch's CUDA part is installed (`libtorch_cuda.so` of the same version), it is
+//! loaded at the start, and a GPU that is there is used.
+
+use std::{env, path::PathBuf};
+
+use nas_torch::device::{Bf16, CUDA_LIBRARY, allow_tf32, load_cuda};
+use tch::{Cuda, Device};
+
+use crate::error::TrainerError;
+
+/// The CUDA part of libtorch: a path; absent: where the dynamic loader finds it; empty: not to be loaded.
+const LIBRARY: &str = "NAS_LIBTORCH_CUDA";
+/// In what a GPU computes: `bf16` (the default) or `f32`.
+const PRECISION: &str = "NAS_TRAINER_PRECISION";
+
+/// In what numbers a GPU computes. Weights, statistics, losses and all on the CPU are f32 always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// Convolutions and products in bf16, with sums in f32.
+    Bf16,
+    /// All in f32, where TF32 is not used either.
+    F32,
+}
+
+/// A device and how it computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Where tensors live.
+    pub device: Device,
+    /// What it computes in.
+    pub precision: Precision,
+}
+
+impl Machine {
+    /// The CPU.
+    pub const CPU: Self = Self { device: Device::Cpu, precision: Precision::F32 };
+
+    /// Loads what the environment asks for and takes the first GPU, or the CPU. Must come before the first use of a tensor.
+    ///
+    /// # Errors
+    ///
+    /// A library that was named and cannot be loaded, or another word for the precision.
+    pub fn from_env() -> Result<Self, TrainerError> {
+        let problem = |text: String| TrainerError::Configuration(vec![text]);
+        let precision = match env::var(PRECISION).as_deref() {
+            Ok("f32") => Precision::F32,
+            Ok("bf16" | "") | Err(_) => Precision::Bf16,
+            Ok(other) => return Err(problem(format!("{PRECISION} is {other}: it must be bf16 or f32"))),
+        };
+        match env::var_os(LIBRARY).map(PathBuf::from) {
+            Some(path) if path.as_os_str().is_empty() => {}
+            Some(path) => load_cuda(&path).map_err(|error| {
+                problem(format!(
+                    "{LIBRARY} is {}, which cannot be loaded: {}; it must be {CUDA_LIBRARY} of PyTorch's version 2.13.0",
+                    path.display(),
+                    error.reason
+                ))
+            })?,
+            // Most machines have none, which is no news.
+            None => match load_cuda(CUDA_LIBRARY.as_ref()) {
+                Err(error) if !error.reason.starts_with(&format!("{CUDA_LIBRARY}: cannot open")) => {
+                    eprintln!("warning: trains on the CPU, since libtorch's CUDA part cannot be loaded: {}", error.reason);
+                }
+                _ => {}
+            },
+        }
+        let device = Device::cuda_if_available();
+        if device.is_cuda() {
+            Cuda::cudnn_set_benchmark(true);
+            allow_tf32(precision == Precision::Bf16);
+        }
+        Ok(Self { device, precision })
+    }
+
+    /// While the guard lives, the network computes in this machine's numbers.
+    pub fn begin(self) -> Option<Bf16> {
+        (self.device.is_cuda() && self.precision == Precision::Bf16).then(Bf16::begin)
+    }
+}
