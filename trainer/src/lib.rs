@@ -27,4 +27,5 @@ pub mod optimizer;
 pub mod random;
 pub mod schedule;
 pub mod session;
+pub mod sinks;
 pub mod train;

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use prometheus::{Encoder, Gauge, IntCounter, Registry, TextEncoder};
+use prometheus::{Counter, Encoder, Gauge, IntCounter, Registry, TextEncoder};
 
 /// What is exposed.
 #[derive(Clone)]
@@ -23,6 +23,12 @@ pub struct TrainerMetrics {
     pub best_accuracy: Gauge,
     /// Learning rate now.
     pub learning_rate: Gauge,
+    /// Seconds spent on evaluations by this process.
+    pub evaluation_seconds: Counter,
+    /// Seconds spent on checkpoints by this process.
+    pub checkpoint_seconds: Counter,
+    /// Most bytes of the GPU that tensors have held.
+    pub peak_gpu_bytes: Gauge,
     /// Images trained by this process.
     pub images: IntCounter,
 }
@@ -38,12 +44,20 @@ impl TrainerMetrics {
         };
         let images = IntCounter::new("nas_trainer_images_total", "Images trained by this process.")?;
         registry.register(Box::new(images.clone()))?;
+        let counter = |name: &str, help: &str| {
+            let counter = Counter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
         Ok(Self {
             batches: gauge("nas_trainer_batches", "Batches trained since the beginning of the trial.")?,
             loss: gauge("nas_trainer_loss", "Mean training loss of the last batches.")?,
             accuracy: gauge("nas_trainer_accuracy", "Accuracy of the last evaluation, a fraction.")?,
             best_accuracy: gauge("nas_trainer_best_accuracy", "Highest accuracy of the trial so far, a fraction.")?,
             learning_rate: gauge("nas_trainer_learning_rate", "Learning rate.")?,
+            evaluation_seconds: counter("nas_trainer_evaluation_seconds_total", "Seconds spent on evaluations by this process.")?,
+            checkpoint_seconds: counter("nas_trainer_checkpoint_seconds_total", "Seconds spent on checkpoints by this process.")?,
+            peak_gpu_bytes: gauge("nas_trainer_peak_gpu_bytes", "Most bytes of the GPU that tensors have held at once.")?,
             images,
             registry,
         })

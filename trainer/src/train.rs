@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use nas_api::contract::{CurvePoint, Report, Reported, RungResult, Segment};
@@ -64,11 +64,15 @@ pub enum TrainEvent {
         step: f64,
         /// All metrics.
         metrics: Metrics,
+        /// What that took.
+        spent: Duration,
     },
     /// A checkpoint is on the disk.
     Committed {
         /// Batches trained in all.
         batches: u64,
+        /// What that took.
+        spent: Duration,
     },
 }
 
@@ -268,6 +272,7 @@ impl Trainer {
 
     fn measure(&self, judge: &Batches, progress: &mut Progress, watch: &mut impl FnMut(&TrainEvent)) -> Metrics {
         let size = self.hyperparameters.batch_size.max(100);
+        let began = Instant::now();
         let _numbers = self.machine.begin();
         let mut metrics = evaluate(&self.network, judge, &self.split.evaluate, size, self.data.classes);
         let accuracy = metrics.get(ACCURACY).copied().unwrap_or_default();
@@ -283,14 +288,15 @@ impl Trainer {
         if let Some(&value) = metrics.get(&self.segment.metric).filter(|value| value.is_finite()) {
             progress.curve.push(CurvePoint { step, value });
         }
-        watch(&TrainEvent::Evaluated { step, metrics: metrics.clone() });
+        watch(&TrainEvent::Evaluated { step, metrics: metrics.clone(), spent: began.elapsed() });
         metrics
     }
 
     fn commit(&self, store: &mut Store, progress: &Progress, watch: &mut impl FnMut(&TrainEvent)) -> Result<(), TrainerError> {
+        let began = Instant::now();
         let state = capture(&self.variables, &self.sgd).map_err(TrainerError::State)?;
         store.commit(progress, &state)?;
-        watch(&TrainEvent::Committed { batches: progress.batches });
+        watch(&TrainEvent::Committed { batches: progress.batches, spent: began.elapsed() });
         Ok(())
     }
 

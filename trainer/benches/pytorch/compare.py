@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""A training step of this project and of plain PyTorch, in turn on the same machine: prints a table, and writes it as a page.
+
+    make bench-trainer
+    python3 trainer/benches/pytorch/compare.py STEP PACKAGES [--size 16,8] [--threads 1] [--page FILE]
+
+STEP is the benchmark of trainer/benches/step.rs, PACKAGES a folder with PyTorch (scripts/pytorch.sh).
+"""
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+HERE = Path(__file__).parent
+# One process each: the library of OpenMP reads its settings at the start, and memory that one has taken must not count for another.
+OURS = {'GOMP_SPINCOUNT': '0', 'MALLOC_MMAP_THRESHOLD_': '33554432', 'MALLOC_TRIM_THRESHOLD_': '1073741824'}
+ROWS = [
+    ('this project', None),
+    ('PyTorch as it comes', 'eager'),
+    ('PyTorch, channels last', 'channels-last'),
+    ('torch.compile, channels last', 'compile'),
+]
+
+parser = argparse.ArgumentParser()
+parser.add_argument('step')
+parser.add_argument('packages')
+parser.add_argument('--size', action='append', help='channels,layers; repeatable')
+parser.add_argument('--threads', action='append', type=int, help='repeatable')
+parser.add_argument('--genotype', default='const', help='of benches/genotypes.json')
+parser.add_argument('--seconds', default='10', help='of timed steps in each process')
+parser.add_argument('--rounds', type=int, default=2, help='processes of each row, in turn; the best counts')
+parser.add_argument('--page', type=Path)
+arguments = parser.parse_args()
+sizes = [tuple(map(int, size.split(','))) for size in arguments.size or ['8,5', '16,8', '36,20']]
+
+
+def measure(mode, channels, layers, threads):
+    options = ['--channels', channels, '--layers', layers, '--threads', threads, '--seconds', arguments.seconds, '--genotype', arguments.genotype]
+    if mode is None:
+        command, env = [arguments.step], {**os.environ, **OURS}
+    else:
+        command = [sys.executable, HERE / 'step.py', '--mode', mode]
+        # As a user has it: no setting but where the packages are.
+        env = {name: value for name, value in os.environ.items() if name not in (*OURS, 'LD_LIBRARY_PATH')}
+        env['PYTHONPATH'] = arguments.packages
+    done = subprocess.run([str(word) for word in command + options], env=env, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f'{command[0]} {" ".join(map(str, options))} ended with {done.returncode}:\n{done.stderr[-2000:]}')
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def best(results):
+    return {
+        'speed': max(result['images_per_second'] for result in results),
+        'memory': min(result['peak_mib'] for result in results),
+        'first': min(result.get('first_step_seconds', 0) for result in results),
+    }
+
+
+model = next((line.split(':')[1].strip() for line in open('/proc/cpuinfo') if line.startswith('model name')), platform.machine())
+print(f'{model}, {os.cpu_count()} cores', file=sys.stderr)
+table = ['| channels, layers | threads | | images / s | ours is faster by | MiB at most | ours takes |', '|---|---:|---|---:|---:|---:|---:|']
+compiled = []
+for channels, layers in sizes:
+    for threads in arguments.threads or [1, 2]:
+        # torch.compile once: it takes minutes, and says itself how long.
+        found = {mode: [] for _, mode in ROWS}
+        for turn in range(arguments.rounds):
+            for name, mode in ROWS:
+                if mode == 'compile' and turn > 0:
+                    continue
+                found[mode].append(measure(mode, channels, layers, threads))
+                print(f'C={channels} L={layers}, {threads} thread(s), {name}: {found[mode][-1]}', file=sys.stderr)
+        ours = best(found[None])
+        for name, mode in ROWS:
+            row = best(found[mode])
+            speed, memory = ours['speed'] / row['speed'], ours['memory'] / row['memory']
+            ratios = ('', '') if mode is None else (f'{speed:.2f}', f'{memory:.2f}')
+            table.append(f'| {channels}, {layers} | {threads} | {name} | {row["speed"]:.1f} | {ratios[0]} | {row["memory"]:.0f} | {ratios[1]} |')
+        compiled.append(f'{best(found["compile"])["first"]:.0f} s (C={channels}, L={layers}, {threads} thread(s))')
+text = '\n'.join(table)
+print(text)
+if arguments.page:
+    arguments.page.write_text(f'''# What a training step costs
+
+`make bench-trainer`, {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC, on {model} with {os.cpu_count()} cores. One step: forward with drop-path and auxiliary head, loss, backward, clipping, SGD
+with momentum, on 64 random images of 32x32 in f32; the architecture is that of `configs/const-experiment.yaml`. The same network in PyTorch {(Path(arguments.packages) / 'torch' / 'version.py').read_text().split("__version__ = '")[1].split("'")[0]}
+([network.py](../../trainer/benches/pytorch/network.py)) is a process of its own, in turn with ours; of {arguments.rounds} rounds the best counts. Speed is the median over steps after two; memory is the most that
+the process has held, with all that it has loaded.
+
+{text}
+
+`torch.compile` took for its first step {', '.join(compiled)}; that is not in the table.
+''')
