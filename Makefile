@@ -32,7 +32,7 @@ stage := @scripts/stage.sh
 TEST := check-fmt check-arrows check-lints check-tests check-generated kind-e2e
 VERIFY := verify-winner verify-pytorch compare-search audit
 
-.PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) ablation mutants bench env clean-cache
+.PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) ablation mutants bench bench-trainer env clean-cache
 
 help: ## what can be made
 	@awk -F ': .*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -108,6 +108,10 @@ audit: setup ## stage: licences, duplicates and sources of all dependencies (car
 # By itself, as compare-search is.
 mutants: ## change the deciding code place by place, and see that a test fails (SHARD=0/4 FILES="ranking.rs": a part of it)
 	scripts/mutants.sh '$(or $(SHARD),0/1)' $(FILES)
+
+bench-trainer: build ## a training step beside the same network in PyTorch (fetches PyTorch, about 2.5 GB, once; 20 minutes; writes docs/results/training-speed.md)
+	packages=$$(scripts/pytorch.sh) && \
+	  python3 trainer/benches/pytorch/compare.py "cargo bench --quiet -p nas-trainer --bench step --" "$$packages" --page docs/results/training-speed.md
 
 bench: ## what a decision costs: one report among 1,000 to 100,000 trials (docs/results/decision-cost.md)
 	cargo bench -p nas-search --bench report

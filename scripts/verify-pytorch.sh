@@ -11,3 +11,14 @@ packages=$(scripts/pytorch.sh)
 
 PYTHONPATH=$packages "$nasctl" conform --unit batches --rungs 20,40,400 \
   --param learning_rate=0.05 --param channels=8 -- python3 examples/pytorch/trainer.py
+
+# Without a driver the library is loaded all the same, and training goes on with the CPU; a library of another version would be refused.
+library=$packages/torch/lib/libtorch_cuda.so
+if [ -e "$library" ]; then
+  folder=$(mktemp -d)
+  trap 'rm -rf "$folder"' EXIT
+  sed 's/^  maxTrials: .*/  maxTrials: 2/' configs/quickstart.yaml >"$folder/two.yaml"
+  NAS_LIBTORCH_CUDA=$library "$nasctl" run "$folder/two.yaml" --dir "$folder/run"
+else
+  echo "verify-pytorch: this PyTorch has no CUDA part: that it can be loaded is not looked at"
+fi

@@ -3,7 +3,7 @@
 //! The program is linked with the CPU's libtorch. Where libtorch's CUDA part is installed (`libtorch_cuda.so` of the same version), it is
 //! loaded at the start, and a GPU that is there is used.
 
-use std::{env, path::PathBuf};
+use std::{env, fmt, path::PathBuf};
 
 use nas_torch::device::{Bf16, CUDA_LIBRARY, allow_tf32, load_cuda};
 use tch::{Cuda, Device};
@@ -31,6 +31,16 @@ pub struct Machine {
     pub device: Device,
     /// What it computes in.
     pub precision: Precision,
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.device, self.precision) {
+            (Device::Cuda(number), Precision::Bf16) => write!(f, "GPU {number} in bf16"),
+            (Device::Cuda(number), Precision::F32) => write!(f, "GPU {number} in f32"),
+            _ => f.write_str("the CPU"),
+        }
+    }
 }
 
 impl Machine {

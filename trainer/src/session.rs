@@ -72,7 +72,7 @@ fn train(segment: Segment, machine: Machine, stop: &AtomicBool) -> Result<Ended,
     let began = Instant::now();
     let (folder, attempt, uid) = (segment.checkpoint_dir.clone(), segment.attempt, segment.trial_uid.clone());
     let mut trainer = Trainer::prepare(segment, data_cache().as_deref(), machine)?;
-    eprintln!("{}", trainer.summary());
+    eprintln!("{}; on {machine}", trainer.summary());
     let process = env::var("NAS_POD_UID").unwrap_or_else(|_| unique_name());
     let mut store = Store::open(&folder, attempt, &process, &uid, trainer.fingerprint())?;
     let own = store.own().to_owned();

@@ -4,12 +4,13 @@
     make bench-trainer
     python3 trainer/benches/pytorch/compare.py STEP PACKAGES [--size 16,8] [--threads 1] [--page FILE]
 
-STEP is the benchmark of trainer/benches/step.rs, PACKAGES a folder with PyTorch (scripts/pytorch.sh).
+STEP is the command of trainer/benches/step.rs, PACKAGES a folder with PyTorch (scripts/pytorch.sh).
 """
 import argparse
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from datetime import datetime, timezone
@@ -41,7 +42,7 @@ sizes = [tuple(map(int, size.split(','))) for size in arguments.size or ['8,5', 
 def measure(mode, channels, layers, threads):
     options = ['--channels', channels, '--layers', layers, '--threads', threads, '--seconds', arguments.seconds, '--genotype', arguments.genotype]
     if mode is None:
-        command, env = [arguments.step], {**os.environ, **OURS}
+        command, env = shlex.split(arguments.step), {**os.environ, **OURS}
     else:
         command = [sys.executable, HERE / 'step.py', '--mode', mode]
         # As a user has it: no setting but where the packages are.

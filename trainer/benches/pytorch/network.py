@@ -69,17 +69,18 @@ class Cell(nn.Module):
         stride = [2 if kind == 'reduce' and choices[edge] < 2 else 1 for edge in edges]
         self._ops = nn.ModuleList(operation(choices[f'{edge}_op'], channels, s) for edge, s in zip(edges, stride))
 
-    def forward(self, older, newer, drop_path_prob):
+    def forward(self, older, newer, drop_path_prob, masks):
         states = [self.preprocess0(older), self.preprocess1(newer)]
         for node in range(4):
-            states.append(sum(self.edge(edge, states, drop_path_prob) for edge in (2 * node, 2 * node + 1)))
+            states.append(sum(self.edge(edge, states, drop_path_prob, masks) for edge in (2 * node, 2 * node + 1)))
         return torch.cat(states[2:], dim=1)
 
-    def edge(self, edge, states, drop_path_prob):
+    def edge(self, edge, states, drop_path_prob, masks):
         x = self._ops[edge](states[self.inputs[edge]])
         if self.training and drop_path_prob > 0 and not isinstance(self._ops[edge], nn.Identity):
             kept = 1 - drop_path_prob
-            x = x.div(kept).mul(torch.empty(x.size(0), 1, 1, 1, dtype=x.dtype).bernoulli_(kept))
+            mask = next(masks) if masks else torch.empty(x.size(0), dtype=x.dtype).bernoulli_(kept)
+            x = x.div(kept).mul(mask.view(-1, 1, 1, 1))
         return x
 
 
@@ -122,10 +123,11 @@ class Network(nn.Module):
         self.global_pooling = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(newer, classes)
 
-    def forward(self, images, drop_path_prob=0.0):
+    def forward(self, images, drop_path_prob=0.0, masks=None):
+        """`masks`: for each edge that may be dropped, in order, 1 for the images that keep it; else they are drawn."""
         older = newer = self.stem(images)
         for index, cell in enumerate(self.cells):
-            older, newer = newer, cell(older, newer, drop_path_prob)
+            older, newer = newer, cell(older, newer, drop_path_prob, masks)
             if index == self.auxiliary_at and self.training:
                 auxiliary = self.auxiliary_head(newer)
         logits = self.classifier(self.global_pooling(newer).flatten(1))

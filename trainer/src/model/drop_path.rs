@@ -21,7 +21,7 @@ impl DropPath {
     }
 
     /// By how much droppable edge number `edge` counts in each image [N].
-    pub(crate) fn scale(&self, edge: i64) -> Tensor {
+    pub fn scale(&self, edge: i64) -> Tensor {
         self.0.get(edge)
     }
 }
