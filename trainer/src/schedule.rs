@@ -91,6 +91,8 @@ impl Schedule {
 mod tests {
     use std::collections::BTreeMap;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     fn golden() -> serde_json::Value {
@@ -132,5 +134,32 @@ mod tests {
         assert_eq!((epochs.whole(1406), epochs.place(1406)), (2, (2, 468)));
         assert!((epochs.fraction(469 + 67) - 1.142_857_142_857_142_8).abs() < 1e-12);
         assert_eq!(Steps::new(StepUnit::Batches, 10, 96).to_batches(20), 20);
+    }
+
+    proptest! {
+        /// Whatever is a step and however it is split, no batch of a training lies beyond the schedule.
+        #[test]
+        fn a_training_stays_within_its_schedule(
+            by_epochs: bool,
+            images in 1_usize..100_000,
+            batch_size in 1_usize..2_000,
+            max_step in 1_u64..2_000,
+            part in 0.0..1.0_f64,
+        ) {
+            let unit = if by_epochs { StepUnit::Epochs } else { StepUnit::Batches };
+            let steps = Steps::new(unit, images, batch_size);
+            let batches = steps.to_batches(max_step);
+            let schedule = Schedule::new(0.1, 0.3, batches, steps);
+            for batch in [0, (batches as f64 * part) as u64, batches - 1] {
+                let (epoch, place) = steps.place(batch);
+                prop_assert!(epoch < schedule.epochs() && place < steps.batches_per_epoch());
+                let (rate, probability) = (schedule.learning_rate(epoch), schedule.drop_path_prob(epoch));
+                prop_assert!(rate > 0.0 && rate <= 0.1, "{rate}");
+                prop_assert!((0.0..0.3).contains(&probability), "{probability}");
+            }
+            // The last epoch of the schedule is begun: it is not longer than the training.
+            prop_assert_eq!(steps.place(batches - 1).0, schedule.epochs() - 1);
+            prop_assert_eq!(steps.whole(batches), max_step);
+        }
     }
 }

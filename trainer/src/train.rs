@@ -271,7 +271,7 @@ impl Trainer {
     }
 
     fn measure(&self, judge: &Batches, progress: &mut Progress, watch: &mut impl FnMut(&TrainEvent)) -> Metrics {
-        let size = self.hyperparameters.batch_size.max(100);
+        let size = self.hyperparameters.batch_size;
         let began = Instant::now();
         let _numbers = self.machine.begin();
         let mut metrics = evaluate(&self.network, judge, &self.split.evaluate, size, self.data.classes);

@@ -21,7 +21,13 @@ use nas_trainer::{
 use serde_json::Value;
 use tch::{Device, Kind, Tensor, no_grad};
 
-const TOLERANCE: f64 = 1e-9;
+/// How far a number may be off, relative to its size where that is above 1.
+const fn tolerance(kind: Kind) -> f64 {
+    match kind {
+        Kind::Float => 1e-5,
+        _ => 1e-9,
+    }
+}
 const TRAIN: Pass = Pass::Train { drop_path: None };
 
 fn golden(name: &str) -> Value {
@@ -85,9 +91,13 @@ fn fill(vars: &Variables, golden: &Value, prefix: &str, by_hash: bool) {
 }
 
 fn close(what: &str, found: f64, expected: &Value) {
+    close_to(what, found, expected, tolerance(Kind::Double));
+}
+
+fn close_to(what: &str, found: f64, expected: &Value, tolerance: f64) {
     let expected = expected.as_f64().unwrap();
     let scale = expected.abs().max(1.0);
-    assert!((found - expected).abs() <= TOLERANCE * scale, "{what}: {found} is not {expected}");
+    assert!((found - expected).abs() <= tolerance * scale, "{what}: {found} is not {expected}");
 }
 
 fn all_close(what: &str, found: &Tensor, expected: &Value) {
@@ -99,22 +109,25 @@ fn all_close(what: &str, found: &Tensor, expected: &Value) {
     }
     let mut numbers = Vec::new();
     flatten(expected, &mut numbers);
-    let found = Vec::<f64>::try_from(found.reshape([-1])).unwrap();
+    let tolerance = tolerance(found.kind());
+    let found = Vec::<f64>::try_from(found.to_kind(Kind::Double).reshape([-1])).unwrap();
     assert_eq!(found.len(), numbers.len(), "{what}");
     for (index, (found, expected)) in found.into_iter().zip(&numbers).enumerate() {
-        close(&format!("{what} at {index}"), found, expected);
+        close_to(&format!("{what} at {index}"), found, expected, tolerance);
     }
 }
 
 fn summary_close(what: &str, found: &Tensor, expected: &Value) {
     assert_eq!(found.size(), serde_json::from_value::<Vec<i64>>(expected["shape"].clone()).unwrap(), "{what}");
-    close(&format!("{what}: sum"), found.sum(Kind::Double).double_value(&[]), &expected["sum"]);
-    close(&format!("{what}: sum of magnitudes"), found.abs().sum(Kind::Double).double_value(&[]), &expected["abs_sum"]);
-    close(&format!("{what}: least"), found.min().double_value(&[]), &expected["min"]);
-    close(&format!("{what}: greatest"), found.max().double_value(&[]), &expected["max"]);
+    let tolerance = tolerance(found.kind());
+    let close = |part: String, found: f64, expected: &Value| close_to(&format!("{what}{part}"), found, expected, tolerance);
+    close(": sum".to_owned(), found.sum(Kind::Double).double_value(&[]), &expected["sum"]);
+    close(": sum of magnitudes".to_owned(), found.abs().sum(Kind::Double).double_value(&[]), &expected["abs_sum"]);
+    close(": least".to_owned(), found.min().double_value(&[]), &expected["min"]);
+    close(": greatest".to_owned(), found.max().double_value(&[]), &expected["max"]);
     let flat = found.reshape([-1]);
     for probe in expected["probe"].as_array().unwrap() {
-        close(&format!("{what} at {}", probe[0]), flat.double_value(&[probe[0].as_i64().unwrap()]), &probe[1]);
+        close(format!(" at {}", probe[0]), flat.double_value(&[probe[0].as_i64().unwrap()]), &probe[1]);
     }
 }
 
@@ -134,12 +147,13 @@ fn every_operation_is_the_original() {
     for case in cases {
         let what = format!("{} at stride {}", case["op"], case["stride"]);
         let operation: Op = case["op"].as_str().unwrap().parse().unwrap();
-        for format in [MemoryFormat::ChannelsFirst, MemoryFormat::ChannelsLast] {
-            let mut vars = Variables::new(Kind::Double, Device::Cpu, format, 0);
+        let formats = [MemoryFormat::ChannelsFirst, MemoryFormat::ChannelsLast];
+        for (format, kind) in formats.into_iter().flat_map(|format| [(format, Kind::Double), (format, Kind::Float)]) {
+            let mut vars = Variables::new(kind, Device::Cpu, format, 0);
             let operator = Operator::new(&mut vars, "edge", operation, 4, case["stride"].as_i64().unwrap());
             fill(&vars, case, "edge.", true);
             assert_eq!(vars.parameter_count() as u64, case["params"].as_u64().unwrap());
-            let input = format.lay_out(&input);
+            let input = format.lay_out(&input.to_kind(kind));
             all_close(&what, &operator.forward(&input, Pass::Evaluate), &case["eval_out"]);
             summary_close(&what, &operator.forward(&input, TRAIN), &case["train_out_summary"]);
         }
@@ -171,8 +185,8 @@ fn genotype(golden: &Value) -> Genotype {
     Genotype { normal: cell("normal"), reduce: cell("reduce") }
 }
 
-fn network_is_the_original(file: &str, format: MemoryFormat) {
-    let golden = golden(file);
+/// A network with the weights of the vectors, and their images.
+fn network(golden: &Value, format: MemoryFormat, kind: Kind) -> (Variables, Network, Tensor) {
     let by_hash = golden["fill"] == "hash";
     let number = |name: &str| golden[name].as_u64().unwrap() as u32;
     let skeleton = Skeleton {
@@ -182,15 +196,19 @@ fn network_is_the_original(file: &str, format: MemoryFormat) {
         image: Image::CIFAR,
         classes: 10,
     };
-    let mut vars = Variables::new(Kind::Double, Device::Cpu, format, 0);
-    let network = Network::new(&mut vars, &genotype(&golden), &skeleton).unwrap();
+    let mut vars = Variables::new(kind, Device::Cpu, format, 0);
+    let network = Network::new(&mut vars, &genotype(golden), &skeleton).unwrap();
     assert_eq!(vars.parameter_count() as u64, golden["param_count"].as_u64().unwrap());
-    fill(&vars, &golden, "", by_hash);
+    fill(&vars, golden, "", by_hash);
 
     let batch = golden["batch"].as_i64().unwrap();
     let images = tensor(&[batch, 3, 32, 32], |i| if by_hash { 2.0 * hash(1_000_003, i) } else { ((i % 11) as f64 - 5.0) * 0.1 });
-    let images = format.lay_out(&images);
+    (vars, network, format.lay_out(&images.to_kind(kind)))
+}
 
+fn network_is_the_original(file: &str, format: MemoryFormat) {
+    let golden = golden(file);
+    let (vars, network, images) = network(&golden, format, Kind::Double);
     let mut trace = Vec::new();
     let output = no_grad(|| network.forward_observed(&images, Pass::Evaluate, |stage| trace.push(stage.shallow_clone())));
     all_close("logits", &output.logits, &golden["eval_f64_logits"]);
@@ -210,7 +228,7 @@ fn network_is_the_original(file: &str, format: MemoryFormat) {
         all_close("training logits", &output.logits, &step["logits"]);
         let mut loss = cross_entropy(&output.logits, &targets);
         close("main loss", loss.double_value(&[]), &step["main_loss"]);
-        assert_eq!(output.auxiliary.is_some(), skeleton.auxiliary);
+        assert_eq!(output.auxiliary.is_some(), golden["auxiliary"].as_bool().unwrap());
         if let Some(logits) = output.auxiliary {
             all_close("auxiliary logits", &logits, &step["logits_aux"]);
             let auxiliary = cross_entropy(&logits, &targets);
@@ -241,6 +259,20 @@ fn network_is_the_original(file: &str, format: MemoryFormat) {
     }
     let output = no_grad(|| network.forward(&images, Pass::Evaluate));
     all_close("logits after two steps", &output.logits, &golden["eval_f64_logits_after_2_steps"]);
+}
+
+#[test]
+fn in_f32_networks_are_the_original_but_for_rounding() {
+    for file in ["const_C4_L5", "darts_v2_C4_L5", "allops_C4_L5", "rnd1_C6_L8_noaux"] {
+        let golden = golden(&format!("model_hash_{file}.json"));
+        for format in [MemoryFormat::ChannelsFirst, MemoryFormat::ChannelsLast] {
+            let (_, network, images) = network(&golden, format, Kind::Float);
+            let output = no_grad(|| network.forward(&images, Pass::Evaluate));
+            all_close(file, &output.logits, &golden["eval_f64_logits"]);
+            let output = network.forward(&images, TRAIN);
+            all_close(&format!("{file} in training"), &output.logits, &golden["train_f64_steps"][0]["logits"]);
+        }
+    }
 }
 
 #[test]

@@ -100,7 +100,7 @@ pub struct NasExperimentSpec {
 /// What is optimised.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 pub struct Objective {
-    /// A metric that the trainer reports: accuracy (a fraction of 1), top5_accuracy, loss.
+    /// A metric that the trainer reports: accuracy (a fraction of 1), top5_accuracy, loss, best_accuracy (the highest so far), batch_mean_accuracy (the mean over batches, as Determined reports it).
     #[serde(default = "default_metric")]
     #[schemars(length(min = 1, max = 63))]
     pub metric: String,

@@ -84,16 +84,13 @@ fn hashed(t: u64, i: u64) -> f64 {
 fn fill(variables: &Variables) {
     for (t, variable) in (0..).zip(variables.parameters()) {
         let shape = variable.tensor.size();
-        let mut weights = variable.tensor.detach();
-        if let [_, rest @ ..] = shape.as_slice()
-            && !rest.is_empty()
-        {
-            let scale = (rest.iter().product::<i64>() as f64).sqrt();
-            let values: Vec<f64> = (0..variable.tensor.numel() as u64).map(|i| hashed(t, i) / scale).collect();
-            let _ = no_grad(|| weights.copy_(&Tensor::from_slice(&values).reshape(&shape)));
-        } else {
-            let _ = no_grad(|| weights.fill_(if variable.name.ends_with("weight") { 1.0 } else { 0.0 }));
-        }
+        let value = |i| match shape.as_slice() {
+            [_, rest @ ..] if !rest.is_empty() => hashed(t, i) / (rest.iter().product::<i64>() as f64).sqrt(),
+            _ => f64::from(variable.name.ends_with("weight")),
+        };
+        let values: Vec<f64> = (0..variable.tensor.numel() as u64).map(value).collect();
+        let values = Tensor::from_slice(&values).reshape(&shape);
+        no_grad(|| variable.tensor.detach().copy_(&values));
     }
 }
 
