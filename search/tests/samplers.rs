@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use nas_search::{
     Assignment, Condition, Constraints, Direction, Domain, EarlierTrial, End, Guided, Index, Memory, Outcome, Parameter, Plan,
