@@ -1,11 +1,11 @@
 //! How the present segment of a trial stands, read from its Job and pods. The first that applies, in this order:
 //!
-//! a pod that ended with a report, or in a way that no retry changes; a Job that failed or is Complete; a Job that is not ours, is being
+//! a pod that ended with a report, or in a way that no retry changes (its fetch of the data set, too); a Job that failed or is Complete; a Job that is not ours, is being
 //! deleted, or works; no Job.
 
 use k8s_openapi::api::{
     batch::v1::{Job, JobCondition},
-    core::v1::{ContainerStateTerminated, Pod},
+    core::v1::Pod,
 };
 use kube::ResourceExt;
 use nas_api::{
@@ -14,7 +14,11 @@ use nas_api::{
 };
 use nas_search::Outcome;
 
-use super::view::{Clock, TrialView, is_stuck};
+use super::{
+    end::{PodEnd, terminated},
+    fetch,
+    view::{Clock, TrialView, is_stuck, is_terminal},
+};
 use crate::labels;
 
 /// How a segment stands.
@@ -84,7 +88,7 @@ pub(crate) fn standing(view: &TrialView, clock: &Clock) -> Standing {
     if view.segment_pods().any(|pod| is_stuck(pod, clock)) {
         return Standing::Stuck;
     }
-    Standing::Working(waiting(view, job))
+    Standing::Working(waiting(view, job, clock))
 }
 
 /// An end that counts towards the attempts.
@@ -99,11 +103,11 @@ fn recorded(view: &TrialView) -> usize {
 
 /// An end that a pod shows and that nothing else can change.
 fn ended_pod(view: &TrialView) -> Option<Ended> {
-    let ends: Vec<_> = view.segment_pods().filter(|pod| !is_disrupted(pod)).filter_map(terminated).collect();
-    let first = |wanted: fn(Exit) -> bool| ends.iter().find(|end| wanted(Exit::from_code(end.exit_code)));
+    let ends: Vec<_> = view.segment_pods().filter(|pod| !is_disrupted(pod)).filter_map(PodEnd::of).collect();
+    let first = |wanted: fn(Exit) -> bool| ends.iter().find(|end| wanted(end.exit()));
     let end = first(|exit| exit == Exit::Reported)
         .or_else(|| first(|exit| exit.is_misconfiguration() || matches!(exit, Exit::Fenced | Exit::OutOfMemory)))?;
-    Some(conclude_end(view, Exit::from_code(end.exit_code), end.message.as_deref().unwrap_or_default()))
+    Some(conclude_end(view, end.exit(), &end.words()))
 }
 
 fn conclude_end(view: &TrialView, exit: Exit, message: &str) -> Ended {
@@ -122,24 +126,20 @@ fn failed_job(view: &TrialView, failed: &JobCondition) -> Standing {
         let conclusion = Conclusion::Record { ends: vec![RungEnd::new(recorded(view), outcome)], message };
         Standing::Ended(Ended { conclusion, report: None })
     };
-    let last = view
-        .segment_pods()
-        .filter(|pod| !is_disrupted(pod))
-        .filter_map(terminated)
-        .max_by_key(|end| end.finished_at.as_ref().map(|time| time.0));
+    let last = view.segment_pods().filter(|pod| !is_disrupted(pod)).filter_map(PodEnd::of).max_by_key(PodEnd::finished_at);
     match (failed.reason.as_deref(), last) {
         (_, None) if !view.pods_are_live => Standing::Unclear,
         (Some("PodFailurePolicy"), _) => match exit_code_in(&said) {
             Some(code) => Standing::Ended(conclude_end(view, Exit::from_code(code), &said)),
             None => record(Outcome::Failed, said),
         },
-        (_, Some(end)) if end.reason.as_deref() == Some("OOMKilled") => record(
+        (_, Some(end)) if end.is_of_fetch() => Standing::Ended(conclude_end(view, end.exit(), &end.words())),
+        (_, Some(end)) if end.is_oom_kill() => record(
             Outcome::OutOfMemory,
             "the container was killed for using more memory than spec.trial.memory allows".to_owned(),
         ),
         (_, Some(end)) => {
-            let words = end.message.as_deref().unwrap_or_default().trim();
-            record(Outcome::Failed, format!("{said}; the last pod ended with exit code {}: {words}", end.exit_code))
+            record(Outcome::Failed, format!("{said}; the last pod ended with exit code {}: {}", end.code(), end.words().trim()))
         }
         (_, None) => record(Outcome::Failed, said),
     }
@@ -169,21 +169,20 @@ fn blocked(view: &TrialView, job: &Job) -> Option<Waiting> {
 }
 
 /// Why a Job that is at work does not train yet.
-fn waiting(view: &TrialView, job: &Job) -> Option<Waiting> {
+fn waiting(view: &TrialView, job: &Job, clock: &Clock) -> Option<Waiting> {
     if job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true) {
         return Some(Waiting {
             reason: "Queued",
             message: format!("the Job {} is suspended: its queue has no room yet", job.name_any()),
         });
     }
-    view.segment_pods().find_map(pod_waiting)
+    view.segment_pods().filter(|pod| !is_terminal(pod)).find_map(|pod| pod_waiting(pod, clock)).or_else(|| fetch::failed(view))
 }
 
-fn pod_waiting(pod: &Pod) -> Option<Waiting> {
+fn pod_waiting(pod: &Pod, clock: &Clock) -> Option<Waiting> {
     let status = pod.status.as_ref()?;
-    let containers =
-        status.container_statuses.iter().flatten().filter_map(|container| container.state.as_ref()?.waiting.as_ref());
-    let not_started = containers.filter_map(|waiting| {
+    let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    let not_started = containers.filter_map(|container| container.state.as_ref()?.waiting.as_ref()).filter_map(|waiting| {
         let reason = match waiting.reason.as_deref()? {
             "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => "ImageNotPulled",
             "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => "ContainerNotCreated",
@@ -198,7 +197,7 @@ fn pod_waiting(pod: &Pod) -> Option<Waiting> {
         let said = condition.message.clone().unwrap_or_default();
         Waiting { reason: "Unschedulable", message: format!("pod {} fits no node: {said}", pod.name_any()) }
     });
-    not_started.chain(unschedulable).next()
+    not_started.chain(unschedulable).chain(fetch::goes_on(pod, clock)).next()
 }
 
 fn condition<'a>(job: &'a Job, kind: &str) -> Option<&'a JobCondition> {
@@ -212,10 +211,4 @@ fn is_disrupted(pod: &Pod) -> bool {
     conditions.into_iter().any(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True")
         // A pod that reported before it was taken away has reported.
         && terminated(pod).is_none_or(|end| end.exit_code != 0)
-}
-
-/// The end of the pod's trainer.
-pub(crate) fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
-    let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
-    containers.iter().find(|container| container.name == labels::CONTAINER)?.state.as_ref()?.terminated.as_ref()
 }
