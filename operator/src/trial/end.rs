@@ -63,10 +63,14 @@ impl<'a> PodEnd<'a> {
             return said.into();
         }
         let said = said.trim();
-        let last = said.rfind(ERROR).map(|at| at + ERROR.len());
-        let last = last.or_else(|| Some(said.char_indices().rev().nth(WORDS)?.0)).unwrap_or(0);
-        let code = if self.is_oom_kill() { "OOMKilled".to_owned() } else { format!("exit code {}", self.code()) };
-        format!("spec.trial.data.fetch: {} ({code})", &said[last..]).into()
+        let error = said.rfind(ERROR).map(|at| at + ERROR.len());
+        let from = error.or_else(|| Some(said.char_indices().rev().nth(WORDS - 1)?.0)).unwrap_or(0);
+        let ended =
+            if self.is_oom_kill() { "killed for its use of memory".to_owned() } else { format!("exit code {}", self.code()) };
+        match &said[from..] {
+            "" => format!("spec.trial.data.fetch: {ended}").into(),
+            words => format!("spec.trial.data.fetch: {words} ({ended})").into(),
+        }
     }
 }
 
@@ -74,4 +78,47 @@ impl<'a> PodEnd<'a> {
 pub(super) fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
     let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
     containers.iter().find(|container| container.name == labels::CONTAINER)?.state.as_ref()?.terminated.as_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of_fetch(code: i32, reason: &str, message: &str) -> Pod {
+        let status = |name: &str, state| json!({"name": name, "state": state, "image": "", "imageID": "", "ready": false, "restartCount": 0});
+        let end = json!({"terminated": {"exitCode": code, "reason": reason, "message": message}});
+        let another = json!({"terminated": {"exitCode": 1}});
+        let waiting = json!({"waiting": {"reason": "PodInitializing"}});
+        let pod = json!({"status": {
+            "initContainerStatuses": [status("mesh", another), status(labels::FETCH, end)],
+            "containerStatuses": [status(labels::CONTAINER, waiting)],
+        }});
+        serde_json::from_value(pod).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_end_of_a_fetch_is_for_a_person_or_may_pass() {
+        for code in [64, 65, 78] {
+            assert_eq!(PodEnd::of(&of_fetch(code, "Error", "")).map(|end| end.exit()), Some(Exit::from_code(code)));
+        }
+        for code in [1, 2, 70, 71, 75, 128, 137, 143] {
+            assert_eq!(PodEnd::of(&of_fetch(code, "Error", "")).map(|end| end.exit()), Some(Exit::Temporary), "{code}");
+        }
+        assert!(PodEnd::of(&of_fetch(0, "Completed", "")).is_none(), "the trainer comes next");
+    }
+
+    #[test]
+    fn the_words_of_a_fetch_are_its_error_with_the_field() {
+        let words = |code, reason, message: &str| {
+            let pod = of_fetch(code, reason, message);
+            PodEnd::of(&pod).map(|end| end.words().into_owned()).unwrap_or_default()
+        };
+        let log = "fetching http://mirror/a\na: 1.0 of 9.9 MB\nnas-trainer: http://mirror/a answers 404: give another\n";
+        assert_eq!(words(65, "Error", log), "spec.trial.data.fetch: http://mirror/a answers 404: give another (exit code 65)");
+        assert_eq!(words(137, "OOMKilled", ""), "spec.trial.data.fetch: killed for its use of memory");
+        let long = words(2, "Error", &"ä".repeat(1000));
+        assert_eq!(long.chars().filter(|c| *c == 'ä').count(), WORDS);
+    }
 }

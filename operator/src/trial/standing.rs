@@ -1,7 +1,7 @@
 //! How the present segment of a trial stands, read from its Job and pods. The first that applies, in this order:
 //!
-//! a pod that ended with a report, or in a way that no retry changes (its fetch of the data set, too); a Job that failed or is Complete; a Job that is not ours, is being
-//! deleted, or works; no Job.
+//! a pod that ended with a report, or in a way that no retry changes, be it while its data set was fetched; a Job that failed or is
+//! Complete; a Job that is not ours, is being deleted, or works; no Job.
 
 use k8s_openapi::api::{
     batch::v1::{Job, JobCondition},
@@ -211,4 +211,51 @@ fn is_disrupted(pod: &Pod) -> bool {
     conditions.into_iter().any(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True")
         // A pod that reported before it was taken away has reported.
         && terminated(pod).is_none_or(|end| end.exit_code != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use k8s_openapi::jiff::Timestamp;
+    use nas_api::objects::NasTrial;
+    use nas_search::{NewTrial, Rungs, Sample, View};
+    use serde_json::json;
+
+    use super::{super::job::job_name, *};
+
+    #[test]
+    fn a_job_whose_last_pod_could_not_fetch_is_made_anew_and_counts_for_nothing() {
+        let sample = Sample { assignment: nas_search::Assignment::new(), rejected: 0, repeats: 0 };
+        let new = NewTrial { number: 0, seed: 1, bracket: 0, rung: 0, sample };
+        let mut trial = NasTrial::create("small", &new, View::default());
+        trial.metadata.uid = Some("uid".to_owned());
+        let rungs = Rungs::full_length(1);
+        let mut view = TrialView::new(Arc::new(trial), Vec::new(), Vec::new(), &rungs);
+        let owner = json!({"apiVersion": "v1", "kind": "NasTrial", "name": "small-0", "uid": "uid", "controller": true});
+        let job = json!({
+            "metadata": {"name": job_name(&view.trial), "ownerReferences": [owner], "annotations": {labels::SEGMENT: view.digest}},
+            "status": {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "too often"}]},
+        });
+        let pod = |list: &str, name: &str, code: i32, finished: &str| {
+            let state = json!({"terminated": {"exitCode": code, "message": "why", "finishedAt": finished}});
+            let container = json!({"name": name, "state": state, "image": "", "imageID": "", "ready": false, "restartCount": 0});
+            let labels = json!({labels::RUNG: "0", labels::ATTEMPT: "0"});
+            json!({"metadata": {"name": "pod", "labels": labels}, "status": {"phase": "Failed", list: [container]}})
+        };
+        let crash = pod("containerStatuses", labels::CONTAINER, 1, "2026-01-01T00:00:00Z");
+        let fetch = pod("initContainerStatuses", labels::FETCH, 137, "2026-01-01T00:01:00Z");
+        let read = |pod| serde_json::from_value(pod).map(Arc::new).unwrap_or_default();
+        view.jobs = vec![serde_json::from_value(job).map(Arc::new).unwrap_or_default()];
+        view.pods = vec![read(crash.clone()), read(fetch)];
+        let wait = Duration::from_secs(10);
+        let clock = Clock { now: Timestamp::default(), stuck_after: wait, name_taken_after: wait };
+        let Standing::Ended(Ended { conclusion: Conclusion::Again { counted, message }, .. }) = standing(&view, &clock) else {
+            unreachable!("{:?}", standing(&view, &clock))
+        };
+        assert_eq!((counted, message.as_str()), (false, "spec.trial.data.fetch: why (exit code 137)"));
+        // A trainer's end is what it was.
+        view.pods = vec![read(crash)];
+        assert!(matches!(standing(&view, &clock), Standing::Ended(Ended { conclusion: Conclusion::Record { .. }, .. })));
+    }
 }
