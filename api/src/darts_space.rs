@@ -9,7 +9,7 @@ use nas_darts::{CellKind, Choice, CostModel, Genotype, GenotypeError, Image, Net
 use nas_search::{Assignment, Describe, Domain, Feature, Parameter, Scalar, Scale};
 
 use crate::{
-    Problem,
+    Problem, PublishedSet,
     objects::{DartsSpace, DataSet, ImageShape, ScalarValue},
     schema::did_you_mean,
 };
@@ -94,12 +94,7 @@ pub fn genotype(assignment: &Assignment) -> Result<Genotype, GenotypeError> {
 
 /// Size of the images of a data set: as stated, or as known for its name.
 pub(crate) fn shape(data: &DataSet) -> Option<ImageShape> {
-    data.shape.or(match data.name.as_str() {
-        "cifar10" => Some(ImageShape { channels: 3, height: 32, width: 32, classes: 10 }),
-        "cifar100" => Some(ImageShape { channels: 3, height: 32, width: 32, classes: 100 }),
-        "mnist" | "fashion-mnist" => Some(ImageShape { channels: 1, height: 28, width: 28, classes: 10 }),
-        _ => None,
-    })
+    data.shape.or_else(|| Some(data.name.parse::<PublishedSet>().ok()?.shape()))
 }
 
 /// The network around the cells that an assignment describes; `None` where a value is not one that the trainer takes.

@@ -108,6 +108,19 @@ fn whatever_a_user_can_get_wrong_is_named_with_its_field_and_the_way_out() {
 }
 
 #[test]
+fn a_fetch_needs_a_claim_on_a_cluster_alone() {
+    let lacks = |data: &str| {
+        let source = read_experiment(&QUICKSTART.replace("data: {name: fashion-mnist}", data)).unwrap();
+        source.experiment.lacks_on_cluster()
+    };
+    let problem = lacks("data: {name: mnist, fetch: {}}").unwrap();
+    assert_eq!(problem.path, "spec.trial.data.claim");
+    assert!(problem.message.contains("spec.trial.data.fetch") && problem.message.contains("PersistentVolumeClaim"), "{problem}");
+    assert_eq!(lacks("data: {name: mnist, claim: datasets, fetch: {url: 'https://mirror/mnist'}}"), None);
+    assert_eq!(lacks("data: {name: mnist}"), None);
+}
+
+#[test]
 fn constraints_that_cannot_be_used_are_named_by_their_rule() {
     let with = |rule: &str| {
         problems(&format!("{QUICKSTART}  constraints:\n    - {{rule: \"hp.layers == 3\"}}\n    - {{rule: \"{rule}\"}}\n"))

@@ -31,6 +31,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     for line in shares(plan) {
         println!("  {line}");
     }
+    if let Some(problem) = source.experiment.lacks_on_cluster() {
+        println!("  for this machine alone: {problem}");
+    }
     Ok(())
 }
 

@@ -14,3 +14,5 @@ pub(crate) const SEGMENT: &str = "nas-operator.dev/segment";
 pub(crate) const MANAGER: &str = "nas-operator";
 /// The container of a trial's pod.
 pub(crate) const CONTAINER: &str = "trainer";
+/// The init container that fetches the data set.
+pub(crate) const FETCH: &str = "fetch-data";

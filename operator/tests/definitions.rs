@@ -220,6 +220,8 @@ async fn the_server_knows_what_one_object_alone_shows_to_be_wrong() {
         (learning_rate, json!({"min": 1, "max": 2, "scale": "Linear"})),
         ("/spec/scheduler", json!({"asha": {"eta": 4, "maxRungs": 5}})),
         ("/spec/scheduler", json!({"fullLength": {}})),
+        ("/spec/trial/data", json!({"name": "mnist", "claim": "datasets", "fetch": {}})),
+        ("/spec/trial/data", json!({"name": "mnist", "claim": "datasets", "fetch": {"url": "https://mirror:8443/sets/x%20y/"}})),
     ] {
         verdict(pointer, value.clone()).await.unwrap_or_else(|said| panic!("{pointer} {value}: {said}"));
     }
@@ -240,6 +242,19 @@ async fn the_server_knows_what_one_object_alone_shows_to_be_wrong() {
         ("/spec/maxTrials", json!(0), "greater than or equal to 1"),
         ("/spec/maxTrials", json!("4"), "must be of type integer"),
         ("/spec/trial/cpu", json!(0), "greater than or equal to 1"),
+        ("/spec/trial/data", json!({"name": "mnist", "fetch": {}}), "needs trial.data.claim"),
+        (
+            "/spec/trial/data",
+            json!({"name": "ours", "claim": "datasets", "fetch": {}}),
+            "knows cifar10, cifar100, mnist, fashion-mnist",
+        ),
+        ("/spec/trial/data", json!({"name": "mnist", "claim": "datasets", "fetch": {"url": "ftp://mirror"}}), "http or https"),
+        ("/spec/trial/data", json!({"name": "mnist", "claim": "datasets", "fetch": {"url": "http://a b"}}), "http or https"),
+        (
+            "/spec/trial/data",
+            json!({"name": "mnist", "claim": "datasets", "fetch": {"url": "http://mirror/?set="}}),
+            "http or https",
+        ),
     ] {
         let said = verdict(pointer, value.clone()).await.expect_err(pointer);
         assert!(said.contains(word), "{pointer} {value}: {said}");
@@ -262,6 +277,8 @@ async fn people_see_columns_and_explanations() {
     .await;
     let (_, explained) = kubectl(&rig, &["explain", "nasexperiment.spec.scheduler.asha.eta"], None);
     assert!(explained.contains("One in `eta` trials goes on"), "{explained}");
+    let (_, explained) = kubectl(&rig, &["explain", "nasexperiment.spec.trial.data.fetch.url"], None);
+    assert!(explained.contains("a mirror that the cluster reaches"), "{explained}");
     let (_, explained) = kubectl(&rig, &["explain", "nastrial.status.rungs"], None);
     assert!(explained.contains("facts that decisions rest on"), "{explained}");
     let (_, events) = kubectl(&rig, &["events"], None);

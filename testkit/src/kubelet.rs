@@ -8,7 +8,7 @@ use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The kubelet of every pod of a namespace.
 #[derive(Clone)]
@@ -24,6 +24,53 @@ impl Kubelet {
 
     /// The pod is on a node, and its container `name` runs. Deleted from then on, it stays until [`Self::remove`] or an end.
     pub async fn start(&self, pod: &Pod, container: &str) -> Result<(), kube::Error> {
+        self.bind(pod).await?;
+        let state = json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
+        self.status(pod, "Running", container, &state).await
+    }
+
+    /// The pod is on a node, and its init container runs; `container` waits for it.
+    pub async fn start_init(&self, pod: &Pod, init: &str, container: &str) -> Result<(), kube::Error> {
+        self.bind(pod).await?;
+        let state = json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
+        self.init_status(pod, "Pending", init, &state, container).await
+    }
+
+    /// The init container has ended: the pod goes on, or has failed.
+    pub async fn end_init(
+        &self,
+        pod: &Pod,
+        init: &str,
+        container: &str,
+        exit_code: i32,
+        message: &str,
+    ) -> Result<(), kube::Error> {
+        let reason = if exit_code == 0 { "Completed" } else { "Error" };
+        let state = json!({"terminated": {
+            "exitCode": exit_code, "reason": reason, "message": message,
+            "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:10:00Z",
+        }});
+        let phase = if exit_code == 0 { "Pending" } else { "Failed" };
+        self.init_status(pod, phase, init, &state, container).await
+    }
+
+    /// The pod's init container cannot start yet.
+    pub async fn waits_init(
+        &self,
+        pod: &Pod,
+        init: &str,
+        container: &str,
+        reason: &str,
+        message: &str,
+    ) -> Result<(), kube::Error> {
+        let state = json!({"waiting": {"reason": reason, "message": message}});
+        self.init_status(pod, "Pending", init, &state, container).await
+    }
+
+    async fn bind(&self, pod: &Pod) -> Result<(), kube::Error> {
+        if pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()) {
+            return Ok(());
+        }
         let binding = Binding {
             metadata: ObjectMeta { name: Some(pod.name_any()), ..ObjectMeta::default() },
             target: ObjectReference {
@@ -32,10 +79,8 @@ impl Kubelet {
                 ..ObjectReference::default()
             },
         };
-        let _: serde_json::Value =
-            self.pods.create_subresource("binding", &pod.name_any(), &PostParams::default(), &binding).await?;
-        let state = json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
-        self.status(pod, "Running", container, &state).await
+        let _: Value = self.pods.create_subresource("binding", &pod.name_any(), &PostParams::default(), &binding).await?;
+        Ok(())
     }
 
     /// The container has ended with this exit code and termination message.
@@ -72,10 +117,19 @@ impl Kubelet {
         self.pods.delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await.map(drop)
     }
 
-    async fn status(&self, pod: &Pod, phase: &str, container: &str, state: &serde_json::Value) -> Result<(), kube::Error> {
-        let status = json!({"status": {"phase": phase, "containerStatuses": [{
-            "name": container, "ready": false, "restartCount": 0, "image": "image", "imageID": "image", "state": state,
-        }]}});
+    async fn status(&self, pod: &Pod, phase: &str, container: &str, state: &Value) -> Result<(), kube::Error> {
+        let status = json!({"status": {"phase": phase, "containerStatuses": [of_container(container, state)]}});
         self.pods.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Strategic(status)).await.map(drop)
     }
+
+    async fn init_status(&self, pod: &Pod, phase: &str, init: &str, state: &Value, container: &str) -> Result<(), kube::Error> {
+        let waiting = json!({"waiting": {"reason": "PodInitializing"}});
+        let status = json!({"status": {"phase": phase, "initContainerStatuses": [of_container(init, state)],
+            "containerStatuses": [of_container(container, &waiting)]}});
+        self.pods.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Strategic(status)).await.map(drop)
+    }
+}
+
+fn of_container(name: &str, state: &Value) -> Value {
+    json!({"name": name, "ready": false, "restartCount": 0, "image": "image", "imageID": "image", "state": state})
 }

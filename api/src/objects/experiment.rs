@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema, core::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{NasExperimentStatus, SpaceSpec};
+use super::{DataSet, NasExperimentStatus, SpaceSpec};
 
 /// A search for the best neural architecture or hyperparameters within a budget.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -350,54 +350,6 @@ pub struct Accelerator {
     #[serde(default = "default_accelerator_count")]
     #[schemars(range(min = 1, max = 64))]
     pub count: i64,
-}
-
-/// A data set.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
-pub struct DataSet {
-    /// Name of the set, and of its folder: cifar10, cifar100, mnist, fashion-mnist, or your own.
-    #[schemars(length(min = 1, max = 63))]
-    pub name: String,
-    /// PersistentVolumeClaim that holds data sets, each in a folder of its name; mounted read-only. `nasctl run` looks in `--data-dir`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
-    pub claim: Option<String>,
-    /// Size of the images and number of classes; needed where the name is not known and a constraint speaks of `arch.params` or `arch.flops`,
-    /// and for folders of images of different sizes, which are brought to this one. Everything else must be of this size.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shape: Option<ImageShape>,
-    /// Which images are trained on and which decide.
-    #[serde(default)]
-    pub validation: ValidationSpec,
-}
-
-/// Size of images.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ImageShape {
-    /// Colours: 1 for grey, 3 for RGB.
-    #[schemars(range(min = 1, max = 4))]
-    pub channels: i64,
-    /// Rows of pixels.
-    #[schemars(range(min = 8, max = 256))]
-    pub height: i64,
-    /// Columns of pixels.
-    #[schemars(range(min = 8, max = 256))]
-    pub width: i64,
-    /// Number of classes.
-    #[schemars(range(min = 2, max = 100_000))]
-    pub classes: i64,
-}
-
-/// Which images are trained on and which decide.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ValidationSpec {
-    /// Train on 90 % of the training images; the other 10 % decide. The test images stay unseen.
-    #[default]
-    Heldout,
-    /// Train on all training images; the test images decide. Reported numbers are then optimistic.
-    TestSet,
-    /// Train on all training images and measure on the test images: for the final number of one configuration.
-    Final,
 }
 
 /// A PersistentVolumeClaim.

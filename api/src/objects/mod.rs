@@ -3,16 +3,18 @@
 #![expect(clippy::doc_markdown, reason = "`kubectl explain` shows these texts as they are")]
 #![expect(unreachable_pub, reason = "the derive writes `pub` items of its own into these modules")]
 
+mod data;
 mod experiment;
 mod experiment_status;
 mod scalar;
 mod space;
 mod trial;
 
+pub use data::{DataSet, FetchSpec, ImageShape, ValidationSpec};
 pub use experiment::{
-    Accelerator, AdditionalObjectiveSpec, Asha, AshaType, Bracket, BudgetSpec, Claim, ConstraintSpec, DataSet, DirectionSpec,
-    Empty, ImageShape, Ladder, NasExperiment, NasExperimentSpec, Objective, ResourceSpec, SamplerSpec, SchedulerSpec,
-    TrialTemplate, UnitSpec, ValidationSpec, WarmStart,
+    Accelerator, AdditionalObjectiveSpec, Asha, AshaType, Bracket, BudgetSpec, Claim, ConstraintSpec, DirectionSpec, Empty,
+    Ladder, NasExperiment, NasExperimentSpec, Objective, ResourceSpec, SamplerSpec, SchedulerSpec, TrialTemplate, UnitSpec,
+    WarmStart,
 };
 pub use experiment_status::{
     BestEstimate, BestTrial, BudgetStatus, EndStatus, FrontTrialStatus, NasExperimentStatus, RungStatus, TrialCounts,

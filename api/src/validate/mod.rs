@@ -1,5 +1,6 @@
 //! From an experiment that somebody wrote to a plan that can be carried out: every problem, with its field.
 
+mod data;
 mod document;
 mod quantity;
 mod space;
@@ -91,6 +92,7 @@ impl NasExperiment {
         if let Some(memory) = spec.trial.memory.as_deref().filter(|memory| !quantity::is_positive(memory)) {
             problems.push(Problem::new("spec.trial.memory", format!("must be an amount of memory, such as 8Gi, not {memory:?}")));
         }
+        data::check(&spec.trial.data, &mut problems);
         let (Some(space), Some(sampler), Some(rungs), true) = (space, sampler, rungs, problems.is_empty()) else {
             return Err(problems);
         };

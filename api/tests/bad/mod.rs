@@ -47,6 +47,27 @@ pub(crate) const BAD: &[(&str, &str, &str, &str, &[&str])] = &[
         "spec.objective.additional",
         &["3"],
     ),
+    (
+        "fetches what nobody publishes",
+        "data: {name: fashion-mnist}",
+        "data: {name: cifar-10, claim: datasets, fetch: {}}",
+        "spec.trial.data.name",
+        &["did you mean cifar10", "cifar100, mnist", "remove fetch"],
+    ),
+    (
+        "fetches from no folder",
+        "data: {name: fashion-mnist}",
+        "data: {name: fashion-mnist, claim: datasets, fetch: {url: 'ftp://mirror/sets'}}",
+        "spec.trial.data.fetch.url",
+        &["ftp://mirror/sets", "http or https"],
+    ),
+    (
+        "fetches with an unknown word",
+        "data: {name: fashion-mnist}",
+        "data: {name: fashion-mnist, claim: datasets, fetch: {uri: 'http://mirror/sets'}}",
+        "spec.trial.data.fetch.uri",
+        &["did you mean url"],
+    ),
     ("two schedulers", "{asha: {", "{fullLength: {}, asha: {", "spec.scheduler", &["exactly one"]),
     (
         "no scheduler",

@@ -1,5 +1,6 @@
 //! `nasctl run`: the search on this machine, with trainers as local processes.
 
+mod fetch;
 mod journal;
 mod process;
 mod runner;
@@ -31,7 +32,7 @@ pub(crate) struct Arguments {
     /// Folder for the journal, checkpoints and result [default: runs/<name of the experiment>].
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// Folder that holds data sets, each in a folder of its name.
+    /// Folder that holds data sets, each in a folder of its name; what `spec.trial.data.fetch` asks for is brought there.
     #[arg(long, env = "NAS_DATA_DIR", default_value = "data")]
     data_dir: PathBuf,
     /// CPU threads of each trainer [default: the machine's, divided among the trials that run at the same time].
@@ -46,6 +47,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let source = file::read(&arguments.file)?;
     let name = source.experiment.metadata.name.clone().unwrap_or_default();
     let folder = arguments.dir.clone().unwrap_or_else(|| Path::new("runs").join(name));
+    if source.experiment.spec.trial.data.fetch.is_some() {
+        fs::create_dir_all(&arguments.data_dir).map_err(Failure::io(&arguments.data_dir))?;
+    }
     let data_dir = fs::canonicalize(&arguments.data_dir).map_err(Failure::io(&arguments.data_dir))?;
     let launcher = Launcher::new(
         arguments.trainer.clone().unwrap_or_else(default_trainer),

@@ -22,8 +22,8 @@ use crate::failure::Failure;
 
 /// Starts trainers.
 pub(crate) struct Launcher {
-    trainer: PathBuf,
-    itself: PathBuf,
+    pub(super) trainer: PathBuf,
+    pub(super) itself: PathBuf,
     pub(crate) data_dir: PathBuf,
     pub(crate) threads: u16,
 }
@@ -112,7 +112,7 @@ fn wait_for(trial: i64, mut child: Child, ended: Sender<Ended>) {
     });
 }
 
-fn exit_of(status: ExitStatus) -> Exit {
+pub(super) fn exit_of(status: ExitStatus) -> Exit {
     let code = status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or(-1);
     // Killed by SIGTERM before the trainer could listen is as good as stopped.
     Exit::from_code(code)

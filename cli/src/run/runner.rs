@@ -109,6 +109,7 @@ impl Runner {
                 "spec.suspend is true or spec.parallelTrials is 0: nothing may start; change the file".to_owned(),
             ));
         }
+        self.launcher.fetch(&self.source.experiment.spec.trial.data, &self.stops)?;
         let mut checked = false;
         loop {
             let usage = Usage {

@@ -23,10 +23,16 @@ pub(crate) struct Arguments {
     program: Vec<OsString>,
 }
 
-/// A program (and its first arguments) that is to run a segment, and that ends with this process.
-pub(crate) fn supervised(itself: &Path, segment: &Segment, program: &[impl AsRef<OsStr>]) -> Command {
+/// A program (and its first arguments) that ends with this process.
+pub(crate) fn bound(itself: &Path, program: &[impl AsRef<OsStr>]) -> Command {
     let mut command = Command::new(itself);
     command.args(["supervise", "--parent", &std::process::id().to_string(), "--"]).args(program);
+    command
+}
+
+/// A program (and its first arguments) that is to run a segment, and that ends with this process.
+pub(crate) fn supervised(itself: &Path, segment: &Segment, program: &[impl AsRef<OsStr>]) -> Command {
+    let mut command = bound(itself, program);
     command.envs(segment.to_env()).env("NAS_METRICS_LISTEN", "127.0.0.1:0");
     command
 }

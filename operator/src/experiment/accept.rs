@@ -74,6 +74,9 @@ async fn missing(context: &Context, group: &Group, experiment: &NasExperiment, p
                 .to_owned(),
         );
     }
+    if let Some(problem) = experiment.lacks_on_cluster() {
+        return refuse("DataClaimNeeded", problem.to_string());
+    }
     for (resource, group_name) in [("jobs", "batch"), ("nastrials", "nas-operator.dev")] {
         if !may_create(context, namespace, group_name, resource).await? {
             return refuse(

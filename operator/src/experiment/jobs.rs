@@ -38,7 +38,7 @@ impl Pass<'_> {
         let mut names_taken = Vec::new();
         let mut work = Vec::new();
         for (view, orders) in views.into_iter().zip(orders) {
-            if let Some(at) = view.gives_up_at(&self.clock) {
+            if let Some(at) = view.wakes_at(&self.clock) {
                 let left = Duration::try_from(at.duration_since(self.clock.now)).unwrap_or_default();
                 self.next = self.next.min(left.max(Duration::from_millis(100)));
             }

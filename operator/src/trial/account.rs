@@ -9,7 +9,8 @@ use nas_api::{Conclusion, RungEnd, contract::Report, objects::RunSegment};
 use nas_search::{Outcome, Plan};
 
 use super::{
-    standing::{Ended, Standing, lost, standing, terminated},
+    end::terminated,
+    standing::{Ended, Standing, lost, standing},
     view::{Clock, Orders, TrialView},
 };
 
@@ -74,7 +75,8 @@ fn segment(view: &TrialView, outcome: &str, message: &str, count: i64, now: Time
     }
 }
 
-/// How long a pod held its accelerators: from the start of its container (or of the pod) to its end, or until now.
+/// How long a pod held its accelerators: from the start of its container to its end, or until now. What comes before, such as the pull of
+/// an image or the fetch of a data set, does not count.
 pub(crate) fn held_seconds(pod: &Pod, now: Timestamp) -> f64 {
     let end = terminated(pod);
     let running =

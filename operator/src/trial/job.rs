@@ -25,6 +25,7 @@ use nas_api::{
 use nas_search::Rungs;
 use sha2::{Digest, Sha256};
 
+use super::fetch;
 use crate::labels;
 
 const CHECKPOINTS: &str = "/checkpoints";
@@ -81,7 +82,7 @@ pub(crate) fn build_job(experiment: &NasExperiment, trial: &NasTrial, rungs: &Ru
             completions: Some(1),
             backoff_limit: i32::try_from(MAX_ATTEMPTS - 1).ok(),
             pod_replacement_policy: Some("Failed".to_owned()),
-            pod_failure_policy: Some(failure_policy()),
+            pod_failure_policy: Some(failure_policy(experiment)),
             ttl_seconds_after_finished: Some(KEEP_FINISHED_SECONDS),
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta { labels: Some(labels), ..ObjectMeta::default() }),
@@ -94,29 +95,27 @@ pub(crate) fn build_job(experiment: &NasExperiment, trial: &NasTrial, rungs: &Ru
 }
 
 /// Disruptions are free; ends that would only repeat themselves fail the Job at once; everything else the Job retries.
-fn failure_policy() -> PodFailurePolicy {
-    let fail_at_once = [Exit::Usage, Exit::Data, Exit::Fenced, Exit::OutOfMemory, Exit::Configuration];
-    PodFailurePolicy {
-        rules: vec![
-            PodFailurePolicyRule {
-                action: "Ignore".to_owned(),
-                on_pod_conditions: Some(vec![PodFailurePolicyOnPodConditionsPattern {
-                    type_: "DisruptionTarget".to_owned(),
-                    status: Some("True".to_owned()),
-                }]),
-                on_exit_codes: None,
-            },
-            PodFailurePolicyRule {
-                action: "FailJob".to_owned(),
-                on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
-                    container_name: Some(labels::CONTAINER.to_owned()),
-                    operator: "In".to_owned(),
-                    values: fail_at_once.map(Exit::code).to_vec(),
-                }),
-                on_pod_conditions: None,
-            },
-        ],
+fn failure_policy(experiment: &NasExperiment) -> PodFailurePolicy {
+    let fail_at_once = |container: &str, exits: &[Exit]| PodFailurePolicyRule {
+        action: "FailJob".to_owned(),
+        on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
+            container_name: Some(container.to_owned()),
+            operator: "In".to_owned(),
+            values: exits.iter().copied().map(Exit::code).collect(),
+        }),
+        on_pod_conditions: None,
+    };
+    let disruption =
+        PodFailurePolicyOnPodConditionsPattern { type_: "DisruptionTarget".to_owned(), status: Some("True".to_owned()) };
+    let ignore =
+        PodFailurePolicyRule { action: "Ignore".to_owned(), on_pod_conditions: Some(vec![disruption]), on_exit_codes: None };
+    let trainer = [Exit::Usage, Exit::Data, Exit::Fenced, Exit::OutOfMemory, Exit::Configuration];
+    let mut rules = vec![ignore, fail_at_once(labels::CONTAINER, &trainer)];
+    // A rule may only name a container that is there.
+    if fetch::is_asked_for(&experiment.spec.trial) {
+        rules.push(fail_at_once(labels::FETCH, &[Exit::Usage, Exit::Data, Exit::Configuration]));
     }
+    PodFailurePolicy { rules }
 }
 
 fn pod(experiment: &NasExperiment, trial: &NasTrial, rungs: &Rungs, settings: &Settings) -> PodSpec {
@@ -151,10 +150,16 @@ fn pod(experiment: &NasExperiment, trial: &NasTrial, rungs: &Rungs, settings: &S
         volumes.push(empty("checkpoints", EmptyDirVolumeSource::default()));
         mounts.push(mount("checkpoints", CHECKPOINTS));
     }
+    let fetches = fetch::is_asked_for(template);
     if let Some(name) = &template.data.claim {
-        volumes.push(claim("data", name, true));
+        volumes.push(claim("data", name, !fetches));
         mounts.push(VolumeMount { read_only: Some(true), ..mount("data", DATA) });
     }
+    let init = fetches.then(|| Container {
+        security_context: Some(confined()),
+        // The installation's image, since one of the experiment's own need not know how to fetch.
+        ..fetch::container(template, &settings.image, DATA, vec![mount("tmp", "/tmp"), mount("data", DATA)])
+    });
     PodSpec {
         restart_policy: Some("Never".to_owned()),
         service_account_name: Some(settings.service_account.clone()),
@@ -171,6 +176,7 @@ fn pod(experiment: &NasExperiment, trial: &NasTrial, rungs: &Rungs, settings: &S
             ..PodSecurityContext::default()
         }),
         tolerations: Some(tolerations(experiment)),
+        init_containers: init.map(|init| vec![init]),
         containers: vec![Container {
             name: labels::CONTAINER.to_owned(),
             image: Some(template.image.clone().unwrap_or_else(|| settings.image.clone())),
@@ -182,18 +188,23 @@ fn pod(experiment: &NasExperiment, trial: &NasTrial, rungs: &Rungs, settings: &S
                 ..ContainerPort::default()
             }]),
             resources: Some(resources(experiment)),
-            security_context: Some(SecurityContext {
-                allow_privilege_escalation: Some(false),
-                read_only_root_filesystem: Some(true),
-                capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
-                ..SecurityContext::default()
-            }),
+            security_context: Some(confined()),
             termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
             volume_mounts: Some(mounts),
             ..Container::default()
         }],
         volumes: Some(volumes),
         ..PodSpec::default()
+    }
+}
+
+/// What no container of a trial may do.
+fn confined() -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        read_only_root_filesystem: Some(true),
+        capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
+        ..SecurityContext::default()
     }
 }
 

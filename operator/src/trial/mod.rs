@@ -1,6 +1,8 @@
 //! One trial: the Job of its segment, what became of it, and what is to be done. Pure.
 
 mod account;
+mod end;
+mod fetch;
 mod job;
 mod plan;
 mod standing;

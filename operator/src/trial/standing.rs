@@ -1,11 +1,11 @@
 //! How the present segment of a trial stands, read from its Job and pods. The first that applies, in this order:
 //!
-//! a pod that ended with a report, or in a way that no retry changes; a Job that failed or is Complete; a Job that is not ours, is being
-//! deleted, or works; no Job.
+//! a pod that ended with a report, or in a way that no retry changes, be it while its data set was fetched; a Job that failed or is
+//! Complete; a Job that is not ours, is being deleted, or works; no Job.
 
 use k8s_openapi::api::{
     batch::v1::{Job, JobCondition},
-    core::v1::{ContainerStateTerminated, Pod},
+    core::v1::Pod,
 };
 use kube::ResourceExt;
 use nas_api::{
@@ -14,7 +14,11 @@ use nas_api::{
 };
 use nas_search::Outcome;
 
-use super::view::{Clock, TrialView, is_stuck};
+use super::{
+    end::{PodEnd, terminated},
+    fetch,
+    view::{Clock, TrialView, is_stuck, is_terminal},
+};
 use crate::labels;
 
 /// How a segment stands.
@@ -84,7 +88,7 @@ pub(crate) fn standing(view: &TrialView, clock: &Clock) -> Standing {
     if view.segment_pods().any(|pod| is_stuck(pod, clock)) {
         return Standing::Stuck;
     }
-    Standing::Working(waiting(view, job))
+    Standing::Working(waiting(view, job, clock))
 }
 
 /// An end that counts towards the attempts.
@@ -99,11 +103,11 @@ fn recorded(view: &TrialView) -> usize {
 
 /// An end that a pod shows and that nothing else can change.
 fn ended_pod(view: &TrialView) -> Option<Ended> {
-    let ends: Vec<_> = view.segment_pods().filter(|pod| !is_disrupted(pod)).filter_map(terminated).collect();
-    let first = |wanted: fn(Exit) -> bool| ends.iter().find(|end| wanted(Exit::from_code(end.exit_code)));
+    let ends: Vec<_> = view.segment_pods().filter(|pod| !is_disrupted(pod)).filter_map(PodEnd::of).collect();
+    let first = |wanted: fn(Exit) -> bool| ends.iter().find(|end| wanted(end.exit()));
     let end = first(|exit| exit == Exit::Reported)
         .or_else(|| first(|exit| exit.is_misconfiguration() || matches!(exit, Exit::Fenced | Exit::OutOfMemory)))?;
-    Some(conclude_end(view, Exit::from_code(end.exit_code), end.message.as_deref().unwrap_or_default()))
+    Some(conclude_end(view, end.exit(), &end.words()))
 }
 
 fn conclude_end(view: &TrialView, exit: Exit, message: &str) -> Ended {
@@ -122,24 +126,20 @@ fn failed_job(view: &TrialView, failed: &JobCondition) -> Standing {
         let conclusion = Conclusion::Record { ends: vec![RungEnd::new(recorded(view), outcome)], message };
         Standing::Ended(Ended { conclusion, report: None })
     };
-    let last = view
-        .segment_pods()
-        .filter(|pod| !is_disrupted(pod))
-        .filter_map(terminated)
-        .max_by_key(|end| end.finished_at.as_ref().map(|time| time.0));
+    let last = view.segment_pods().filter(|pod| !is_disrupted(pod)).filter_map(PodEnd::of).max_by_key(PodEnd::finished_at);
     match (failed.reason.as_deref(), last) {
         (_, None) if !view.pods_are_live => Standing::Unclear,
         (Some("PodFailurePolicy"), _) => match exit_code_in(&said) {
             Some(code) => Standing::Ended(conclude_end(view, Exit::from_code(code), &said)),
             None => record(Outcome::Failed, said),
         },
-        (_, Some(end)) if end.reason.as_deref() == Some("OOMKilled") => record(
+        (_, Some(end)) if end.is_of_fetch() => Standing::Ended(conclude_end(view, end.exit(), &end.words())),
+        (_, Some(end)) if end.is_oom_kill() => record(
             Outcome::OutOfMemory,
             "the container was killed for using more memory than spec.trial.memory allows".to_owned(),
         ),
         (_, Some(end)) => {
-            let words = end.message.as_deref().unwrap_or_default().trim();
-            record(Outcome::Failed, format!("{said}; the last pod ended with exit code {}: {words}", end.exit_code))
+            record(Outcome::Failed, format!("{said}; the last pod ended with exit code {}: {}", end.code(), end.words().trim()))
         }
         (_, None) => record(Outcome::Failed, said),
     }
@@ -169,21 +169,20 @@ fn blocked(view: &TrialView, job: &Job) -> Option<Waiting> {
 }
 
 /// Why a Job that is at work does not train yet.
-fn waiting(view: &TrialView, job: &Job) -> Option<Waiting> {
+fn waiting(view: &TrialView, job: &Job, clock: &Clock) -> Option<Waiting> {
     if job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true) {
         return Some(Waiting {
             reason: "Queued",
             message: format!("the Job {} is suspended: its queue has no room yet", job.name_any()),
         });
     }
-    view.segment_pods().find_map(pod_waiting)
+    view.segment_pods().filter(|pod| !is_terminal(pod)).find_map(|pod| pod_waiting(pod, clock)).or_else(|| fetch::failed(view))
 }
 
-fn pod_waiting(pod: &Pod) -> Option<Waiting> {
+fn pod_waiting(pod: &Pod, clock: &Clock) -> Option<Waiting> {
     let status = pod.status.as_ref()?;
-    let containers =
-        status.container_statuses.iter().flatten().filter_map(|container| container.state.as_ref()?.waiting.as_ref());
-    let not_started = containers.filter_map(|waiting| {
+    let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    let not_started = containers.filter_map(|container| container.state.as_ref()?.waiting.as_ref()).filter_map(|waiting| {
         let reason = match waiting.reason.as_deref()? {
             "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => "ImageNotPulled",
             "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => "ContainerNotCreated",
@@ -198,7 +197,7 @@ fn pod_waiting(pod: &Pod) -> Option<Waiting> {
         let said = condition.message.clone().unwrap_or_default();
         Waiting { reason: "Unschedulable", message: format!("pod {} fits no node: {said}", pod.name_any()) }
     });
-    not_started.chain(unschedulable).next()
+    not_started.chain(unschedulable).chain(fetch::goes_on(pod, clock)).next()
 }
 
 fn condition<'a>(job: &'a Job, kind: &str) -> Option<&'a JobCondition> {
@@ -214,8 +213,49 @@ fn is_disrupted(pod: &Pod) -> bool {
         && terminated(pod).is_none_or(|end| end.exit_code != 0)
 }
 
-/// The end of the pod's trainer.
-pub(crate) fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
-    let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
-    containers.iter().find(|container| container.name == labels::CONTAINER)?.state.as_ref()?.terminated.as_ref()
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use k8s_openapi::jiff::Timestamp;
+    use nas_api::objects::NasTrial;
+    use nas_search::{NewTrial, Rungs, Sample, View};
+    use serde_json::json;
+
+    use super::{super::job::job_name, *};
+
+    #[test]
+    fn a_job_whose_last_pod_could_not_fetch_is_made_anew_and_counts_for_nothing() {
+        let sample = Sample { assignment: nas_search::Assignment::new(), rejected: 0, repeats: 0 };
+        let new = NewTrial { number: 0, seed: 1, bracket: 0, rung: 0, sample };
+        let mut trial = NasTrial::create("small", &new, View::default());
+        trial.metadata.uid = Some("uid".to_owned());
+        let rungs = Rungs::full_length(1);
+        let mut view = TrialView::new(Arc::new(trial), Vec::new(), Vec::new(), &rungs);
+        let owner = json!({"apiVersion": "v1", "kind": "NasTrial", "name": "small-0", "uid": "uid", "controller": true});
+        let job = json!({
+            "metadata": {"name": job_name(&view.trial), "ownerReferences": [owner], "annotations": {labels::SEGMENT: view.digest}},
+            "status": {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "too often"}]},
+        });
+        let pod = |list: &str, name: &str, code: i32, finished: &str| {
+            let state = json!({"terminated": {"exitCode": code, "message": "why", "finishedAt": finished}});
+            let container = json!({"name": name, "state": state, "image": "", "imageID": "", "ready": false, "restartCount": 0});
+            let labels = json!({labels::RUNG: "0", labels::ATTEMPT: "0"});
+            json!({"metadata": {"name": "pod", "labels": labels}, "status": {"phase": "Failed", list: [container]}})
+        };
+        let crash = pod("containerStatuses", labels::CONTAINER, 1, "2026-01-01T00:00:00Z");
+        let fetch = pod("initContainerStatuses", labels::FETCH, 137, "2026-01-01T00:01:00Z");
+        let read = |pod| serde_json::from_value(pod).map(Arc::new).unwrap_or_default();
+        view.jobs = vec![serde_json::from_value(job).map(Arc::new).unwrap_or_default()];
+        view.pods = vec![read(crash.clone()), read(fetch)];
+        let wait = Duration::from_secs(10);
+        let clock = Clock { now: Timestamp::default(), stuck_after: wait, name_taken_after: wait };
+        let Standing::Ended(Ended { conclusion: Conclusion::Again { counted, message }, .. }) = standing(&view, &clock) else {
+            unreachable!("{:?}", standing(&view, &clock))
+        };
+        assert_eq!((counted, message.as_str()), (false, "spec.trial.data.fetch: why (exit code 137)"));
+        // A trainer's end is what it was.
+        view.pods = vec![read(crash)];
+        assert!(matches!(standing(&view, &clock), Standing::Ended(Ended { conclusion: Conclusion::Record { .. }, .. })));
+    }
 }

@@ -9,7 +9,10 @@ use k8s_openapi::{
 use kube::ResourceExt;
 use nas_api::objects::NasTrial;
 
-use super::job::{job_name, segment_digest};
+use super::{
+    fetch,
+    job::{job_name, segment_digest},
+};
 use crate::labels;
 
 /// The time of a pass, and how long it waits for what may never come.
@@ -29,7 +32,7 @@ impl Clock {
     }
 }
 
-fn end_of(since: Timestamp, wait: Duration) -> Option<Timestamp> {
+pub(super) fn end_of(since: Timestamp, wait: Duration) -> Option<Timestamp> {
     since.checked_add(SignedDuration::try_from(wait).ok()?).ok()
 }
 
@@ -107,11 +110,13 @@ impl TrialView {
         self.name_taken_since.is_some_and(|since| clock.is_past(since, clock.name_taken_after))
     }
 
-    /// When the next wait will be over: for a pod that should be gone, or for a name. One that is over already wakes nobody again.
-    pub(crate) fn gives_up_at(&self, clock: &Clock) -> Option<Timestamp> {
+    /// When the next wait will be over: for a pod that should be gone, for a name, or until a fetch is told about. One that is over already
+    /// wakes nobody again.
+    pub(crate) fn wakes_at(&self, clock: &Clock) -> Option<Timestamp> {
         let leaving = self.pods.iter().filter(|pod| !is_terminal(pod)).filter_map(|pod| pod.metadata.deletion_timestamp.as_ref());
         let pods = leaving.filter_map(|time| end_of(time.0, clock.stuck_after));
-        pods.chain(self.name_taken_since.and_then(|since| end_of(since, clock.name_taken_after)))
+        pods.chain(self.segment_pods().filter_map(fetch::told_at))
+            .chain(self.name_taken_since.and_then(|since| end_of(since, clock.name_taken_after)))
             .filter(|end| *end > clock.now)
             .min()
     }
@@ -151,7 +156,7 @@ mod tests {
         view.name_taken_since = Some(at(110));
         let wakes = |second| {
             let wait = Duration::from_secs(10);
-            view.gives_up_at(&Clock { now: at(second), stuck_after: wait, name_taken_after: wait })
+            view.wakes_at(&Clock { now: at(second), stuck_after: wait, name_taken_after: wait })
         };
         assert_eq!(wakes(105), Some(at(110)));
         assert_eq!(wakes(110), Some(at(120)));

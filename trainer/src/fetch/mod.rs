@@ -11,10 +11,14 @@ use std::{
     time::Duration,
 };
 
-use clap::Args;
+use clap::{
+    Args,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
+use nas_api::{NotPublished, PublishedSet};
 
 pub use error::FetchError;
-pub use published::{Known, Published, PublishedFile};
+pub use published::{Published, PublishedFile};
 
 use crate::data::{self, DataSet, Options, Summary};
 use download::{Download, agent};
@@ -33,8 +37,8 @@ Of several processes that ask for the same set in the same folder, one fetches a
 Exit codes: 0 the data set is there, 65 what is there or came is something else, 75 the server or disk failed: try again.")]
 pub struct Fetch {
     /// The data set.
-    #[arg(value_enum)]
-    set: Known,
+    #[arg(value_parser = known())]
+    set: PublishedSet,
     /// Folder that holds data sets, each in a folder of its name.
     #[arg(long, value_name = "DIR", env = "NAS_DATA_DIR")]
     dir: PathBuf,
@@ -43,9 +47,21 @@ pub struct Fetch {
     url: Option<String>,
 }
 
+/// Reads the name of a published data set; the help says how large each is.
+fn known() -> impl TypedValueParser<Value = PublishedSet> {
+    let about = |set| match set {
+        PublishedSet::Cifar10 => "60,000 colour images of 32x32 in 10 classes, 170 MB",
+        PublishedSet::Cifar100 => "60,000 colour images of 32x32 in 100 classes, 169 MB",
+        PublishedSet::Mnist => "70,000 grey images of 28x28 in 10 classes, 12 MB",
+        PublishedSet::FashionMnist => "70,000 grey images of 28x28 in 10 classes, 31 MB",
+    };
+    PossibleValuesParser::new(PublishedSet::ALL.map(|set| PossibleValue::new(set.name()).help(about(set))))
+        .try_map(|name| -> Result<_, NotPublished> { name.parse() })
+}
+
 /// Fetches what the command line asks for; returns what is to be printed.
 pub fn fetch_known(arguments: &Fetch) -> Result<String, FetchError> {
-    let mut set = arguments.set.published();
+    let mut set = Published::by_its_publisher(arguments.set);
     if let Some(url) = &arguments.url {
         url.clone_into(&mut set.url);
     }

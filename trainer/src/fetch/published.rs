@@ -1,19 +1,6 @@
 //! Where the known data sets are published, and what is there.
 
-use clap::ValueEnum;
-
-/// A data set whose address and digests are known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Known {
-    /// 60,000 colour images of 32x32 in 10 classes, 170 MB.
-    Cifar10,
-    /// 60,000 colour images of 32x32 in 100 classes, 169 MB.
-    Cifar100,
-    /// 70,000 grey images of 28x28 in 10 classes, 12 MB.
-    Mnist,
-    /// 70,000 grey images of 28x28 in 10 classes, 31 MB.
-    FashionMnist,
-}
+use nas_api::PublishedSet;
 
 /// A data set as somebody publishes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,24 +33,21 @@ const MNIST: &str = "https://storage.googleapis.com/cvdf-datasets/mnist";
 /// The publisher's own address has no TLS; the digests make that harmless.
 const FASHION_MNIST: &str = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com";
 
-impl Known {
-    /// What its publisher offers.
-    pub fn published(self) -> Published {
-        let (name, url, images, files): (_, _, _, &[(&str, u64, &str)]) = match self {
-            Self::Cifar10 => (
-                "cifar10",
+impl Published {
+    /// What the publisher of a data set offers.
+    pub fn by_its_publisher(set: PublishedSet) -> Self {
+        let (url, images, files): (_, _, &[(&str, u64, &str)]) = match set {
+            PublishedSet::Cifar10 => (
                 CIFAR,
                 60_000,
                 &[("cifar-10-binary.tar.gz", 170_052_171, "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd")],
             ),
-            Self::Cifar100 => (
-                "cifar100",
+            PublishedSet::Cifar100 => (
                 CIFAR,
                 60_000,
                 &[("cifar-100-binary.tar.gz", 168_513_733, "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec")],
             ),
-            Self::Mnist => (
-                "mnist",
+            PublishedSet::Mnist => (
                 MNIST,
                 70_000,
                 &[
@@ -73,8 +57,7 @@ impl Known {
                     ("t10k-labels-idx1-ubyte.gz", 4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
                 ],
             ),
-            Self::FashionMnist => (
-                "fashion-mnist",
+            PublishedSet::FashionMnist => (
                 FASHION_MNIST,
                 70_000,
                 &[
@@ -94,6 +77,6 @@ impl Known {
             bytes,
             sha256: sha256.to_owned(),
         };
-        Published { name: name.to_owned(), url: url.to_owned(), images, files: files.iter().map(file).collect() }
+        Self { name: set.name().to_owned(), url: url.to_owned(), images, files: files.iter().map(file).collect() }
     }
 }
