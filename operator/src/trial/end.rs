@@ -118,7 +118,7 @@ mod tests {
         let log = "fetching http://mirror/a\na: 1.0 of 9.9 MB\nnas-trainer: http://mirror/a answers 404: give another\n";
         assert_eq!(words(65, "Error", log), "spec.trial.data.fetch: http://mirror/a answers 404: give another (exit code 65)");
         assert_eq!(words(137, "OOMKilled", ""), "spec.trial.data.fetch: killed for its use of memory");
-        let long = words(2, "Error", &"ä".repeat(1000));
-        assert_eq!(long.chars().filter(|c| *c == 'ä').count(), WORDS);
+        let cut = words(2, "Error", &"ä".repeat(1000));
+        assert_eq!(cut.chars().filter(|c| *c == 'ä').count(), WORDS);
     }
 }
