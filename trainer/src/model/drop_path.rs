@@ -41,6 +41,43 @@ mod tests {
         assert_eq!(Vec::<f64>::try_from(drop_path.scale(7)).unwrap(), kept[7 * 500..8 * 500]);
     }
 
+    /// Kept (1) or dropped (0) for each edge and image.
+    fn kept(seed: u64, step: u64, [edges, images]: [usize; 2], probability: f64) -> Vec<Vec<bool>> {
+        let drop_path = DropPath::draw(seed, step, edges, images, probability, Kind::Float, Device::Cpu).unwrap();
+        let of = |edge| Vec::<f64>::try_from(drop_path.scale(edge).to_kind(Kind::Double)).unwrap();
+        (0..edges as i64).map(|edge| of(edge).into_iter().map(|scale| scale > 0.0).collect()).collect()
+    }
+
+    #[test]
+    fn edges_images_batches_and_seeds_are_dropped_independently() {
+        const PROBABILITY: f64 = 0.3;
+        let drawn = kept(1, 5, [12, 2_000], PROBABILITY);
+        // Of two that are independent, both are kept with the square of the probability; a standard deviation is 0.0112.
+        let independent = |what: &str, one: &[bool], other: &[bool]| {
+            let both =
+                one.iter().zip(other).filter(|(one, other)| **one && **other).count() as f64 / one.len().min(other.len()) as f64;
+            assert!((both - (1.0 - PROBABILITY).powi(2)).abs() < 0.055, "{what}: {both}");
+        };
+        for (edge, images) in drawn.iter().enumerate() {
+            for other in &drawn[edge + 1..] {
+                independent("edges", images, other);
+            }
+            independent("neighbouring images", images, &images[1..]);
+            independent("batches", images, &kept(1, 6, [12, 2_000], PROBABILITY)[edge]);
+            independent("seeds", images, &kept(2, 5, [12, 2_000], PROBABILITY)[edge]);
+        }
+    }
+
+    #[test]
+    fn the_share_that_is_dropped_is_the_probability() {
+        for probability in [1e-3, 0.05, 0.2, 0.5, 0.999] {
+            let drawn = kept(3, 0, [20, 5_000], probability).concat();
+            let dropped = drawn.iter().filter(|kept| !**kept).count() as f64 / drawn.len() as f64;
+            let deviation = (probability * (1.0 - probability) / drawn.len() as f64).sqrt();
+            assert!((dropped - probability).abs() < 5.0 * deviation, "{dropped} is not {probability}");
+        }
+    }
+
     #[test]
     fn nothing_is_dropped_at_probability_zero() {
         assert!(DropPath::draw(1, 5, 20, 4, 0.0, Kind::Float, Device::Cpu).is_none());
