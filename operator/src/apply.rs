@@ -6,6 +6,7 @@ use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy},
+    core::DeserializeGuard,
 };
 use nas_api::objects::{NasExperiment, NasExperimentStatus, NasTrial, NasTrialStatus};
 use nas_search::View;
@@ -144,6 +145,22 @@ impl Writer<'_> {
             self.context.world.trials.gone(self.group, name);
         }
         Ok(found.map(|trial| self.context.world.trials.written(trial)))
+    }
+
+    /// Reads all trials of the experiment into the cache; returns whether the cache knew otherwise.
+    pub(crate) async fn read_trials(&self) -> Result<bool, Error> {
+        let selector = ListParams::default().fields(&format!("spec.experiment={}", self.group.experiment));
+        let api = self.api::<DeserializeGuard<NasTrial>>();
+        let found = in_time("list", "NasTrial", &self.group.experiment, api.list(&selector)).await?;
+        let at = found.metadata.resource_version.and_then(|version| version.parse().ok()).unwrap_or_default();
+        let (mut trials, mut unread) = (Vec::new(), Vec::new());
+        for DeserializeGuard(trial) in found.items {
+            match trial {
+                Ok(trial) => trials.push(trial),
+                Err(invalid) => unread.extend(invalid.metadata.name),
+            }
+        }
+        Ok(self.context.world.trials.listed(self.group, trials, unread, at))
     }
 
     /// Creates a Job, or takes in the one that has its name, which the next pass judges. `false`: that one does not even have our

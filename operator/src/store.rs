@@ -58,7 +58,7 @@ impl<K: ResourceExt + Clone> Store<K> {
         match event {
             Event::Apply(object) => {
                 inner.watched = inner.watched.max(version(&object));
-                inner.put(self.group_of, object).into_iter().collect()
+                inner.put(self.group_of, Arc::new(object)).into_iter().collect()
             }
             Event::Delete(object) => {
                 inner.watched = inner.watched.max(version(&object));
@@ -83,18 +83,23 @@ impl<K: ResourceExt + Clone> Store<K> {
 
     /// Takes in the answer to a write of ours.
     pub(crate) fn written(&self, object: K) -> Arc<K> {
-        let mut inner = self.lock();
         let shared = Arc::new(object);
-        let Some(group) = (self.group_of)(&shared) else { return shared };
-        let name = shared.name_any();
-        if let Some(listing) = &mut inner.listing {
-            listing.answered.insert((group.clone(), name.clone()));
-        }
-        let known = inner.groups.get(&group).is_some_and(|objects| objects.contains_key(&name));
-        if known || version(&*shared) > inner.watched {
-            inner.put(self.group_of, (*shared).clone());
-        }
+        self.lock().answered(self.group_of, &shared);
         shared
+    }
+
+    /// Takes in all objects of a group as the server listed them at version `at`; returns whether the cache knew otherwise. `unread` are
+    /// the names of those that this version cannot read: they are there, and stay as they were known.
+    pub(crate) fn listed(&self, group: &Group, objects: Vec<K>, unread: Vec<String>, at: u64) -> bool {
+        let there: HashSet<String> = objects.iter().map(ResourceExt::name_any).chain(unread).collect();
+        let mut inner = self.lock();
+        let known = inner.groups.get(group).into_iter().flatten();
+        // What is newer than the list was made after it.
+        let gone = known.filter(|(name, object)| !there.contains(*name) && version(&***object) <= at);
+        let gone: Vec<String> = gone.map(|(name, _)| name.clone()).collect();
+        gone.iter().for_each(|name| inner.remove(group, name, None));
+        let newer = objects.into_iter().map(Arc::new).filter(|object| inner.answered(self.group_of, object)).count();
+        newer > 0 || !gone.is_empty()
     }
 
     /// The server says that an object is gone.
@@ -119,12 +124,23 @@ impl<K: ResourceExt + Clone> Store<K> {
 }
 
 impl<K: ResourceExt> Inner<K> {
-    fn put(&mut self, group_of: fn(&K) -> Option<Group>, object: K) -> Option<Group> {
+    /// Takes in an object out of an answer; returns whether it is news.
+    fn answered(&mut self, group_of: fn(&K) -> Option<Group>, object: &Arc<K>) -> bool {
+        let Some(group) = group_of(object) else { return false };
+        let name = object.name_any();
+        if let Some(listing) = &mut self.listing {
+            listing.answered.insert((group.clone(), name.clone()));
+        }
+        let known = self.groups.get(&group).is_some_and(|objects| objects.contains_key(&name));
+        (known || version(&**object) > self.watched) && self.put(group_of, Arc::clone(object)).is_some()
+    }
+
+    fn put(&mut self, group_of: fn(&K) -> Option<Group>, object: Arc<K>) -> Option<Group> {
         let group = group_of(&object)?;
         let objects = self.groups.entry(group.clone()).or_default();
-        let newer = objects.get(&object.name_any()).is_none_or(|known| version(&object) > version(&**known));
+        let newer = objects.get(&object.name_any()).is_none_or(|known| version(&*object) > version(&**known));
         if newer {
-            objects.insert(object.name_any(), Arc::new(object));
+            objects.insert(object.name_any(), object);
         }
         newer.then_some(group)
     }
@@ -222,5 +238,26 @@ mod tests {
         store.take(Event::InitDone);
         assert!(store.is_synced());
         assert_eq!(versions(&store), [("kept".to_owned(), 11), ("new".to_owned(), 12)]);
+    }
+
+    #[test]
+    fn a_list_brings_what_no_watch_has_brought_and_takes_what_is_gone() {
+        let store = store();
+        let group = Group { namespace: "n".to_owned(), experiment: "e".to_owned() };
+        for (name, version) in [("gone", 3), ("same", 4), ("old", 5)] {
+            store.take(Event::Apply(object(name, version)));
+        }
+        store.written(object("later", 21));
+        store.written(object("unread", 6));
+        let list = || vec![object("same", 4), object("old", 9), object("unseen", 10)];
+        assert!(store.listed(&group, list(), vec!["unread".to_owned()], 20));
+        let known = versions(&store);
+        let expected = [("later", 21), ("old", 9), ("same", 4), ("unread", 6), ("unseen", 10)];
+        assert_eq!(known, expected.map(|(name, version)| (name.to_owned(), version)));
+        assert!(!store.listed(&group, list(), vec!["unread".to_owned()], 20), "nothing new");
+        // Deleted since the list was made.
+        store.take(Event::Delete(object("unseen", 22)));
+        assert!(!store.listed(&group, list(), vec!["unread".to_owned()], 20));
+        assert_eq!(versions(&store).len(), 4);
     }
 }

@@ -19,8 +19,29 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
 }
 
-/// The experiment's plan, or why there is none.
+/// The experiment's plan, if everything that it names is there; or why there is none.
 pub(crate) async fn accept(
+    context: &Context,
+    group: &Group,
+    search: &mut Search,
+    experiment: &Arc<NasExperiment>,
+) -> Result<Result<Arc<Plan>, Refusal>, Error> {
+    let plan = match plan_of(context, group, search, experiment).await? {
+        Ok(plan) => plan,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let generation = experiment.metadata.generation.unwrap_or_default();
+    if search.complete != Some(generation) {
+        if let Some(refusal) = missing(context, group, experiment, &plan).await? {
+            return Ok(Err(refusal));
+        }
+        search.complete = Some(generation);
+    }
+    Ok(Ok(plan))
+}
+
+/// The experiment's plan, whatever is there by now; or why there is none.
+pub(crate) async fn plan_of(
     context: &Context,
     group: &Group,
     search: &mut Search,
@@ -45,20 +66,10 @@ pub(crate) async fn accept(
             checked
         }
     };
-    let plan = match checked {
-        Ok(plan) => plan,
-        Err(problems) => {
-            let message = problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ");
-            return Ok(Err(Refusal { reason: "Invalid", message }));
-        }
-    };
-    if search.complete != Some(generation) {
-        if let Some(refusal) = missing(context, group, experiment, &plan).await? {
-            return Ok(Err(refusal));
-        }
-        search.complete = Some(generation);
-    }
-    Ok(Ok(plan))
+    Ok(checked.map_err(|problems| {
+        let message = problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ");
+        Refusal { reason: "Invalid", message }
+    }))
 }
 
 /// The first thing that is not there.

@@ -17,7 +17,7 @@ use nas_api::{
 use nas_search::{Decision, Outcome, Plan, Usage, decide};
 
 use super::{
-    accept::{Refusal, accept},
+    accept::{Refusal, accept, plan_of},
     conditions::{Conditions, Kind},
     search::{Search, trials_of},
     status::{Inputs, is_finished, stall_cleared, status},
@@ -68,16 +68,25 @@ pub(crate) async fn reconcile(context: &Context, group: &Group) -> Result<Next, 
         return Ok(Next(SAFETY));
     }
     let writer = Writer { context, group };
-    if is_finished(&experiment) {
+    let finished = is_finished(&experiment);
+    if finished {
         note_late_edit(context, &writer, &experiment).await?;
-        return Ok(Next(SAFETY));
+        if !is_left_over(context, group, &experiment) {
+            return Ok(Next(SAFETY));
+        }
     }
     let search = context.search(group);
     let mut search = search.lock().await;
     search.of(&experiment);
     let now = Timestamp::now();
-    let plan = match accept(context, group, &mut search, &experiment).await? {
+    let accepted = if finished {
+        plan_of(context, group, &mut search, &experiment).await?
+    } else {
+        accept(context, group, &mut search, &experiment).await?
+    };
+    let plan = match accepted {
         Ok(plan) => plan,
+        Err(_) if finished => return Ok(Next(SAFETY)),
         // Where an edit made a search invalid that has begun, what runs goes on as far as it was granted.
         Err(refusal) => {
             refuse(context, &writer, &experiment, &refusal, now).await?;
@@ -86,8 +95,18 @@ pub(crate) async fn reconcile(context: &Context, group: &Group) -> Result<Next, 
     };
     let clock = Clock { now, stuck_after: context.config.stuck_after(), name_taken_after: context.config.name_taken_after() };
     let mut pass = Pass { context, writer, group, experiment, plan, clock, next: SAFETY, written: HashSet::new() };
-    pass.run(&mut search).await?;
+    if finished {
+        pass.clear(&mut search).await?;
+    } else {
+        pass.run(&mut search).await?;
+    }
     Ok(Next(pass.next))
+}
+
+/// Whether something of a finished experiment is at work: a leader that had not heard of the end may have granted it.
+fn is_left_over(context: &Context, group: &Group, experiment: &NasExperiment) -> bool {
+    let trials = trials_of(&context.world, group, experiment);
+    !context.world.jobs.of(group).is_empty() || trials.iter().any(|trial| trial.to_record().running().is_some())
 }
 
 async fn refuse(
@@ -131,6 +150,12 @@ impl Pass<'_> {
         self.decide(search).await?;
         let waiting = self.jobs(search).await?;
         self.report(search, waiting).await
+    }
+
+    /// Ends what was granted after the end. What the experiment came to stays as it was told.
+    async fn clear(&mut self, search: &mut Search) -> Result<(), Error> {
+        self.account(search).await?;
+        self.jobs(search).await.map(drop)
     }
 
     fn trials(&self) -> Vec<Arc<NasTrial>> {
@@ -227,6 +252,11 @@ impl Pass<'_> {
         let views = self.views(search);
         let usage = self.usage(&views);
         let decisions = decide(&self.plan, search.index(&self.plan), &usage);
+        let ends = decisions.iter().any(|decision| matches!(decision, Decision::Finish { .. }));
+        if ends && self.writer.read_trials().await? {
+            // An end is for good, and a watch may lag behind what another leader granted: the next pass decides on all there is.
+            return Err(Error::Conflict { kind: "NasTrial", name: self.group.experiment.clone() });
+        }
         for decision in decisions {
             let name = |number: u64| format!("{}-{number}", self.group.experiment);
             let trial = |number: u64| {

@@ -23,7 +23,7 @@ use k8s_openapi::api::{
     rbac::v1::{Role, RoleBinding},
 };
 use kube::{
-    CustomResourceExt, ResourceExt,
+    Client, CustomResourceExt, ResourceExt,
     api::{ListParams, Patch, PatchParams, PostParams},
 };
 use nas_api::{
@@ -65,7 +65,8 @@ spec:
 pub struct Rig {
     pub namespace: Namespace,
     pub kubelet: Kubelet,
-    operator_config: kube::Config,
+    /// What the operator talks to the API server with: as the chart's service account, with its rights.
+    pub operator_config: kube::Config,
 }
 
 /// An operator that runs.
@@ -144,12 +145,9 @@ impl Rig {
 
     /// The operator as the chart installs it: with its rights, and no others.
     pub fn operator_with(&self, config: Config) -> Operator {
-        log();
         let metrics = Metrics::new().unwrap();
-        let stop = CancellationToken::new();
         let client = nas_operator::instrumented(self.operator_config.clone(), &metrics).unwrap();
-        let ended = tokio::spawn(run(config, client, metrics.clone(), stop.clone()));
-        Operator { metrics, stop, ended }
+        Operator::start(config, client, metrics)
     }
 
     pub async fn create(&self, text: &str) -> NasExperiment {
@@ -282,6 +280,14 @@ impl Rig {
 }
 
 impl Operator {
+    /// An operator that talks through this client.
+    pub fn start(config: Config, client: Client, metrics: Metrics) -> Self {
+        log();
+        let stop = CancellationToken::new();
+        let ended = tokio::spawn(run(config, client, metrics.clone(), stop.clone()));
+        Self { metrics, stop, ended }
+    }
+
     /// Stops it in order, as SIGTERM does.
     pub async fn stop(self) {
         self.stop.cancel();
