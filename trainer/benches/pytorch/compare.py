@@ -34,6 +34,7 @@ parser.add_argument('--threads', action='append', type=int, help='repeatable')
 parser.add_argument('--genotype', default='const', help='of benches/genotypes.json')
 parser.add_argument('--seconds', default='10', help='of timed steps in each process')
 parser.add_argument('--rounds', type=int, default=2, help='processes of each row, in turn; the best counts')
+parser.add_argument('--compile-up-to', type=int, default=99, metavar='LAYERS', help='torch.compile for no deeper networks: it takes minutes')
 parser.add_argument('--page', type=Path)
 arguments = parser.parse_args()
 sizes = [tuple(map(int, size.split(','))) for size in arguments.size or ['8,5', '16,8', '36,20']]
@@ -72,17 +73,20 @@ for channels, layers in sizes:
         found = {mode: [] for _, mode in ROWS}
         for turn in range(arguments.rounds):
             for name, mode in ROWS:
-                if mode == 'compile' and turn > 0:
+                if mode == 'compile' and (turn > 0 or layers > arguments.compile_up_to):
                     continue
                 found[mode].append(measure(mode, channels, layers, threads))
                 print(f'C={channels} L={layers}, {threads} thread(s), {name}: {found[mode][-1]}', file=sys.stderr)
         ours = best(found[None])
         for name, mode in ROWS:
+            if not found[mode]:
+                continue
             row = best(found[mode])
             speed, memory = ours['speed'] / row['speed'], ours['memory'] / row['memory']
             ratios = ('', '') if mode is None else (f'{speed:.2f}', f'{memory:.2f}')
             table.append(f'| {channels}, {layers} | {threads} | {name} | {row["speed"]:.1f} | {ratios[0]} | {row["memory"]:.0f} | {ratios[1]} |')
-        compiled.append(f'{best(found["compile"])["first"]:.0f} s (C={channels}, L={layers}, {threads} thread(s))')
+        if found['compile']:
+            compiled.append(f'{best(found["compile"])["first"]:.0f} s (C={channels}, L={layers}, {threads} thread(s))')
 text = '\n'.join(table)
 print(text)
 if arguments.page:
