@@ -97,7 +97,9 @@ impl<K: ResourceExt + Clone> Store<K> {
         // What is newer than the list was made after it.
         let gone = known.filter(|(name, object)| !there.contains(*name) && version(&***object) <= at);
         let gone: Vec<String> = gone.map(|(name, _)| name.clone()).collect();
-        gone.iter().for_each(|name| inner.remove(group, name, None));
+        for name in &gone {
+            inner.remove(group, name, None);
+        }
         let newer = objects.into_iter().map(Arc::new).filter(|object| inner.answered(self.group_of, object)).count();
         newer > 0 || !gone.is_empty()
     }
