@@ -94,7 +94,7 @@ if arguments.page:
 
 `make bench-trainer`, {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC, on {model} with {os.cpu_count()} cores. One step: forward with drop-path and auxiliary head, loss, backward, clipping, SGD
 with momentum, on 64 random images of 32x32 in f32; the architecture is that of `configs/const-experiment.yaml`. The same network in PyTorch {(Path(arguments.packages) / 'torch' / 'version.py').read_text().split("__version__ = '")[1].split("'")[0]}
-([network.py](../../trainer/benches/pytorch/network.py)) is a process of its own, in turn with ours; of {arguments.rounds} rounds the best counts. Speed is the median over steps after two; memory is the most that
+([network.py](../../trainer/benches/pytorch/network.py)) is a process of its own, in turn with ours; the best of {arguments.rounds} round(s) counts. Speed is the median over steps after two; memory is the most that
 the process has held, with all that it has loaded.
 
 {text}
