@@ -13,12 +13,13 @@ import platform
 import shlex
 import subprocess
 import sys
+import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 
 HERE = Path(__file__).parent
 # One process each: the library of OpenMP reads its settings at the start, and memory that one has taken must not count for another.
-OURS = {'GOMP_SPINCOUNT': '0', 'MALLOC_MMAP_THRESHOLD_': '33554432', 'MALLOC_TRIM_THRESHOLD_': '1073741824'}
+OURS = {'GOMP_SPINCOUNT': '1000', 'MALLOC_MMAP_THRESHOLD_': '33554432', 'MALLOC_TRIM_THRESHOLD_': '1073741824'}
 ROWS = [
     ('this project', None),
     ('PyTorch as it comes', 'eager'),
@@ -37,6 +38,7 @@ parser.add_argument('--rounds', type=int, default=2, help='processes of each row
 parser.add_argument('--compile-up-to', type=int, default=99, metavar='LAYERS', help='torch.compile for no deeper networks: it takes minutes')
 parser.add_argument('--page', type=Path)
 arguments = parser.parse_args()
+scratch = tempfile.TemporaryDirectory()
 sizes = [tuple(map(int, size.split(','))) for size in arguments.size or ['8,5', '16,8', '36,20']]
 
 
@@ -49,6 +51,8 @@ def measure(mode, channels, layers, threads):
         # As a user has it: no setting but where the packages are.
         env = {name: value for name, value in os.environ.items() if name not in (*OURS, 'LD_LIBRARY_PATH')}
         env['PYTHONPATH'] = arguments.packages
+        # Compiled anew, as in a user's first run.
+        env['TORCHINDUCTOR_CACHE_DIR'] = tempfile.mkdtemp(dir=scratch.name)
     done = subprocess.run([str(word) for word in command + options], env=env, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f'{command[0]} {" ".join(map(str, options))} ended with {done.returncode}:\n{done.stderr[-2000:]}')
