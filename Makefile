@@ -30,7 +30,7 @@ flags := --release --workspace $(if $(CI),--locked)
 stage := @scripts/stage.sh
 
 TEST := check-fmt check-arrows check-lints check-tests check-generated kind-e2e
-VERIFY := verify-winner verify-pytorch compare-search audit
+VERIFY := verify-winner verify-pytorch verify-crashes compare-search audit
 
 .PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) ablation mutants bench bench-trainer env clean-cache
 
@@ -91,6 +91,9 @@ verify-winner: build ## stage: the search's winner is trained in full and checke
 
 verify-pytorch: build ## stage: the PyTorch example keeps to the contract (fetches PyTorch, about 2.5 GB, once; says so where it cannot)
 	$(stage) verify-pytorch scripts/verify-pytorch.sh
+
+verify-crashes: setup programs ## stage: the operator dies at every write of a search (about 15 minutes; writes docs/results/crashes.md)
+	$(stage) verify-crashes scripts/verify-crashes.sh
 
 # By itself, without the workspace: whoever only compares needs no libtorch.
 compare-search: ## stage: samplers and schedulers on recorded learning curves, beside other programs (about four minutes; writes docs/results/search*)

@@ -18,6 +18,16 @@ use crate::{Error, context::Context, labels, store::Group, world::to_value};
 /// Longest time for one request with all the client's retries.
 const IN_TIME: Duration = Duration::from_secs(30);
 
+/// What became of a request for a Job.
+pub(crate) enum Created {
+    /// It is there, or another of ours that has its name.
+    Watched,
+    /// One that does not even have our labels, so that no watch would show it, has its name.
+    Unwatched,
+    /// The server lets nobody have it, and says why.
+    Refused(String),
+}
+
 /// Writes for one experiment.
 pub(crate) struct Writer<'a> {
     pub(crate) context: &'a Context,
@@ -147,6 +157,11 @@ impl Writer<'_> {
         Ok(found.map(|trial| self.context.world.trials.written(trial)))
     }
 
+    /// Whether the server has a trial of this name, whether or not this version can read it.
+    pub(crate) async fn is_trial_there(&self, name: &str) -> Result<bool, Error> {
+        Ok(in_time("get", "NasTrial", name, self.api::<NasTrial>().get_metadata_opt(name)).await?.is_some())
+    }
+
     /// Reads all trials of the experiment into the cache; returns whether the cache knew otherwise.
     pub(crate) async fn read_trials(&self) -> Result<bool, Error> {
         let selector = ListParams::default().fields(&format!("spec.experiment={}", self.group.experiment));
@@ -163,9 +178,8 @@ impl Writer<'_> {
         Ok(self.context.world.trials.listed(self.group, trials, unread, at))
     }
 
-    /// Creates a Job, or takes in the one that has its name, which the next pass judges. `false`: that one does not even have our
-    /// labels, so that no watch would show it.
-    pub(crate) async fn create_job(&self, job: &Job) -> Result<bool, Error> {
+    /// Creates a Job, or takes in the one that has its name, which the next pass judges.
+    pub(crate) async fn create_job(&self, job: &Job) -> Result<Created, Error> {
         let name = job.name_any();
         let api = self.api::<Job>();
         match in_time("create", "Job", &name, api.create(&post(), job)).await {
@@ -175,11 +189,26 @@ impl Writer<'_> {
                 let Some(found) = in_time("get", "Job", &name, api.get_opt(&name)).await? else { return Err(conflict) };
                 let is_watched = found.labels().contains_key(labels::TRIAL) && found.labels().contains_key(labels::EXPERIMENT);
                 self.context.world.jobs.written(found);
-                return Ok(is_watched);
+                return Ok(if is_watched { Created::Watched } else { Created::Unwatched });
             }
+            // An admission policy or webhook, or a limit of the namespace: the search's other trials are not to blame.
+            Err(Error::Api { source, .. }) if let Some(said) = refusal(&source) => return Ok(Created::Refused(said)),
             Err(error) => return Err(error),
         }
-        Ok(true)
+        Ok(Created::Watched)
+    }
+
+    /// A Job as it is on the server: one that no cache holds.
+    pub(crate) async fn read_job(&self, name: &str) -> Result<Option<Job>, Error> {
+        in_time("get", "Job", name, self.api::<Job>().get_opt(name)).await
+    }
+
+    /// Creates a Job that no cache holds. One that is there already is as good.
+    pub(crate) async fn create_cleanup(&self, job: &Job) -> Result<(), Error> {
+        match in_time("create", "Job", &job.name_any(), self.api::<Job>().create(&post(), job)).await {
+            Ok(_) | Err(Error::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Deletes a Job and its pods, if it is still the one with this UID.
@@ -193,7 +222,9 @@ impl Writer<'_> {
             Ok(answer) => {
                 // A Job with a finalizer answers with itself, and goes later.
                 match answer.left() {
-                    Some(job) if job.metadata.deletion_timestamp.is_some() => drop(self.context.world.jobs.written(job)),
+                    Some(job) if job.metadata.deletion_timestamp.is_some() && job.labels().contains_key(labels::TRIAL) => {
+                        drop(self.context.world.jobs.written(job));
+                    }
                     _ => self.context.world.jobs.gone(self.group, name),
                 }
                 Ok(())
@@ -259,6 +290,14 @@ fn post() -> PostParams {
 
 fn manager() -> PatchParams {
     PatchParams { field_manager: Some(labels::MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+/// Why the server refuses an object that it has understood.
+fn refusal(error: &kube::Error) -> Option<String> {
+    match error {
+        kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422) => Some(status.message.clone()),
+        _ => None,
+    }
 }
 
 fn is_not_found(error: &kube::Error) -> bool {

@@ -22,6 +22,7 @@ pub(crate) enum Happened {
     Ended { reason: End },
     Finished { message: String },
     EditIgnored,
+    CleanupFailed { message: String },
 }
 
 impl Happened {
@@ -41,6 +42,7 @@ impl Happened {
             Self::Stalled { message } => (EventType::Warning, "Stalled", "Wait", message.clone()),
             Self::Ended { reason } => (EventType::Normal, "SearchEnded", "Finish", reason.to_string()),
             Self::Finished { message } => (EventType::Normal, "Finished", "Finish", message.clone()),
+            Self::CleanupFailed { message } => (EventType::Warning, "CleanupFailed", "Remove", message.clone()),
             Self::EditIgnored => (
                 EventType::Warning,
                 "EditIgnored",

@@ -10,6 +10,8 @@ pub(crate) const RUNG: &str = "nas-operator.dev/rung";
 pub(crate) const ATTEMPT: &str = "nas-operator.dev/attempt";
 /// Annotation of a Job: digest of the segment that it trains, whatever its template looks like.
 pub(crate) const SEGMENT: &str = "nas-operator.dev/segment";
+/// Annotation of a clean-up Job: the trials whose checkpoints it takes away, separated by commas.
+pub(crate) const TRIALS: &str = "nas-operator.dev/trials";
 /// Field manager of all writes.
 pub(crate) const MANAGER: &str = "nas-operator";
 /// The container of a trial's pod.

@@ -7,6 +7,7 @@
 
 mod apply;
 mod client;
+mod conditions;
 mod config;
 mod context;
 mod error;

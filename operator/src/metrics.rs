@@ -28,6 +28,8 @@ struct Inner {
     decisions: IntCounterVec,
     outcomes: IntCounterVec,
     accelerator_seconds: GaugeVec,
+    gpu_hours_left: GaugeVec,
+    gpu_hours_saved: GaugeVec,
 }
 
 const OF_EXPERIMENT: [&str; 2] = ["namespace", "experiment"];
@@ -87,6 +89,16 @@ impl Metrics {
                 "Time that accelerators were held for an experiment, summed over them.",
                 &OF_EXPERIMENT,
             )?,
+            gpu_hours_left: real(
+                "nas_experiment_gpu_hours_left",
+                "Accelerator hours that an experiment's budget leaves.",
+                &OF_EXPERIMENT,
+            )?,
+            gpu_hours_saved: real(
+                "nas_experiment_gpu_hours_saved",
+                "Accelerator hours that training every trial to full length would have cost on top.",
+                &OF_EXPERIMENT,
+            )?,
             registry,
         })))
     }
@@ -135,6 +147,10 @@ impl Metrics {
             self.0.best.with_label_values(&[namespace, experiment, &metric.to_owned()]).set(best);
         }
         self.0.accelerator_seconds.with_label_values(&[namespace, experiment]).set(standing.accelerator_seconds);
+        let hours = [(&self.0.gpu_hours_left, standing.gpu_hours_left), (&self.0.gpu_hours_saved, standing.gpu_hours_saved)];
+        for (gauge, hours) in hours.into_iter().filter_map(|(gauge, hours)| Some((gauge, hours?))) {
+            gauge.with_label_values(&[namespace, experiment]).set(hours);
+        }
     }
 
     /// The experiment is gone: its series go, too.
@@ -154,6 +170,8 @@ impl Metrics {
                     "nas_decisions_total" => inner.decisions.remove(&labels),
                     "nas_outcomes_total" => inner.outcomes.remove(&labels),
                     "nas_experiment_accelerator_seconds" => inner.accelerator_seconds.remove(&labels),
+                    "nas_experiment_gpu_hours_left" => inner.gpu_hours_left.remove(&labels),
+                    "nas_experiment_gpu_hours_saved" => inner.gpu_hours_saved.remove(&labels),
                     _ => Ok(()),
                 };
             }
@@ -166,6 +184,8 @@ pub(crate) struct ExperimentStanding {
     pub(crate) trials: [(&'static str, i64); 10],
     pub(crate) best: Option<f64>,
     pub(crate) accelerator_seconds: f64,
+    pub(crate) gpu_hours_left: Option<f64>,
+    pub(crate) gpu_hours_saved: Option<f64>,
 }
 
 impl ExperimentStanding {
@@ -187,6 +207,8 @@ impl ExperimentStanding {
             ],
             best: status.best.first().map(|best| best.value),
             accelerator_seconds,
+            gpu_hours_left: status.budget.as_ref().and_then(|budget| budget.gpu_hours_left),
+            gpu_hours_saved: status.budget.as_ref().map(|budget| budget.gpu_hours_saved),
         }
     }
 }

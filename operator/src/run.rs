@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use futures::{FutureExt, StreamExt, channel::mpsc, future};
 use kube::{
-    Client,
+    Client, ResourceExt,
     core::error_boundary::InvalidObject,
     runtime::{
         applier,
@@ -13,7 +13,7 @@ use kube::{
         watcher::{Config as Watch, Event},
     },
 };
-use nas_api::objects::NasExperiment;
+use nas_api::objects::{NasExperiment, NasTrial};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -77,8 +77,16 @@ pub async fn run(config: Config, client: Client, metrics: Metrics, stop: Cancell
     spawn(Box::pin(watch(client.clone(), namespace(), Watch::default(), take, unreadable, touch.clone())));
     let left_alone = |_: &InvalidObject| None;
     let store = Arc::clone(&world);
-    let trials = move |event| store.trials.take(event);
-    spawn(Box::pin(watch(client.clone(), namespace(), Watch::default(), trials, left_alone, touch.clone())));
+    let trials = move |event: Event<NasTrial>| {
+        if let Event::Apply(trial) | Event::InitApply(trial) = &event {
+            let namespace = trial.metadata.namespace.clone().unwrap_or_default();
+            store.forget_unreadable_trial(&Group { namespace, experiment: trial.spec.experiment.clone() }, &trial.name_any());
+        }
+        store.trials.take(event)
+    };
+    let store = Arc::clone(&world);
+    let unreadable = move |invalid: &InvalidObject| store.note_unreadable_trial(&invalid.metadata, &invalid.error);
+    spawn(Box::pin(watch(client.clone(), namespace(), Watch::default(), trials, unreadable, touch.clone())));
     let store = Arc::clone(&world);
     let jobs = move |event| store.jobs.take(event);
     spawn(Box::pin(watch(client.clone(), namespace(), owned(), jobs, left_alone, touch.clone())));

@@ -1,13 +1,16 @@
 //! What the operator sees: caches of experiments, trials, Jobs and pods, each filled by a watch that says which experiment it touched.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt::Debug,
     sync::{Mutex, PoisonError},
 };
 
 use futures::{StreamExt, channel::mpsc::UnboundedSender};
-use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use k8s_openapi::{
+    api::{batch::v1::Job, core::v1::Pod},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{
     Api, Client, Resource, ResourceExt,
     core::{DeserializeGuard, NamespaceResourceScope, error_boundary::InvalidObject},
@@ -31,6 +34,7 @@ pub(crate) struct World {
     pub(crate) jobs: Store<Job>,
     pub(crate) pods: Store<Pod>,
     unreadable: Mutex<HashMap<Group, String>>,
+    unreadable_trials: Mutex<HashMap<Group, BTreeMap<String, String>>>,
 }
 
 impl World {
@@ -41,6 +45,7 @@ impl World {
             jobs: Store::new(by_label),
             pods: Store::new(by_label),
             unreadable: Mutex::default(),
+            unreadable_trials: Mutex::default(),
         }
     }
 
@@ -55,6 +60,32 @@ impl World {
         match problem {
             Some(problem) => drop(unreadable.insert(group.clone(), problem)),
             None => drop(unreadable.remove(group)),
+        }
+    }
+
+    /// A trial that this version cannot read, and why.
+    pub(crate) fn unreadable_trial(&self, group: &Group) -> Option<(String, String)> {
+        let unreadable = self.unreadable_trials.lock().unwrap_or_else(PoisonError::into_inner);
+        unreadable.get(group)?.first_key_value().map(|(name, problem)| (name.clone(), problem.clone()))
+    }
+
+    /// Notes that a trial cannot be read; returns whose it is.
+    pub(crate) fn note_unreadable_trial(&self, trial: &ObjectMeta, problem: &str) -> Option<Group> {
+        let experiment = trial.labels.as_ref()?.get(labels::EXPERIMENT)?.clone();
+        let group = Group { namespace: trial.namespace.clone()?, experiment };
+        let mut unreadable = self.unreadable_trials.lock().unwrap_or_else(PoisonError::into_inner);
+        unreadable.entry(group.clone()).or_default().insert(trial.name.clone()?, problem.to_owned());
+        Some(group)
+    }
+
+    /// A trial that could not be read is gone, or can be read.
+    pub(crate) fn forget_unreadable_trial(&self, group: &Group, name: &str) {
+        let mut unreadable = self.unreadable_trials.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(trials) = unreadable.get_mut(group) {
+            trials.remove(name);
+            if trials.is_empty() {
+                unreadable.remove(group);
+            }
         }
     }
 

@@ -13,6 +13,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use nas_api::contract::Exit;
 use nas_trainer::{
+    checkpoint::{Remove, remove},
     crash::read_panic,
     fetch::{Fetch, fetch_known},
     inspect::{Inspect, inspect},
@@ -41,6 +42,15 @@ enum Action {
     /// Fetch data sets and look into them.
     #[command(subcommand)]
     Data(Data),
+    /// Care for folders of checkpoints.
+    #[command(subcommand)]
+    Checkpoints(Checkpoints),
+}
+
+#[derive(Subcommand)]
+enum Checkpoints {
+    /// Remove the checkpoints of trials that never go on.
+    Remove(Remove),
 }
 
 #[derive(Subcommand)]
@@ -60,7 +70,11 @@ fn main() {
         Some(Action::Data(Data::Inspect(arguments))) => {
             tell(inspect(&arguments).map_err(|error| (error.to_string(), error.exit())))
         }
+        Some(Action::Checkpoints(Checkpoints::Remove(arguments))) => {
+            tell(remove(&arguments).map_err(|error| (error.to_string(), error.exit())))
+        }
         Some(Action::Data(Data::Fetch(arguments))) => {
+            end_on_signals();
             tell(fetch_known(&arguments).map_err(|error| (error.to_string(), error.exit())))
         }
     });
@@ -76,6 +90,16 @@ fn stop_on_signals() -> Arc<AtomicBool> {
         }
     }
     stop
+}
+
+/// Ends the process when it is asked to: as the first process of a container it would not be by itself.
+fn end_on_signals() {
+    for signal in TERM_SIGNALS {
+        let always = Arc::new(AtomicBool::new(true));
+        if let Err(error) = flag::register_conditional_shutdown(*signal, Exit::Stopped.code(), always) {
+            eprintln!("warning: signal {signal} will not be heard: {error}");
+        }
+    }
 }
 
 /// Prints what came of a command.

@@ -13,7 +13,7 @@ use crate::{
     checkpoint::Store,
     device::Machine,
     error::TrainerError,
-    sinks::{Curve, Input, Prometheus, Sink, Times, Words},
+    sinks::{CURVE, Curve, Input, Prometheus, Sink, Times, Words},
     train::{Ended, Trainer},
 };
 
@@ -77,7 +77,7 @@ fn train(segment: Segment, machine: Machine, stop: &AtomicBool) -> Result<Ended,
     let mut store = Store::open(&folder, attempt, &process, &uid, trainer.fingerprint())?;
     let own = store.own().to_owned();
     let input = Input::new(own.join("input.json"), trainer.input().to_string());
-    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(input), Box::new(Curve(own.join("curve.jsonl")))];
+    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(input), Box::new(Curve(own.join(CURVE)))];
     if let Some(metrics) = Prometheus::serve(&own, machine.device) {
         sinks.push(Box::new(metrics));
     }

@@ -42,7 +42,7 @@ use super::{DataSet, NasExperimentStatus, SpaceSpec};
     validation = Rule::new("!has(self.scheduler.progressive) || !has(self.scheduler.progressive.rungs) || self.scheduler.progressive.rungs.all(r, r <= self.resource.max)")
         .message("scheduler.progressive.rungs must not go beyond resource.max"),
     validation = Rule::new("self.objective == oldSelf.objective && self.space == oldSelf.space && has(self.constraints) == has(oldSelf.constraints) && (!has(self.constraints) || self.constraints == oldSelf.constraints) && self.sampler == oldSelf.sampler && has(self.warmStart) == has(oldSelf.warmStart) && (!has(self.warmStart) || self.warmStart == oldSelf.warmStart) && self.scheduler == oldSelf.scheduler && self.resource == oldSelf.resource && self.seed == oldSelf.seed && self.trial == oldSelf.trial && self.maxInfeasibleTrials == oldSelf.maxInfeasibleTrials")
-        .message("only parallelTrials, budget, target, suspend, maxFailedTrials and maxTrials may change: create a new experiment for anything else"),
+        .message("only parallelTrials, budget, target, suspend, maxFailedTrials, retention and maxTrials may change: create a new experiment for anything else"),
 )]
 pub struct NasExperimentSpec {
     /// What is optimised. Default: accuracy, as high as possible.
@@ -90,6 +90,9 @@ pub struct NasExperimentSpec {
     #[serde(default)]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub seed: i64,
+    /// Whose checkpoints are kept. May change.
+    #[serde(default)]
+    pub retention: Retention,
     /// Start nothing new and stop what runs, after a checkpoint, until this is false again. May change.
     #[serde(default)]
     pub suspend: bool,
@@ -302,6 +305,29 @@ pub struct BudgetSpec {
     pub wall_clock: Option<Duration>,
 }
 
+/// Whose checkpoints are kept. Learning curves and logs of all trials stay.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Which trials keep theirs.
+    #[serde(default)]
+    pub checkpoints: Retained,
+    /// How many of the best trials keep theirs, where not all do.
+    #[serde(default = "default_retained_best")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub best: i64,
+}
+
+/// Which trials keep their checkpoints.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Retained {
+    /// Those that may still go on, and the best. A trial that was stopped or retired, or that ended without a value, loses them; when
+    /// the search has ended, every trial but the best does.
+    #[default]
+    Best,
+    /// All of them.
+    All,
+}
+
 /// How one trial is trained.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -366,6 +392,12 @@ impl Default for Objective {
     }
 }
 
+impl Default for Retention {
+    fn default() -> Self {
+        Self { checkpoints: Retained::default(), best: default_retained_best() }
+    }
+}
+
 impl Default for SamplerSpec {
     fn default() -> Self {
         Self::Guided(Empty {})
@@ -390,6 +422,10 @@ fn default_eta() -> i64 {
 
 fn default_evaluate_every() -> i64 {
     1
+}
+
+fn default_retained_best() -> i64 {
+    5
 }
 
 fn default_checkpoint_every() -> Duration {

@@ -150,6 +150,9 @@ pub struct FrontTrialStatus {
 pub struct BudgetStatus {
     /// Accelerator hours spent.
     pub gpu_hours: f64,
+    /// Accelerator hours that `spec.budget` leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_hours_left: Option<f64>,
     /// Accelerator hours that training every trial to full length would have cost on top, at the same speed.
     pub gpu_hours_saved: f64,
 }

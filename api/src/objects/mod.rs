@@ -13,8 +13,8 @@ mod trial;
 pub use data::{DataSet, FetchSpec, ImageShape, ValidationSpec};
 pub use experiment::{
     Accelerator, AdditionalObjectiveSpec, Asha, AshaType, Bracket, BudgetSpec, Claim, ConstraintSpec, DirectionSpec, Empty,
-    Ladder, NasExperiment, NasExperimentSpec, Objective, ResourceSpec, SamplerSpec, SchedulerSpec, TrialTemplate, UnitSpec,
-    WarmStart,
+    Ladder, NasExperiment, NasExperimentSpec, Objective, ResourceSpec, Retained, Retention, SamplerSpec, SchedulerSpec,
+    TrialTemplate, UnitSpec, WarmStart,
 };
 pub use experiment_status::{
     BestEstimate, BestTrial, BudgetStatus, EndStatus, FrontTrialStatus, NasExperimentStatus, RungStatus, TrialCounts,

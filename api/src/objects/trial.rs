@@ -263,6 +263,9 @@ pub struct RunSegment {
     pub message: String,
     /// Time that it held its accelerators (or its slot, in a local run), summed over them.
     pub accelerator_seconds: f64,
+    /// Nobody saw its pods: `acceleratorSeconds` is the time from the start of its Job until its end was found.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
 }
 
 impl RunSegment {

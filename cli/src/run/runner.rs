@@ -17,7 +17,7 @@ use nas_api::{
     Conclusion, RungEnd, SourceFile, Surroundings, conclude,
     contract::{Exit, Report, Segment},
     genotype,
-    objects::{EndStatus, NasTrial, NasTrialStatus, RunSegment},
+    objects::{EndStatus, NasTrial, NasTrialStatus, Retained, Retention, RunSegment},
 };
 use nas_search::{Decision, Index, Outcome, Plan, Usage, decide};
 
@@ -186,13 +186,21 @@ impl Runner {
             Decision::Finish { .. } => return Ok(()),
         };
         let is_over = trial.is_over();
+        let number = trial.number();
         let folder = self.checkpoint_dir(&trial);
         self.keep(trial)?;
-        if is_over {
+        if is_over && !self.is_retained(number) {
             // What is left of it only takes space; it is gone at the latest with the run's folder.
             let _ = fs::remove_dir_all(folder);
         }
         Ok(())
+    }
+
+    /// Whether `spec.retention` keeps a trial's checkpoints though it never goes on.
+    fn is_retained(&self, number: u64) -> bool {
+        let Retention { checkpoints, best } = self.source.experiment.spec.retention;
+        let best = usize::try_from(best).unwrap_or_default();
+        checkpoints == Retained::All || self.index.best().take(best).any(|(_, _, trial)| trial.number == number)
     }
 
     fn keep(&mut self, trial: NasTrial) -> Result<(), Failure> {
@@ -268,6 +276,7 @@ impl Runner {
             outcome: RunSegment::outcome_of(&conclusion).to_owned(),
             message: conclusion.message().to_owned(),
             accelerator_seconds: running.held().as_secs_f64(),
+            estimated: false,
         });
         let mut told = Vec::new();
         if let Conclusion::Record { ends, message } = &conclusion {

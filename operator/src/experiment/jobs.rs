@@ -10,9 +10,11 @@ use nas_api::objects::NasTrial;
 use super::{
     reconcile::{Pass, RECHECK},
     search::Search,
+    waits::Wait,
 };
 use crate::{
     Error,
+    apply::Created,
     trial::{JobStep, TrialView, Waiting, build_job, plan as plan_jobs},
 };
 
@@ -21,10 +23,10 @@ const PODLESS: Duration = Duration::from_secs(5);
 /// Requests for Jobs at the same time.
 const AT_ONCE: usize = 16;
 
-/// A trial whose Job cannot be created, since another that no watch shows has its name.
+/// A trial whose Job cannot be created.
 struct Blocked {
     trial: Arc<NasTrial>,
-    job: String,
+    waiting: Waiting,
 }
 
 impl Pass<'_> {
@@ -34,41 +36,46 @@ impl Pass<'_> {
         let orders = self.orders(search, &views);
         let jobs: HashSet<String> = views.iter().filter_map(|view| Some(view.job()?.name_any())).collect();
         search.creation_failures.retain(|job, _| jobs.contains(job));
-        let mut waiting = Vec::new();
-        let mut names_taken = Vec::new();
+        let mut waits = Vec::new();
         let mut work = Vec::new();
         for (view, orders) in views.into_iter().zip(orders) {
             if let Some(at) = view.wakes_at(&self.clock) {
                 let left = Duration::try_from(at.duration_since(self.clock.now)).unwrap_or_default();
                 self.next = self.next.min(left.max(Duration::from_millis(100)));
             }
+            let mut waiting = None;
             let mut steps = plan_jobs(&view, orders, &self.clock);
             steps.retain(|step| match step {
                 JobStep::Wait(reason) => {
-                    if reason.is_for_name() {
-                        names_taken.push(Arc::clone(&view.trial));
-                    }
-                    waiting.push(reason.clone());
+                    waiting = Some(reason.clone());
                     false
                 }
                 _ => true,
             });
-            if steps.is_empty() {
-                waiting.extend(self.podless(search, &view).await?);
-            } else {
-                work.push((view, steps));
+            if steps.is_empty() && waiting.is_none() {
+                waiting = self.podless(search, &view).await?;
+            }
+            waits.push(Wait::new(&view, waiting));
+            if !steps.is_empty() {
+                work.push((waits.len() - 1, view, steps));
             }
         }
         let pass = &*self;
-        let blocked: Vec<Option<Blocked>> =
-            stream::iter(work).map(|(view, steps)| pass.carry_out(view, steps)).buffer_unordered(AT_ONCE).try_collect().await?;
-        for Blocked { trial, job } in blocked.into_iter().flatten() {
+        let carried_out = stream::iter(work)
+            .map(|(at, view, steps)| async move { Ok::<_, Error>((at, pass.carry_out(view, steps).await?)) })
+            .buffer_unordered(AT_ONCE);
+        let blocked: Vec<(usize, Option<Blocked>)> = carried_out.try_collect().await?;
+        for (at, blocked) in blocked {
+            let Some(Blocked { trial, waiting }) = blocked else { continue };
             self.next = self.next.min(RECHECK);
-            waiting.push(Waiting::name_taken(&job));
-            names_taken.push(trial);
+            waits[at].trial = trial;
+            waits[at].waiting = Some(waiting);
         }
+        let for_name = |wait: &&Wait| wait.waiting.as_ref().is_some_and(Waiting::is_for_name);
+        let names_taken: Vec<_> = waits.iter().filter(for_name).map(|wait| Arc::clone(&wait.trial)).collect();
         search.names_are_taken(&names_taken, self.clock.now);
-        Ok(waiting)
+        self.tell_waits(search, &waits).await?;
+        Ok(waits.into_iter().filter_map(|wait| wait.waiting).collect())
     }
 
     /// Takes the steps for one trial; returns what is in the way of its Job.
@@ -91,10 +98,15 @@ impl Pass<'_> {
                         }
                     }
                     let job = build_job(&self.experiment, &trial, &self.plan.rungs, &self.context.settings());
-                    if !self.writer.create_job(&job).await? {
-                        return Ok(Some(Blocked { job: job.name_any(), trial }));
-                    }
-                    tracing::info!(job = job.name_any(), "Job created");
+                    let waiting = match self.writer.create_job(&job).await? {
+                        Created::Watched => {
+                            tracing::info!(job = job.name_any(), "Job created");
+                            continue;
+                        }
+                        Created::Unwatched => Waiting::name_taken(&job.name_any()),
+                        Created::Refused(said) => Waiting::job_refused(&job.name_any(), &said),
+                    };
+                    return Ok(Some(Blocked { trial, waiting }));
                 }
                 JobStep::Wait(_) => {}
             }

@@ -1,13 +1,14 @@
 //! One experiment: accepted, searched, ended.
 
 mod accept;
-mod conditions;
 mod jobs;
 mod orphans;
 mod reconcile;
+mod retention;
 mod search;
 mod status;
 mod unreadable;
+mod waits;
 mod warm_start;
 
 pub(crate) use orphans::delete_orphans;

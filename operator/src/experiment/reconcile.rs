@@ -18,19 +18,21 @@ use nas_search::{Decision, Outcome, Plan, Usage, decide};
 
 use super::{
     accept::{Refusal, accept, plan_of},
-    conditions::{Conditions, Kind},
     search::{Search, trials_of},
-    status::{Inputs, is_finished, last_refusal, stall_cleared, status, transitions},
+    status::{Failure, Inputs, is_finished, stall_cleared, status, transitions},
+    unreadable::unreadable_trial,
+    waits::conditions,
 };
 use crate::{
     Error,
     apply::Writer,
+    conditions::{Conditions, Kind, holds},
     context::Context,
     events::Happened,
     labels,
     metrics::ExperimentStanding,
     store::Group,
-    trial::{Account, Clock, Orders, TrialView, Waiting, account, held_seconds, is_live},
+    trial::{Account, Clock, Orders, TrialView, Waiting, account, is_live},
 };
 
 /// An experiment that is not accepted is looked at again after this long: claims and permissions may have come.
@@ -69,15 +71,16 @@ pub(crate) async fn reconcile(context: &Context, group: &Group) -> Result<Next, 
     }
     let writer = Writer { context, group };
     let finished = is_finished(&experiment);
-    if finished {
-        note_late_edit(context, &writer, &experiment).await?;
-        if !is_left_over(context, group, &experiment) {
-            return Ok(Next(SAFETY));
-        }
-    }
     let search = context.search(group);
     let mut search = search.lock().await;
     search.of(&experiment);
+    if finished {
+        note_late_edit(context, &writer, &experiment).await?;
+        let is_clean = search.nothing_to_remove == experiment.metadata.generation;
+        if is_clean && !is_left_over(context, group, &experiment) {
+            return Ok(Next(SAFETY));
+        }
+    }
     let now = Timestamp::now();
     let accepted = if finished {
         plan_of(context, group, &mut search, &experiment).await?
@@ -93,6 +96,10 @@ pub(crate) async fn reconcile(context: &Context, group: &Group) -> Result<Next, 
             return Ok(Next(RECHECK));
         }
     };
+    if let Some(refusal) = unreadable_trial(&writer).await? {
+        refuse(context, &writer, &experiment, &refusal, now).await?;
+        return Ok(Next(RECHECK));
+    }
     let clock = Clock { now, stuck_after: context.config.stuck_after(), name_taken_after: context.config.name_taken_after() };
     let mut pass = Pass { context, writer, group, experiment, plan, clock, next: SAFETY, written: HashSet::new() };
     if finished {
@@ -100,6 +107,7 @@ pub(crate) async fn reconcile(context: &Context, group: &Group) -> Result<Next, 
     } else {
         pass.run(&mut search).await?;
     }
+    pass.retain(&mut search, finished).await;
     Ok(Next(pass.next))
 }
 
@@ -165,7 +173,7 @@ impl Pass<'_> {
     pub(super) fn views(&self, search: &mut Search) -> Vec<TrialView> {
         let trials = self.trials();
         search.fold(&self.plan, &self.experiment, &trials);
-        search.views(&self.context.world, self.group, &self.plan, &trials)
+        search.views(&self.context.world, self.group, &self.plan, &trials, self.clock.now)
     }
 
     fn accelerators(&self) -> i64 {
@@ -217,6 +225,8 @@ impl Pass<'_> {
             Account::Note(segment) => {
                 tracing::info!(trial = trial.name_any(), outcome = segment.outcome, message = segment.message, "segment ended");
                 let message = format!("{}: {}", segment.outcome, segment.message);
+                let again = format!("attempt {} ended, and the next goes on from its checkpoint: {}", segment.attempt, segment.message);
+                conditions(&mut status.conditions, trial, self.clock.now).set(Kind::Waiting, true, &segment.outcome, &again);
                 status.note(segment);
                 self.writer.write_trial_status(trial, &status).await?;
                 self.context.events.publish(&about, &Happened::SegmentAgain { message }).await;
@@ -225,6 +235,13 @@ impl Pass<'_> {
                 let RunSegment { message, .. } = &segment;
                 let message = message.clone();
                 status.record(&ends, search.index(&self.plan).view().seq);
+                let mut told = conditions(&mut status.conditions, trial, self.clock.now);
+                if let Some(failed) = ends.last().filter(|end| !matches!(end.outcome, Outcome::Value(_))) {
+                    told.set(Kind::Failed, true, failed.outcome.name(), &message);
+                }
+                if holds(told.list, Kind::Waiting) {
+                    told.set(Kind::Waiting, false, "Ended", "its segment has ended");
+                }
                 status.note(segment);
                 let report = report.map(ReportedStatus::from).filter(|report| report.follows(status.reported.as_ref()));
                 status.reported = report.or(status.reported);
@@ -344,8 +361,7 @@ impl Pass<'_> {
             return 0.0;
         }
         let open = |view: &&TrialView| view.trial.to_record().running().is_some() && !view.is_noted();
-        let running: f64 =
-            views.iter().filter(open).flat_map(TrialView::segment_pods).map(|pod| held_seconds(pod, self.clock.now)).sum();
+        let running: f64 = views.iter().filter(open).map(|view| view.held_seconds(self.clock.now).0).sum();
         self.ended_seconds() + running * self.held_by_a_trial()
     }
 
@@ -376,7 +392,7 @@ impl Pass<'_> {
             accelerator_seconds,
             accelerators: self.accelerators(),
             waiting,
-            refusal: last_refusal(&self.trials(), stall_cleared(&self.experiment)),
+            failure: Failure::last(&self.trials(), stall_cleared(&self.experiment)),
             is_quiet,
             now: self.clock.now,
         };

@@ -16,12 +16,48 @@ use nas_search::{Index, Plan};
 
 use crate::{
     store::Group,
-    trial::{TrialView, Waiting},
+    trial::{TrialView, Waiting, held_seconds},
     world::World,
 };
 
 /// A plan, or every problem of the experiment.
 pub(crate) type Checked = Result<Arc<Plan>, Vec<Problem>>;
+
+/// What was seen of a segment.
+#[derive(Default)]
+struct Seen {
+    rung: i64,
+    attempt: i64,
+    job: bool,
+    /// When its Job began to have pods.
+    started: Option<Timestamp>,
+    /// Seconds that each pod held its accelerators, by UID: also those that are gone.
+    pods: HashMap<String, f64>,
+}
+
+impl Seen {
+    /// Takes in what is there now, and tells the view what was there before.
+    fn of(&mut self, view: &mut TrialView, now: Timestamp) {
+        let spec = &view.trial.spec;
+        if (self.rung, self.attempt) != (spec.target_rung, spec.attempt) {
+            *self = Self { rung: spec.target_rung, attempt: spec.attempt, ..Self::default() };
+        }
+        if let Some(job) = view.job() {
+            self.job = true;
+            let status = job.status.as_ref();
+            let pods = status.map_or(0, |status| [status.active, status.failed, status.succeeded].into_iter().flatten().sum());
+            let started = status.filter(|_| pods > 0).and_then(|status| status.start_time.as_ref());
+            self.started = started.map(|time| time.0).or(self.started);
+        }
+        let there: HashMap<String, f64> =
+            view.segment_pods().map(|pod| (pod.uid().unwrap_or_default(), held_seconds(pod, now))).collect();
+        let vanished = self.pods.iter().filter(|(uid, _)| !there.contains_key(*uid)).map(|(_, held)| held).sum();
+        self.pods.extend(there);
+        view.job_was_seen = self.job;
+        view.job_started = self.started;
+        view.vanished_seconds = vanished;
+    }
+}
 
 /// The memory of one experiment.
 #[derive(Default)]
@@ -35,12 +71,18 @@ pub(crate) struct Search {
     /// The index, and the version of each trial in it.
     index: Option<Index>,
     versions: HashMap<u64, String>,
-    /// The segment (rung, attempt) whose Job was seen last, by trial.
-    jobs_seen: HashMap<u64, (i64, i64)>,
+    /// What was seen of each trial's present segment.
+    seen: HashMap<u64, Seen>,
     /// Since when somebody else's Job is known to have the name that an attempt of a trial needs.
     names_taken: HashMap<(u64, i64), Timestamp>,
     /// Why a Job has no pods, as an event said, and when that was read.
     pub(crate) creation_failures: HashMap<String, (Timestamp, Option<Waiting>)>,
+    /// What a trial waits for, and since when.
+    pub(crate) waits: HashMap<u64, (&'static str, Timestamp)>,
+    /// The generation of a finished experiment that keeps only what its retention keeps.
+    pub(crate) nothing_to_remove: Option<i64>,
+    /// UID of the clean-up Job whose failure was told.
+    pub(crate) cleanup_failed: Option<String>,
     /// When the status was written last.
     pub(crate) status_written: Option<Instant>,
 }
@@ -93,7 +135,14 @@ impl Search {
     }
 
     /// The trials that have something running or to run, each with its Jobs and pods.
-    pub(crate) fn views(&mut self, world: &World, group: &Group, plan: &Plan, trials: &[Arc<NasTrial>]) -> Vec<TrialView> {
+    pub(crate) fn views(
+        &mut self,
+        world: &World,
+        group: &Group,
+        plan: &Plan,
+        trials: &[Arc<NasTrial>],
+        now: Timestamp,
+    ) -> Vec<TrialView> {
         let mut jobs: BTreeMap<String, Vec<_>> = BTreeMap::new();
         for job in world.jobs.of(group) {
             let trial = job.labels().get(crate::labels::TRIAL).cloned().unwrap_or_default();
@@ -110,16 +159,14 @@ impl Search {
             let (jobs, pods) = (jobs.remove(&name).unwrap_or_default(), pods.remove(&name).unwrap_or_default());
             let pending = trial.to_record().running().is_some();
             if !pending {
-                self.jobs_seen.remove(&trial.number());
+                self.seen.remove(&trial.number());
             }
             if pending || !jobs.is_empty() || !pods.is_empty() {
                 let mut view = TrialView::new(Arc::clone(trial), jobs, pods, &plan.rungs);
-                let segment = (trial.spec.target_rung, trial.spec.attempt);
-                if view.job().is_some() {
-                    self.jobs_seen.insert(trial.number(), segment);
+                if pending {
+                    self.seen.entry(trial.number()).or_default().of(&mut view, now);
                 }
                 view.name_taken_since = self.names_taken.get(&(trial.number(), trial.spec.attempt)).copied();
-                view.job_was_seen = self.jobs_seen.get(&trial.number()) == Some(&segment);
                 views.push(view);
             }
         }

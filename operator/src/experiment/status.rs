@@ -11,10 +11,13 @@ use nas_api::{
     },
     to_object,
 };
-use nas_search::{FrontTrial, Index, Outcome, Plan, best_estimate, front};
+use nas_search::{FrontTrial, Index, Outcome, Plan, Trial, best_estimate, front};
 
-use super::conditions::{Conditions, Kind, holds};
-use crate::{events::Happened, trial::Waiting};
+use crate::{
+    conditions::{Conditions, Kind, holds},
+    events::Happened,
+    trial::Waiting,
+};
 
 /// `best` lists this many.
 const BEST: usize = 5;
@@ -28,13 +31,20 @@ pub(crate) struct Inputs<'a> {
     pub(crate) index: &'a Index,
     pub(crate) accelerator_seconds: f64,
     pub(crate) accelerators: i64,
-    /// What the trainer said that refused the trial which was recorded last, if a trainer did.
-    pub(crate) refusal: Option<String>,
+    /// Why the trial that was recorded last has no value, where it has none.
+    pub(crate) failure: Option<Failure>,
     /// What keeps trials from training, one for each that waits.
     pub(crate) waiting: Vec<Waiting>,
     /// Nothing of the experiment is at work any more.
     pub(crate) is_quiet: bool,
     pub(crate) now: Timestamp,
+}
+
+/// Why a trial has no value.
+pub(crate) struct Failure {
+    outcome: Outcome,
+    /// The trial, and the words of its trainer.
+    said: String,
 }
 
 /// The status as it should be.
@@ -53,7 +63,7 @@ pub(crate) fn status(experiment: &NasExperiment, inputs: &Inputs<'_>) -> NasExpe
             best: row.best.map(|(value, _)| value),
         })
         .collect();
-    status.best = best(index, plan, experiment);
+    status.best = best(index, experiment);
     status.front = trade_offs(index, plan, experiment);
     status.best_estimate = best_estimate(plan, index).map(|best| BestEstimate {
         trial: format!("{}-{}", experiment.metadata.name.as_deref().unwrap_or_default(), best.trial),
@@ -62,7 +72,7 @@ pub(crate) fn status(experiment: &NasExperiment, inputs: &Inputs<'_>) -> NasExpe
         value: format!("{:.4e}", best.value).parse().unwrap_or(best.value),
     });
     status.earlier_trials = (!experiment.warm_start().is_empty()).then(|| whole(plan.earlier.len()));
-    status.budget = (*accelerators > 0).then(|| budget(index, plan, *accelerator_seconds));
+    status.budget = (*accelerators > 0).then(|| budget(index, plan, experiment, *accelerator_seconds));
     let cleared = stall_cleared(experiment);
     if experiment.spec.suspend && index.is_stalled(cleared) {
         status.stall_cleared_seq = Some(whole(index.view().seq));
@@ -90,7 +100,7 @@ fn set_progress(conditions: &mut Conditions<'_>, experiment: &NasExperiment, inp
     let spec = &experiment.spec;
     let stalled = inputs.index.is_stalled(stall_cleared(experiment));
     if stalled && !spec.suspend {
-        let said = inputs.refusal.as_deref().unwrap_or("see status.segments of the last NasTrials");
+        let said = inputs.failure.as_ref().map_or("see status.segments of the last NasTrials", |failure| &failure.said);
         let message = format!(
             "three trials in a row were refused by their trainer ({said}); mend what it names, then set spec.suspend to true and back to false"
         );
@@ -118,21 +128,44 @@ fn set_progress(conditions: &mut Conditions<'_>, experiment: &NasExperiment, inp
         conditions.set(Kind::Progressing, false, "Stalled", "see the condition Stalled");
     } else if let Some(waiting) = inputs.waiting.iter().min() {
         conditions.set(Kind::Progressing, true, waiting.reason, &waiting.message);
-    } else if let Some(said) = &inputs.refusal {
-        let message = format!("the last trial was refused by its trainer ({said}); after three in a row nothing new starts");
-        conditions.set(Kind::Progressing, true, "TrialRefused", &message);
+    } else if let Some((reason, message)) = inputs.failure.as_ref().and_then(Failure::told) {
+        conditions.set(Kind::Progressing, true, reason, &message);
     } else {
         conditions.set(Kind::Progressing, true, "Searching", "trials are training");
     }
 }
 
-/// The words of the trainer that refused the trial which was recorded last, if a trainer did.
-pub(crate) fn last_refusal(trials: &[Arc<NasTrial>], cleared: u64) -> Option<String> {
-    let last = |trial: &Arc<NasTrial>| trial.to_record().last().map_or(0, |last| last.seq);
-    let trial = trials.iter().max_by_key(|trial| last(trial)).filter(|trial| last(trial) > cleared)?;
-    let refused = trial.to_record().last()?.outcome == Outcome::Misconfigured;
-    let segment = trial.status.as_ref()?.segments.last().filter(|_| refused)?;
-    Some(format!("{}: {}", trial.name_any(), segment.message))
+impl Failure {
+    /// Of the trial that was recorded last, after the `decisionSeq` `cleared`.
+    pub(crate) fn last(trials: &[Arc<NasTrial>], cleared: u64) -> Option<Self> {
+        let last = |trial: &Arc<NasTrial>| trial.to_record().last().map_or(0, |last| last.seq);
+        let trial = trials.iter().max_by_key(|trial| last(trial)).filter(|trial| last(trial) > cleared)?;
+        let outcome = trial.to_record().last()?.outcome;
+        let segment = trial.status.as_ref()?.segments.last().filter(|_| !matches!(outcome, Outcome::Value(_)))?;
+        Some(Self { outcome, said: format!("{}: {}", trial.name_any(), segment.message) })
+    }
+
+    /// As a reason of the condition Progressing, where somebody may have to do something about it.
+    fn told(&self) -> Option<(&'static str, String)> {
+        let Self { outcome, said } = self;
+        match outcome {
+            Outcome::Misconfigured => {
+                let message = format!("the last trial was refused by its trainer ({said}); after three in a row nothing new starts");
+                Some(("TrialRefused", message))
+            }
+            Outcome::Failed => Some((
+                "TrialFailed",
+                format!("the last trial failed and counts as worst ({said}); spec.maxFailedTrials ends a search in which too many do"),
+            )),
+            Outcome::OutOfMemory => Some((
+                "TrialOutOfMemory",
+                format!(
+                    "the last trial ran out of memory and counts as worst ({said}); where many do, raise spec.trial.memory or take a larger accelerator"
+                ),
+            )),
+            Outcome::Value(_) | Outcome::Diverged | Outcome::Infeasible | Outcome::Cancelled => None,
+        }
+    }
 }
 
 /// What a new status tells that the old one did not.
@@ -181,22 +214,15 @@ fn counts(index: &Index, plan: &Plan) -> TrialCounts {
     counts
 }
 
-fn best(index: &Index, plan: &Plan, experiment: &NasExperiment) -> Vec<BestTrial> {
+fn best(index: &Index, experiment: &NasExperiment) -> Vec<BestTrial> {
     let name = experiment.metadata.name.as_deref().unwrap_or_default();
-    let mut listed = std::collections::BTreeSet::new();
-    let mut best = Vec::new();
-    for rung in (0..=plan.rungs.top()).rev() {
-        for (value, trial) in index.ranking(rung) {
-            if best.len() == BEST {
-                return best;
-            }
-            if listed.insert(trial.number) {
-                let assignment = to_object(&trial.assignment);
-                best.push(BestTrial { trial: format!("{name}-{}", trial.number), rung: whole(rung), value, assignment });
-            }
-        }
-    }
-    best
+    let status = |(rung, value, trial): (usize, f64, &Trial)| BestTrial {
+        trial: format!("{name}-{}", trial.number),
+        rung: whole(rung),
+        value,
+        assignment: to_object(&trial.assignment),
+    };
+    index.best().take(BEST).map(status).collect()
 }
 
 fn trade_offs(index: &Index, plan: &Plan, experiment: &NasExperiment) -> Vec<FrontTrialStatus> {
@@ -211,14 +237,19 @@ fn trade_offs(index: &Index, plan: &Plan, experiment: &NasExperiment) -> Vec<Fro
     front(plan, index, FRONT).into_iter().map(status).collect()
 }
 
-fn budget(index: &Index, plan: &Plan, accelerator_seconds: f64) -> BudgetStatus {
+fn budget(index: &Index, plan: &Plan, experiment: &NasExperiment, accelerator_seconds: f64) -> BudgetStatus {
     let trained = index.steps_trained(&plan.rungs);
     let full = index.created().saturating_mul(plan.rungs.steps()[plan.rungs.top()]);
     #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
     let times = if trained == 0 { 1.0 } else { full as f64 / trained as f64 };
     // Whole seconds and hundredths of them are noise in an object that is compared before it is written.
     let hours = |seconds: f64| (seconds / 36.0).round() / 100.0;
-    BudgetStatus { gpu_hours: hours(accelerator_seconds), gpu_hours_saved: hours((accelerator_seconds * (times - 1.0)).max(0.0)) }
+    let limit = experiment.spec.budget.as_ref().and_then(|budget| budget.gpu_hours);
+    BudgetStatus {
+        gpu_hours: hours(accelerator_seconds),
+        gpu_hours_left: limit.map(|limit| hours((limit * 3600.0 - accelerator_seconds).max(0.0))),
+        gpu_hours_saved: hours((accelerator_seconds * (times - 1.0)).max(0.0)),
+    }
 }
 
 fn whole<T: TryInto<i64>>(number: T) -> i64 {

@@ -1,4 +1,5 @@
 //! An experiment whose text this version cannot read, as its schema leaves scalars open or a newer version wrote it: its author is told.
+//! One with a trial that cannot be read is left alone: without it the search would look as if somebody had deleted the trial.
 
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
 use kube::{
@@ -8,8 +9,15 @@ use kube::{
 use nas_api::objects::NasExperiment;
 use serde_json::json;
 
-use super::conditions::{Conditions, Kind};
-use crate::{Error, context::Context, labels, store::Group};
+use super::accept::Refusal;
+use crate::{
+    Error,
+    apply::Writer,
+    conditions::{Conditions, Kind},
+    context::Context,
+    labels,
+    store::Group,
+};
 
 /// Writes the condition `Accepted`, where it does not say so yet.
 pub(crate) async fn tell_unreadable(context: &Context, group: &Group, problem: &str) -> Result<(), Error> {
@@ -36,4 +44,20 @@ pub(crate) async fn tell_unreadable(context: &Context, group: &Group, problem: &
     let patch = Patch::Merge(json!({"metadata": metadata, "status": status}));
     let parameters = PatchParams { field_manager: Some(labels::MANAGER.to_owned()), ..PatchParams::default() };
     api.patch_status(name, &parameters, &patch).await.map_err(failed("patch")).map(drop)
+}
+
+/// Why nothing may be decided: a trial is there that this version cannot read.
+pub(super) async fn unreadable_trial(writer: &Writer<'_>) -> Result<Option<Refusal>, Error> {
+    let world = &writer.context.world;
+    while let Some((name, problem)) = world.unreadable_trial(writer.group) {
+        // It may be gone: a watch that was interrupted does not tell of what it could not read.
+        if writer.is_trial_there(&name).await? {
+            let message = format!(
+                "this version of nas-operator cannot read NasTrial {name} ({problem}): upgrade to the version that wrote it; until then nothing is decided"
+            );
+            return Ok(Some(Refusal { reason: "TrialUnreadable", message }));
+        }
+        world.forget_unreadable_trial(writer.group, &name);
+    }
+    Ok(None)
 }

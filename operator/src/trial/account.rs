@@ -1,15 +1,11 @@
 //! What is to be written on a trial about the segment that was granted last.
 
-use k8s_openapi::{
-    api::core::v1::Pod,
-    jiff::{Timestamp, Unit},
-};
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use nas_api::{Conclusion, RungEnd, contract::Report, objects::RunSegment, one_line};
 use nas_search::{Outcome, Plan};
 
 use super::{
-    end::terminated,
     standing::{Ended, Standing, lost, standing},
     view::{Clock, Orders, TrialView},
 };
@@ -65,23 +61,14 @@ pub(crate) fn account(plan: &Plan, view: &TrialView, orders: Orders, count: i64,
 fn segment(view: &TrialView, outcome: &str, message: &str, count: i64, now: Timestamp) -> RunSegment {
     #[expect(clippy::cast_precision_loss, reason = "at most 64 accelerators")]
     let count = count as f64;
+    let (seconds, estimated) = view.held_seconds(now);
     RunSegment {
         rung: view.trial.spec.target_rung,
         attempt: view.trial.spec.attempt,
         job_uid: view.job().and_then(ResourceExt::uid).unwrap_or_default(),
         outcome: outcome.to_owned(),
         message: one_line(message, RunSegment::MESSAGE),
-        accelerator_seconds: view.segment_pods().map(|pod| held_seconds(pod, now)).sum::<f64>() * count,
+        accelerator_seconds: seconds * count,
+        estimated,
     }
-}
-
-/// How long a pod held its accelerators: from the start of its container to its end, or until now. What comes before, such as the pull of
-/// an image or the fetch of a data set, does not count.
-pub(crate) fn held_seconds(pod: &Pod, now: Timestamp) -> f64 {
-    let end = terminated(pod);
-    let running =
-        || pod.status.as_ref()?.container_statuses.as_ref()?.first()?.state.as_ref()?.running.as_ref()?.started_at.clone();
-    let Some(start) = end.and_then(|end| end.started_at.clone()).or_else(running) else { return 0.0 };
-    let until = end.and_then(|end| end.finished_at.as_ref()).map_or(now, |time| time.0);
-    until.since(start.0).ok().and_then(|span| span.total(Unit::Second).ok()).unwrap_or_default().max(0.0)
 }

@@ -28,7 +28,7 @@ use sha2::{Digest, Sha256};
 use super::fetch;
 use crate::labels;
 
-const CHECKPOINTS: &str = "/checkpoints";
+pub(super) const CHECKPOINTS: &str = "/checkpoints";
 const DATA: &str = "/data";
 /// A node that does not answer is given up after this long.
 const UNREACHABLE_SECONDS: i64 = 30;
@@ -36,6 +36,18 @@ const UNREACHABLE_SECONDS: i64 = 30;
 const KEEP_FINISHED_SECONDS: i32 = 7 * 24 * 3600;
 /// The user and group of the trainer's image.
 const USER: i64 = 65532;
+
+/// A claim as a volume.
+pub(super) fn claimed(name: &str, claim: &str, read_only: bool) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+            claim_name: claim.to_owned(),
+            read_only: Some(read_only),
+        }),
+        ..Volume::default()
+    }
+}
 
 /// What an installation sets for all trials.
 #[derive(Clone, Debug)]
@@ -128,21 +140,13 @@ fn pod(experiment: &NasExperiment, trial: &NasTrial, rungs: &Rungs, settings: &S
     };
     let segment = trial.segment(experiment, rungs, surroundings);
     let empty = |name: &str, source| Volume { name: name.to_owned(), empty_dir: Some(source), ..Volume::default() };
-    let claim = |name: &str, claim: &str, read_only| Volume {
-        name: name.to_owned(),
-        persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
-            claim_name: claim.to_owned(),
-            read_only: Some(read_only),
-        }),
-        ..Volume::default()
-    };
     let memory = EmptyDirVolumeSource { medium: Some("Memory".to_owned()), ..EmptyDirVolumeSource::default() };
     let mut volumes = vec![empty("tmp", EmptyDirVolumeSource::default()), empty("shm", memory)];
     let mount =
         |name: &str, path: &str| VolumeMount { name: name.to_owned(), mount_path: path.to_owned(), ..VolumeMount::default() };
     let mut mounts = vec![mount("tmp", "/tmp"), mount("shm", "/dev/shm")];
     if let Some(checkpoints) = &template.checkpoints {
-        volumes.push(claim("checkpoints", &checkpoints.claim, false));
+        volumes.push(claimed("checkpoints", &checkpoints.claim, false));
         // All that a trial sees of the volume is its own folder; the experiment's UID keeps namesakes apart.
         let folder = format!("{}/{}", experiment.uid().unwrap_or_default(), trial.name_any());
         mounts.push(VolumeMount { sub_path: Some(folder), ..mount("checkpoints", CHECKPOINTS) });
@@ -152,7 +156,7 @@ fn pod(experiment: &NasExperiment, trial: &NasTrial, rungs: &Rungs, settings: &S
     }
     let fetches = fetch::is_asked_for(template);
     if let Some(name) = &template.data.claim {
-        volumes.push(claim("data", name, !fetches));
+        volumes.push(claimed("data", name, !fetches));
         mounts.push(VolumeMount { read_only: Some(true), ..mount("data", DATA) });
     }
     let init = fetches.then(|| Container {
@@ -161,20 +165,7 @@ fn pod(experiment: &NasExperiment, trial: &NasTrial, rungs: &Rungs, settings: &S
         ..fetch::container(template, &settings.image, DATA, vec![mount("tmp", "/tmp"), mount("data", DATA)])
     });
     PodSpec {
-        restart_policy: Some("Never".to_owned()),
-        service_account_name: Some(settings.service_account.clone()),
-        automount_service_account_token: Some(false),
-        enable_service_links: Some(false),
         termination_grace_period_seconds: Some(GRACE_SECONDS.into()),
-        security_context: Some(PodSecurityContext {
-            run_as_non_root: Some(true),
-            run_as_user: Some(USER),
-            run_as_group: Some(USER),
-            fs_group: Some(USER),
-            fs_group_change_policy: Some("OnRootMismatch".to_owned()),
-            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),
-            ..PodSecurityContext::default()
-        }),
         tolerations: Some(tolerations(experiment)),
         init_containers: init.map(|init| vec![init]),
         containers: vec![Container {
@@ -194,12 +185,32 @@ fn pod(experiment: &NasExperiment, trial: &NasTrial, rungs: &Rungs, settings: &S
             ..Container::default()
         }],
         volumes: Some(volumes),
+        ..confined_pod(settings)
+    }
+}
+
+/// What every pod of the operator's has: no rights, and nothing that a namespace under the Pod Security Standard `restricted` refuses.
+pub(super) fn confined_pod(settings: &Settings) -> PodSpec {
+    PodSpec {
+        restart_policy: Some("Never".to_owned()),
+        service_account_name: Some(settings.service_account.clone()),
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(true),
+            run_as_user: Some(USER),
+            run_as_group: Some(USER),
+            fs_group: Some(USER),
+            fs_group_change_policy: Some("OnRootMismatch".to_owned()),
+            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),
+            ..PodSecurityContext::default()
+        }),
         ..PodSpec::default()
     }
 }
 
-/// What no container of a trial may do.
-fn confined() -> SecurityContext {
+/// What no container of the operator's may do.
+pub(super) fn confined() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
         read_only_root_filesystem: Some(true),

@@ -1,6 +1,7 @@
 //! One trial: the Job of its segment, what became of it, and what is to be done. Pure.
 
 mod account;
+mod cleanup;
 mod end;
 mod fetch;
 mod job;
@@ -8,8 +9,9 @@ mod plan;
 mod standing;
 mod view;
 
-pub(crate) use account::{Account, account, held_seconds};
+pub(crate) use account::{Account, account};
+pub(crate) use cleanup::{build_cleanup, cleanup_name};
 pub(crate) use job::{Settings, build_job};
 pub(crate) use plan::{JobStep, plan};
 pub(crate) use standing::Waiting;
-pub(crate) use view::{Clock, Orders, TrialView, is_live};
+pub(crate) use view::{Clock, Orders, TrialView, held_seconds, is_live};

@@ -60,6 +60,11 @@ impl Waiting {
         ["NameTaken", "OtherSegment"].contains(&self.reason)
     }
 
+    /// The server refuses the Job.
+    pub(crate) fn job_refused(job: &str, said: &str) -> Self {
+        Self { reason: "JobRefused", message: format!("the API server refuses the Job {job}: {said}") }
+    }
+
     /// Somebody else's Job has the name that the segment's needs.
     pub(crate) fn name_taken(job: &str) -> Self {
         Self { reason: "NameTaken", message: format!("a Job {job} of somebody else is in the way: delete it") }
@@ -128,6 +133,8 @@ fn failed_job(view: &TrialView, failed: &JobCondition) -> Standing {
     };
     let last = view.segment_pods().filter(|pod| !is_disrupted(pod)).filter_map(PodEnd::of).max_by_key(PodEnd::finished_at);
     match (failed.reason.as_deref(), last) {
+        // Somebody's deadline for Jobs: a trial that goes on from its checkpoint may still come to its end.
+        (Some("DeadlineExceeded"), _) => lost(view, &format!("the Job was stopped at its deadline: {said}")),
         (_, None) if !view.pods_are_live => Standing::Unclear,
         (Some("PodFailurePolicy"), _) => match exit_code_in(&said) {
             Some(code) => Standing::Ended(conclude_end(view, Exit::from_code(code), &said)),

@@ -4,12 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::{
     api::{batch::v1::Job, core::v1::Pod},
-    jiff::{SignedDuration, Timestamp},
+    jiff::{SignedDuration, Timestamp, Unit},
 };
 use kube::ResourceExt;
 use nas_api::objects::NasTrial;
 
 use super::{
+    end::terminated,
     fetch,
     job::{job_name, segment_digest},
 };
@@ -46,6 +47,10 @@ pub(crate) struct TrialView {
     pub(crate) digest: String,
     /// A Job of the present segment was seen before, in this life of the operator.
     pub(crate) job_was_seen: bool,
+    /// When the present segment's Job began to have pods, as far as that was seen.
+    pub(crate) job_started: Option<Timestamp>,
+    /// Seconds for which pods of the present segment held their accelerators that were seen and are gone.
+    pub(crate) vanished_seconds: f64,
     /// Since when a Job that is not ours is known to have the name of the present segment's.
     pub(crate) name_taken_since: Option<Timestamp>,
     /// The pods were read from the server, not only from the cache.
@@ -68,7 +73,17 @@ pub(crate) enum Orders {
 impl TrialView {
     pub(crate) fn new(trial: Arc<NasTrial>, jobs: Vec<Arc<Job>>, pods: Vec<Arc<Pod>>, rungs: &nas_search::Rungs) -> Self {
         let digest = segment_digest(&trial, rungs);
-        Self { trial, jobs, pods, digest, job_was_seen: false, name_taken_since: None, pods_are_live: false }
+        Self {
+            trial,
+            jobs,
+            pods,
+            digest,
+            job_was_seen: false,
+            job_started: None,
+            vanished_seconds: 0.0,
+            name_taken_since: None,
+            pods_are_live: false,
+        }
     }
 
     /// The Job of the present segment.
@@ -98,6 +113,21 @@ impl TrialView {
         self.pods.iter().any(|pod| is_live(pod, clock))
     }
 
+    /// Seconds for which the present segment has held one accelerator, and whether they are estimated: where nobody saw a pod, the time
+    /// since its Job began.
+    pub(crate) fn held_seconds(&self, now: Timestamp) -> (f64, bool) {
+        let mut pods = self.segment_pods().peekable();
+        match self.job_started {
+            Some(started) if pods.peek().is_none() && self.vanished_seconds == 0.0 => (seconds_between(started, now), true),
+            _ => (pods.map(|pod| held_seconds(pod, now)).sum::<f64>() + self.vanished_seconds, false),
+        }
+    }
+
+    /// Whether a pod of the present segment has started.
+    pub(crate) fn trains(&self) -> bool {
+        self.segment_pods().any(|pod| pod.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Running")))
+    }
+
     /// Whether the present segment's end has been noted though nothing was recorded: it needs another attempt.
     pub(crate) fn is_noted(&self) -> bool {
         let spec = &self.trial.spec;
@@ -120,6 +150,20 @@ impl TrialView {
             .filter(|end| *end > clock.now)
             .min()
     }
+}
+
+/// How long a pod held its accelerators: from the start of its container to its end, or until now. What comes before, such as the pull of
+/// an image or the fetch of a data set, does not count.
+pub(crate) fn held_seconds(pod: &Pod, now: Timestamp) -> f64 {
+    let end = terminated(pod);
+    let running =
+        || pod.status.as_ref()?.container_statuses.as_ref()?.first()?.state.as_ref()?.running.as_ref()?.started_at.clone();
+    let Some(start) = end.and_then(|end| end.started_at.clone()).or_else(running) else { return 0.0 };
+    seconds_between(start.0, end.and_then(|end| end.finished_at.as_ref()).map_or(now, |time| time.0))
+}
+
+fn seconds_between(start: Timestamp, end: Timestamp) -> f64 {
+    end.since(start).ok().and_then(|span| span.total(Unit::Second).ok()).unwrap_or_default().max(0.0)
 }
 
 /// Whether the pod's container may still be at work.

@@ -54,6 +54,7 @@ spec:
   maxTrials: 4
   parallelTrials: 1
   seed: 7
+  retention: {checkpoints: All}
   trial:
     accelerator: {resource: nvidia.com/gpu, count: 1}
     data: {name: cifar10}
@@ -171,6 +172,11 @@ impl Rig {
         trials
     }
 
+    /// How many trials there are, also such as this version cannot read.
+    pub async fn trials_unread(&self) -> usize {
+        self.namespace.api::<NasTrial>().list_metadata(&ListParams::default()).await.unwrap().items.len()
+    }
+
     pub async fn jobs(&self) -> Vec<Job> {
         self.namespace.api::<Job>().list(&ListParams::default()).await.unwrap().items
     }
@@ -236,6 +242,12 @@ impl Rig {
         let found = replay(&plan, created as u64, &trials, end);
         assert_eq!(found.differences, [], "{found:?}");
         assert!(found.deleted.len() + found.recomputed >= trials.len(), "{found:?}");
+    }
+
+    /// Ends everything in the namespace, for a test that needs many.
+    pub async fn remove(&self) {
+        let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> = kube::Api::all(self.namespace.client.clone());
+        namespaces.delete(&self.namespace.name, &DeleteParams::default()).await.unwrap();
     }
 
     /// What a person would look at first.
@@ -343,7 +355,7 @@ pub fn surrogate(number: u64, rung: usize) -> f64 {
     0.2 + 0.2 * rung as f64 + noise as f64 / 10_000.0
 }
 
-fn segment(pod: &Pod) -> Segment {
+pub fn segment(pod: &Pod) -> Segment {
     let container = &pod.spec.as_ref().unwrap().containers[0];
     let env: BTreeMap<_, _> =
         container.env.iter().flatten().filter_map(|env| Some((env.name.clone(), env.value.clone()?))).collect();

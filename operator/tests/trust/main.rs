@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp, missing_docs, reason = "a test fails by panicking")]
 
+mod clock;
 mod deletion;
 mod ends;
 mod lagging;
+mod outcomes;
 #[path = "../rig/mod.rs"]
 mod rig;
 mod rights;

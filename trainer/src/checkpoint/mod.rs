@@ -2,6 +2,7 @@
 //! name, synced and renamed. What has no valid record does not exist.
 
 mod disk;
+mod remove;
 mod state;
 mod store;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use disk::{Disk, Files};
+pub use remove::{Remove, RemoveError, remove};
 pub use state::{capture, restore};
 pub(crate) use store::digest;
 pub use store::{Loaded, Store};

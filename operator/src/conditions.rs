@@ -6,7 +6,7 @@ use k8s_openapi::{
 };
 use nas_api::one_line;
 
-/// The conditions of an experiment.
+/// The conditions of an experiment, and those of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The experiment is valid, and everything that it names is there.
@@ -19,6 +19,12 @@ pub(crate) enum Kind {
     Succeeded,
     /// It waits for a person.
     Stalled,
+    /// Of a trial: something keeps it from training.
+    Waiting,
+    /// Of a trial: a rung ended without a value.
+    Failed,
+    /// Of a trial: it has no checkpoints any more.
+    CheckpointsRemoved,
 }
 
 impl Kind {
@@ -29,6 +35,9 @@ impl Kind {
             Self::Finished => "Finished",
             Self::Succeeded => "Succeeded",
             Self::Stalled => "Stalled",
+            Self::Waiting => "Waiting",
+            Self::Failed => "Failed",
+            Self::CheckpointsRemoved => "CheckpointsRemoved",
         }
     }
 }
@@ -66,9 +75,15 @@ impl Conditions<'_> {
     }
 }
 
+/// The reason of a condition that holds.
+pub(crate) fn reason(list: &[Condition], kind: Kind) -> Option<&str> {
+    let holds = |condition: &&Condition| condition.type_ == kind.name() && condition.status == "True";
+    list.iter().find(holds).map(|condition| condition.reason.as_str())
+}
+
 /// Whether a condition holds.
 pub(crate) fn holds(list: &[Condition], kind: Kind) -> bool {
-    list.iter().any(|condition| condition.type_ == kind.name() && condition.status == "True")
+    reason(list, kind).is_some()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Constraints: CEL rules over a configuration, checked before a trial exists.
 
+mod cost;
+
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
@@ -56,6 +58,12 @@ pub enum RuleError {
     /// Longer than [`MAX_RULE_LENGTH`] or deeper than [`MAX_RULE_DEPTH`].
     #[error("is too large: at most {MAX_RULE_LENGTH} bytes and {MAX_RULE_DEPTH} nested brackets; split it into several rules")]
     TooLarge,
+    /// May take more steps than anybody has time for.
+    #[error("may take {steps} steps, and the most is {}: macros such as `all` within one another multiply", cost::MAX_STEPS)]
+    TooCostly {
+        /// The most that it may take.
+        steps: u64,
+    },
     /// Speaks of something else than `hp` and `arch`.
     #[error("speaks of {0:?}, but a rule knows only `hp` and `arch`{hint}", hint = hint_for(.0))]
     UnknownVariable(String),
@@ -101,6 +109,10 @@ impl Constraints {
             return Err(RuleError::TooLarge);
         }
         let program = Program::compile(text).map_err(|error| RuleError::Syntax(first_line(&error.to_string())))?;
+        let steps = cost::steps(program.expression());
+        if steps > cost::MAX_STEPS {
+            return Err(RuleError::TooCostly { steps });
+        }
         let references = program.references();
         let mut variables: Vec<_> = references.variables().into_iter().map(str::to_owned).collect();
         variables.sort_unstable();
@@ -267,6 +279,8 @@ impl<'a> Nested<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[expect(clippy::unnecessary_wraps, reason = "the shape of a `Describe`")]
@@ -337,5 +351,64 @@ mod tests {
         let assignment = Assignment::from([("x".to_owned(), 1.into())]);
         assert_eq!(constraints.checker().check(&assignment), Verdict::Violated(1));
         assert_eq!(constraints.message(1), "x must be negative");
+    }
+
+    /// Adds a rule if it can be used, and checks a configuration with it.
+    fn try_out(rule: &str) {
+        let mut constraints = Constraints::new(Some(Arc::new(described)));
+        if constraints.add(rule, "").is_ok() {
+            let assignment = Assignment::from([("x".to_owned(), 1.into()), ("a.b".to_owned(), "c".into())]);
+            constraints.checker().check(&assignment);
+        }
+    }
+
+    #[test]
+    fn a_rule_that_would_never_end_is_refused() {
+        let list = "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]";
+        let rule = (0..12).fold("hp.x > 0".to_owned(), |rule, at| format!("{list}.all(x{at}, {rule})"));
+        assert!(rule.len() <= MAX_RULE_LENGTH && depth(&rule) <= MAX_RULE_DEPTH);
+        let refused = Constraints::new(None).add(&rule, "").unwrap_err();
+        assert!(matches!(refused, RuleError::TooCostly { .. }) && refused.to_string().contains("macros"), "{refused}");
+    }
+
+    #[test]
+    fn a_long_chain_needs_no_more_stack_than_there_is() {
+        for (first, link) in [
+            ("true", " && true"),
+            ("true", " || hp.x > 0"),
+            ("1", "+1"),
+            ("1", "<1"),
+            ("hp", ".a"),
+            ("hp", "[0]"),
+            ("hp", ".a()"),
+            ("true", "?true:true"),
+            ("1", " in 1"),
+            ("'", "\\n"),
+        ] {
+            try_out(&format!("{first}{}", link.repeat((MAX_RULE_LENGTH - first.len()) / link.len())));
+        }
+        for link in ["-", "!", "- ", "! ", "!-", "true?", "1?1:", "hp.", "[", "{", "("] {
+            try_out(&format!("{}1", link.repeat((MAX_RULE_LENGTH - 1) / link.len())));
+        }
+    }
+
+    /// What rules are made of, and what they are not.
+    const WORDS: &[&str] = &[
+        "hp", "arch", "x", "y", ".", ".x", ".params", "(", ")", "[", "]", "{", "}", ",", ":", "?", "&&", "||", "!", "-", "+", "*",
+        "/", "%", "==", "!=", "<", ">=", " in ", "0", "1", "9223372036854775807", "1.5", "1e309", "0x1F", "1u", "'a'", "\"b\"",
+        "b'c'", "r'\\'", "'''", "true", "null", ".all(x, ", ".exists(y, ", ".map(x, ", ".filter(y, ", ".exists_one(x, ", "has(",
+        "size(", "string(", "int(", " ", "\n", "\\", "é",
+    ];
+
+    proptest! {
+        #[test]
+        fn no_rule_breaks_the_operator_or_keeps_it_busy(words in proptest::collection::vec(proptest::sample::select(WORDS), 0..80)) {
+            try_out(&words.concat());
+        }
+
+        #[test]
+        fn no_text_does(text in "\\PC{0,200}") {
+            try_out(&text);
+        }
     }
 }

@@ -1,0 +1,27 @@
+//! The operator dies, its API server fails: what a search comes to stays the same.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test fails by panicking")]
+
+mod play;
+#[path = "../rig/mod.rs"]
+mod rig;
+mod storm;
+mod sweep;
+mod weather;
+mod wire;
+
+use sweep::{Of, sweep};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wherever_the_operator_dies_in_a_search_it_ends_as_if_nothing_had_been() {
+    let swept = sweep(Of::Search).await;
+    assert!(swept.deaths() >= 5);
+    swept.publish();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_dies_at_a_lease_or_an_event_changes_nothing() {
+    let swept = sweep(Of::Rest).await;
+    assert!(swept.deaths() >= 2);
+    swept.publish();
+}

@@ -1,0 +1,191 @@
+//! A client whose process can die at any write: before it is sent, or when the server has carried it out and nobody hears the answer.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use futures::{FutureExt, future::pending};
+use http::{Method, Request, Response};
+use kube::client::Body;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use tower::{BoxError, Layer, Service};
+
+/// One write to the API server: the `nth` (from 0) of its kind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Write {
+    pub verb: &'static str,
+    /// Plural, with the subresource.
+    pub kind: String,
+    /// Of the object; of an event, what it speaks of and its reason.
+    pub name: String,
+    pub nth: usize,
+}
+
+/// When a process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// The server never hears of the write.
+    Before,
+    /// The server has carried it out, and the answer is lost.
+    After,
+}
+
+/// What an operator writes, over all of its lives.
+#[derive(Clone, Default)]
+pub struct Wire(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    counts: HashMap<(&'static str, String, String), usize>,
+    writes: Vec<Write>,
+    /// Names of the Jobs that the server has created.
+    jobs: Vec<String>,
+    death: Option<(Write, When)>,
+    died: CancellationToken,
+    deaths: usize,
+}
+
+impl Wire {
+    /// One whose process dies at this write.
+    pub fn that_breaks(at: Write, when: When) -> Self {
+        let wire = Self::default();
+        wire.state().death = Some((at, when));
+        wire
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the process has died: nothing that it still asks for is sent.
+    pub fn is_dead(&self) -> bool {
+        self.state().died.is_cancelled()
+    }
+
+    /// Whether a process has ever died.
+    pub fn has_died(&self) -> bool {
+        self.state().deaths > 0
+    }
+
+    /// The process is started again.
+    pub fn revive(&self) {
+        let mut state = self.state();
+        state.death = None;
+        state.deaths += 1;
+        state.died = CancellationToken::new();
+    }
+
+    /// All writes so far, in their order.
+    pub fn writes(&self) -> Vec<Write> {
+        self.state().writes.clone()
+    }
+
+    /// The Jobs that were created, by name; one that was created twice is there twice.
+    pub fn jobs(&self) -> Vec<String> {
+        let mut jobs = self.state().jobs.clone();
+        jobs.sort();
+        jobs
+    }
+
+    /// Counts a write; returns whether the process dies at it.
+    fn count(&self, verb: &'static str, kind: &str, name: &str) -> Option<When> {
+        let mut state = self.state();
+        let nth = state.counts.entry((verb, kind.to_owned(), name.to_owned())).or_default();
+        let write = Write { verb, kind: kind.to_owned(), name: name.to_owned(), nth: *nth };
+        *nth += 1;
+        state.writes.push(write.clone());
+        state.death.as_ref().filter(|(at, _)| *at == write).map(|(_, when)| *when)
+    }
+}
+
+impl fmt::Display for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {} #{}", self.verb, self.kind, self.name, self.nth)
+    }
+}
+
+/// Verb, kind and name of a request that writes.
+fn write_of(request: &Request<Body>) -> Option<(&'static str, String, String)> {
+    let verb = match *request.method() {
+        Method::POST => "create",
+        Method::PUT => "update",
+        Method::PATCH => "patch",
+        Method::DELETE => "delete",
+        _ => return None,
+    };
+    let mut rest = request.uri().path().split('/').skip_while(|part| *part != "namespaces").skip(2);
+    let (kind, name, subresource) = (rest.next()?, rest.next(), rest.next());
+    let kind = subresource.map_or_else(|| kind.to_owned(), |subresource| format!("{kind}/{subresource}"));
+    let name = name.map(str::to_owned).or_else(|| {
+        let body = request.body().try_clone()?.collect_bytes().now_or_never()?.ok()?;
+        let object: Value = serde_json::from_slice(&body).ok()?;
+        let text = |pointer: &str| Some(object.pointer(pointer)?.as_str()?.to_owned());
+        match kind.as_str() {
+            "events" => Some(format!("{}/{}", text("/regarding/name")?, text("/reason")?)),
+            _ => text("/metadata/name"),
+        }
+    });
+    Some((verb, kind, name.unwrap_or_default()))
+}
+
+impl<S> Layer<S> for Wire {
+    type Service = Wired<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Wired { inner, wire: self.clone() }
+    }
+}
+
+#[derive(Clone)]
+pub struct Wired<S> {
+    inner: S,
+    wire: Wire,
+}
+
+impl<S, B> Service<Request<Body>> for Wired<S>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Send,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let died = self.wire.state().died.clone();
+        if died.is_cancelled() {
+            return Box::pin(pending());
+        }
+        let write = write_of(&request);
+        let dies = write.as_ref().and_then(|(verb, kind, name)| self.wire.count(verb, kind, name));
+        if dies == Some(When::Before) {
+            died.cancel();
+            return Box::pin(pending());
+        }
+        let wire = self.wire.clone();
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let answer = answer.await;
+            if let (Some(("create", kind, name)), Ok(answer)) = (write, &answer)
+                && (kind.as_str(), answer.status().as_u16()) == ("jobs", 201)
+            {
+                wire.state().jobs.push(name);
+            }
+            if dies == Some(When::After) {
+                died.cancel();
+            }
+            if died.is_cancelled() { pending().await } else { answer }
+        })
+    }
+}
