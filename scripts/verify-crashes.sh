@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 commit=$(git describe --always --dirty 2>/dev/null || echo unknown)
-NAS_SWEEP=all NAS_PAGES=$work cargo test --release ${CI:+--locked} -p nas-operator --test faults -- --test-threads 1 dies
+NAS_SWEEP=all NAS_PAGES=$work cargo test --release ${CI:+--locked} -p nas-operator --test cluster -- --test-threads 1 faults::an_operator faults::wherever
 
 mkdir -p docs/results
 cat >docs/results/crashes.md <<PAGE

@@ -305,8 +305,12 @@ impl Index {
     /// All trials that have a value, the best first: by the highest rung that they came to, then by their value there. Each comes with
     /// that rung.
     pub fn best(&self) -> impl Iterator<Item = (usize, f64, &Trial)> {
-        let last = |trial: &Trial| trial.recorded.iter().rfind(|recorded| matches!(recorded.outcome, Outcome::Value(_))).map(|last| last.rung);
-        let of = move |rung| self.ranking(rung).filter(move |(_, trial)| last(trial) == Some(rung)).map(move |(value, trial)| (rung, value, trial));
+        let last = |trial: &Trial| {
+            trial.recorded.iter().rfind(|recorded| matches!(recorded.outcome, Outcome::Value(_))).map(|last| last.rung)
+        };
+        let of = move |rung| {
+            self.ranking(rung).filter(move |(_, trial)| last(trial) == Some(rung)).map(move |(value, trial)| (rung, value, trial))
+        };
         (0..self.rungs).rev().flat_map(of)
     }
 

@@ -89,13 +89,15 @@ impl Pass<'_> {
                     trial = self.writer.next_attempt(&trial).await?;
                     fresh = true;
                 }
+                JobStep::DeleteOther { name, uid } => {
+                    if !self.stands_as_seen(&trial, &mut fresh).await? {
+                        return Ok(None);
+                    }
+                    self.writer.delete_job(&name, &uid).await?;
+                }
                 JobStep::Create => {
-                    if !fresh {
-                        // A Job is made only for what the server, not the cache, says was granted.
-                        let Some(read) = self.writer.read_trial(&trial.name_any()).await? else { return Ok(None) };
-                        if read.spec != trial.spec {
-                            return Err(Error::Conflict { kind: "NasTrial", name: trial.name_any() });
-                        }
+                    if !self.stands_as_seen(&trial, &mut fresh).await? {
+                        return Ok(None);
                     }
                     let job = build_job(&self.experiment, &trial, &self.plan.rungs, &self.context.settings());
                     let waiting = match self.writer.create_job(&job).await? {
@@ -112,6 +114,19 @@ impl Pass<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Whether the server, and not only the cache, says that this was granted and nothing else. `false`: the trial is gone.
+    async fn stands_as_seen(&self, trial: &NasTrial, fresh: &mut bool) -> Result<bool, Error> {
+        if *fresh {
+            return Ok(true);
+        }
+        let Some(read) = self.writer.read_trial(&trial.name_any()).await? else { return Ok(false) };
+        if read.spec != trial.spec {
+            return Err(Error::Conflict { kind: "NasTrial", name: trial.name_any() });
+        }
+        *fresh = true;
+        Ok(true)
     }
 
     /// Why a Job that is at work has no pod: an event says so.

@@ -166,7 +166,7 @@ impl Pass<'_> {
         self.jobs(search).await.map(drop)
     }
 
-    fn trials(&self) -> Vec<Arc<NasTrial>> {
+    pub(super) fn trials(&self) -> Vec<Arc<NasTrial>> {
         trials_of(&self.context.world, self.group, &self.experiment)
     }
 
@@ -212,6 +212,11 @@ impl Pass<'_> {
                 wanted = account(&self.plan, &view, orders, count, &self.clock);
             }
             let Some(wanted) = wanted else { continue };
+            let pauses = matches!(wanted, Account::Note(_)) && orders == Orders::Pause && !self.experiment.spec.suspend;
+            if pauses && self.writer.read_trials().await? {
+                // A watch that lags behind counts slots that are free by now: only one that knows all trials takes one away.
+                return Err(Error::Conflict { kind: "NasTrial", name: self.group.experiment.clone() });
+            }
             self.write_account(search, &view.trial, wanted).await?;
         }
         Ok(())
@@ -225,7 +230,8 @@ impl Pass<'_> {
             Account::Note(segment) => {
                 tracing::info!(trial = trial.name_any(), outcome = segment.outcome, message = segment.message, "segment ended");
                 let message = format!("{}: {}", segment.outcome, segment.message);
-                let again = format!("attempt {} ended, and the next goes on from its checkpoint: {}", segment.attempt, segment.message);
+                let again =
+                    format!("attempt {} ended, and the next goes on from its checkpoint: {}", segment.attempt, segment.message);
                 conditions(&mut status.conditions, trial, self.clock.now).set(Kind::Waiting, true, &segment.outcome, &again);
                 status.note(segment);
                 self.writer.write_trial_status(trial, &status).await?;

@@ -78,7 +78,9 @@ impl Pass<'_> {
             return self.writer.create_cleanup(&job).await;
         };
         let uid = self.experiment.uid();
-        if job.metadata.deletion_timestamp.is_some() || !job.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref()) {
+        if job.metadata.deletion_timestamp.is_some()
+            || !job.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref())
+        {
             // A namesake's that is about to go.
             return Ok(());
         }
@@ -142,7 +144,11 @@ mod tests {
         let mut trials = Vec::new();
         while trials.len() < 4 {
             let decisions = decide(&plan, &index, &Usage::default());
-            let Decision::Create { new, view } = decisions.into_iter().find(|decision| matches!(decision, Decision::Create { .. }))? else { return None };
+            let Decision::Create { new, view } =
+                decisions.into_iter().find(|decision| matches!(decision, Decision::Create { .. }))?
+            else {
+                return None;
+            };
             let mut trial = NasTrial::create("e", &new, view);
             let mut status = nas_api::objects::NasTrialStatus::default();
             let end = match new.number {
@@ -177,7 +183,12 @@ mod tests {
         // Once is enough.
         let mut told = (*trials[2]).clone();
         let mut status = told.status.clone().unwrap_or_default();
-        conditions(&mut status.conditions, &told, k8s_openapi::jiff::Timestamp::UNIX_EPOCH).set(Kind::CheckpointsRemoved, true, "x", "");
+        conditions(&mut status.conditions, &told, k8s_openapi::jiff::Timestamp::UNIX_EPOCH).set(
+            Kind::CheckpointsRemoved,
+            true,
+            "x",
+            "",
+        );
         told.status = Some(status);
         trials[2] = Arc::new(told);
         assert_eq!(numbers(best(1), &trials, false), [1]);

@@ -150,12 +150,15 @@ impl Failure {
         let Self { outcome, said } = self;
         match outcome {
             Outcome::Misconfigured => {
-                let message = format!("the last trial was refused by its trainer ({said}); after three in a row nothing new starts");
+                let message =
+                    format!("the last trial was refused by its trainer ({said}); after three in a row nothing new starts");
                 Some(("TrialRefused", message))
             }
             Outcome::Failed => Some((
                 "TrialFailed",
-                format!("the last trial failed and counts as worst ({said}); spec.maxFailedTrials ends a search in which too many do"),
+                format!(
+                    "the last trial failed and counts as worst ({said}); spec.maxFailedTrials ends a search in which too many do"
+                ),
             )),
             Outcome::OutOfMemory => Some((
                 "TrialOutOfMemory",

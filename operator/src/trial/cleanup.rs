@@ -40,7 +40,8 @@ pub(crate) fn build_cleanup(experiment: &NasExperiment, checkpoints: &Claim, tri
         ..VolumeMount::default()
     };
     let command = ["nas-trainer", "checkpoints", "remove", "--dir", CHECKPOINTS].map(str::to_owned);
-    let requests = BTreeMap::from([("cpu", "50m"), ("memory", "32Mi")].map(|(name, amount)| (name.to_owned(), Quantity(amount.to_owned()))));
+    let requests =
+        BTreeMap::from([("cpu", "50m"), ("memory", "32Mi")].map(|(name, amount)| (name.to_owned(), Quantity(amount.to_owned()))));
     let container = Container {
         name: "cleanup".to_owned(),
         // The installation's image, since one of the experiment's own need not know how.

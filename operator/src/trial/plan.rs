@@ -1,5 +1,6 @@
 //! What is to be done with a trial's Jobs.
 
+use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 
 use super::{
@@ -16,21 +17,23 @@ pub(crate) enum JobStep {
     Create,
     /// Delete this Job, if it is still the one with this UID.
     Delete { name: String, uid: String },
+    /// The same for one of another segment, if the trial still stands as it was seen: a cache that lags behind would take what was granted
+    /// since for a left-over.
+    DeleteOther { name: String, uid: String },
     /// Nothing, for now.
     Wait(Waiting),
 }
 
 /// The steps, in order. At most one Job of a trial is ever at work: the next is created when no process of the last can be.
 pub(crate) fn plan(view: &TrialView, orders: Orders, clock: &Clock) -> Vec<JobStep> {
-    let delete = |job: &k8s_openapi::api::batch::v1::Job| {
-        let leaving = job.metadata.deletion_timestamp.is_some();
-        (!leaving).then(|| JobStep::Delete { name: job.name_any(), uid: job.uid().unwrap_or_default() })
-    };
-    let mut steps: Vec<JobStep> = view.other_jobs().filter(|job| is_of(view, job)).filter_map(delete).collect();
+    let stays = |job: &&Job| is_of(view, job) && job.metadata.deletion_timestamp.is_none();
+    let named = |job: &Job| (job.name_any(), job.uid().unwrap_or_default());
+    let others = view.other_jobs().filter(stays).map(named);
+    let mut steps: Vec<JobStep> = others.map(|(name, uid)| JobStep::DeleteOther { name, uid }).collect();
     let pending = view.trial.to_record().running().is_some();
-    let own = view.job().filter(|job| is_of(view, job)).and_then(delete);
+    let own = view.job().filter(stays).map(named);
     if !pending || orders == Orders::End || view.is_noted() {
-        steps.extend(own);
+        steps.extend(own.map(|(name, uid)| JobStep::Delete { name, uid }));
     }
     if !pending || orders != Orders::Run || view.trial.metadata.deletion_timestamp.is_some() {
         return steps;
@@ -63,7 +66,7 @@ fn wait(reason: &'static str, message: &str) -> JobStep {
 }
 
 /// Whether a Job is the trial's: one of a namesake that was deleted before is left to the garbage collector.
-fn is_of(view: &TrialView, job: &k8s_openapi::api::batch::v1::Job) -> bool {
+fn is_of(view: &TrialView, job: &Job) -> bool {
     let uid = view.trial.uid();
     job.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref())
 }

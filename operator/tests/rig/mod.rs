@@ -24,7 +24,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     Client, CustomResourceExt, ResourceExt,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use nas_api::{
     contract::{Report, Reported, RungResult, Segment},

@@ -28,7 +28,8 @@ fn bound(expression: &Expr) -> Bound {
         Expr::Literal(literal) => Bound { steps: 1, length: length_of(literal) },
         Expr::Select(select) => Bound { steps: more(steps(&select.operand), 1), length: UNKNOWN },
         Expr::Call(call) => {
-            let parts: Vec<Bound> = call.target.iter().map(AsRef::as_ref).chain(&call.args).map(|part| bound(&part.expr)).collect();
+            let parts: Vec<Bound> =
+                call.target.iter().map(AsRef::as_ref).chain(&call.args).map(|part| bound(&part.expr)).collect();
             let lengths = parts.iter().map(|part| part.length).fold(UNKNOWN, u64::saturating_add);
             // Whatever it does, it walks over what it is given.
             let walked = if call.args.is_empty() { 1 } else { 1 + lengths / UNKNOWN };

@@ -154,10 +154,18 @@ mod tests {
     #[test]
     fn checkpoints_go_and_curves_stay() -> Result<(), Box<dyn std::error::Error>> {
         let root = tempfile::tempdir()?;
-        for path in ["e-1/a0-p/step-1.state", "e-1/a0-p/curve.jsonl", "e-1/a1-q/step-2.json", "e-1/trainer.log", "e-1/a0-p/deep/file", "e-2/a0-p/step-1.state"] {
+        for path in [
+            "e-1/a0-p/step-1.state",
+            "e-1/a0-p/curve.jsonl",
+            "e-1/a1-q/step-2.json",
+            "e-1/trainer.log",
+            "e-1/a0-p/deep/file",
+            "e-2/a0-p/step-1.state",
+        ] {
             put(root.path(), path)?;
         }
-        let arguments = |trials: &[&str]| Remove { dir: root.path().to_owned(), trials: trials.iter().map(ToString::to_string).collect() };
+        let arguments =
+            |trials: &[&str]| Remove { dir: root.path().to_owned(), trials: trials.iter().map(ToString::to_string).collect() };
         remove(&arguments(&["e-1", "e-9"]))?;
         assert_eq!(files(root.path()), ["e-1/a0-p/curve.jsonl", "e-1/trainer.log", "e-2/a0-p/step-1.state"]);
         // Again: there is nothing left to do.

@@ -1,17 +1,6 @@
 //! Each step of the protocol between decisions, Jobs and pods, on a real API server.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::float_cmp,
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    missing_docs,
-    reason = "a test fails by panicking"
-)]
-
-mod rig;
-
+use crate::rig::{EXPERIMENT, Rig, stays, surrogate};
 use k8s_openapi::api::{batch::v1::Job, coordination::v1::Lease};
 use kube::{
     ResourceExt,
@@ -24,7 +13,6 @@ use nas_api::{
 use nas_operator::Config;
 use nas_search::{Outcome, simulate};
 use nas_testkit::eventually;
-use rig::{EXPERIMENT, Rig, stays, surrogate};
 use serde_json::json;
 
 #[tokio::test]
@@ -156,7 +144,7 @@ async fn a_pod_that_ends_without_a_report_is_tried_again_five_times_and_fails() 
         let started = rig.next_pod().await;
         assert_eq!((started.segment.attempt, started.segment.trial_name.as_str()), (attempt, "small-0"));
         // Nothing, half a report, the report of another attempt.
-        let mut stale = rig::report(&started.segment, surrogate);
+        let mut stale = crate::rig::report(&started.segment, surrogate);
         stale.attempt += 1;
         let message = ["", "{\"attempt\":", &stale.to_message()][attempt as usize % 3].to_owned();
         rig.end(&started, 0, &message).await;
@@ -266,14 +254,14 @@ async fn a_report_that_goes_back_is_recorded_and_does_not_hold_up_the_search() {
     rig.create(EXPERIMENT).await;
     for _ in 0..2 {
         let started = rig.next_pod().await;
-        let mut report = rig::report(&started.segment, surrogate);
+        let mut report = crate::rig::report(&started.segment, surrogate);
         report.seq = 9;
         rig.end(&started, 0, &report.to_message()).await;
     }
     // The same trial again, at the next rung, with a lower seq and more metrics than the schema takes.
     let started = rig.next_pod().await;
     assert_eq!((started.segment.trial_name.as_str(), started.segment.target_rung), ("small-1", 1));
-    let mut report = rig::report(&started.segment, surrogate);
+    let mut report = crate::rig::report(&started.segment, surrogate);
     report.results[1].metrics = (0..40).map(|number| (format!("m{number}"), 0.5)).collect();
     rig.end(&started, 0, &report.to_message()).await;
     rig.next_pod().await;

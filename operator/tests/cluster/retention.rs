@@ -1,13 +1,9 @@
 //! Checkpoints that nobody will ask for again are taken away, on a real API server.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test fails by panicking")]
-
-mod rig;
-
+use crate::rig::{EXPERIMENT, Rig, stays, surrogate};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use nas_testkit::eventually;
-use rig::{EXPERIMENT, Rig, stays, surrogate};
 use serde_json::json;
 
 const CONTAINER: &str = "cleanup";

@@ -30,7 +30,7 @@ fn with(segment: &Segment, fields: &Value) -> String {
 }
 
 /// A report whose only result has these fields.
-fn result(segment: &Segment, result: Value) -> String {
+fn result(segment: &Segment, result: &Value) -> String {
     with(segment, &json!({"results": [result]}))
 }
 
@@ -38,7 +38,7 @@ fn result(segment: &Segment, result: Value) -> String {
 fn attacks(segment: &Segment) -> Vec<(&'static str, i32, String, Then)> {
     let attempt = segment.attempt;
     let good = with(segment, &json!({}));
-    let value = |value: Value| result(segment, json!({"rung": 0, "outcome": "Value", "value": value}));
+    let value = |value: Value| result(segment, &json!({"rung": 0, "outcome": "Value", "value": value}));
     let literal = |text: &str| value(json!(0.125)).replace("0.125", text);
     let nested = "[".repeat(1900) + &"]".repeat(1900);
     let names: BTreeMap<String, f64> =
@@ -56,7 +56,7 @@ fn attacks(segment: &Segment) -> Vec<(&'static str, i32, String, Then)> {
         (
             "a report of 4096 bytes that is cut",
             0,
-            result(segment, json!({"rung": 0, "outcome": "Diverged", "message": "x".repeat(9000)}))[..4096].to_owned(),
+            result(segment, &json!({"rung": 0, "outcome": "Diverged", "message": "x".repeat(9000)}))[..4096].to_owned(),
             Again,
         ),
         ("a binary", 0, "\u{7f}ELF\0\u{1}\u{2}\u{fffd}\u{fffd}\0\0".repeat(90), Again),
@@ -72,11 +72,11 @@ fn attacks(segment: &Segment) -> Vec<(&'static str, i32, String, Then)> {
         ("a negative step", 0, with(segment, &json!({"step": -1})), Again),
         ("a negative seq", 0, with(segment, &json!({"seq": -1})), Again),
         ("no rung", 0, with(segment, &json!({"results": []})), Again),
-        ("another rung", 0, result(segment, json!({"rung": 1, "outcome": "Value", "value": 0.99})), Again),
-        ("a negative rung", 0, result(segment, json!({"rung": -1, "outcome": "Value", "value": 0.99})), Again),
-        ("a huge rung", 0, result(segment, json!({"rung": u64::MAX, "outcome": "Value", "value": 0.99})), Again),
+        ("another rung", 0, result(segment, &json!({"rung": 1, "outcome": "Value", "value": 0.99})), Again),
+        ("a negative rung", 0, result(segment, &json!({"rung": -1, "outcome": "Value", "value": 0.99})), Again),
+        ("a huge rung", 0, result(segment, &json!({"rung": u64::MAX, "outcome": "Value", "value": 0.99})), Again),
         ("a field twice", 0, good.replace("\"seq\"", "\"attempt\":0,\"seq\""), Again),
-        ("an outcome that is not a trainer's to give", 0, result(segment, json!({"rung": 0, "outcome": babble})), Again),
+        ("an outcome that is not a trainer's to give", 0, result(segment, &json!({"rung": 0, "outcome": babble})), Again),
         (
             "more rungs than were granted",
             0,
@@ -99,7 +99,7 @@ fn attacks(segment: &Segment) -> Vec<(&'static str, i32, String, Then)> {
         (
             "babble with a loss",
             0,
-            result(segment, json!({"rung": 0, "outcome": "Diverged", "message": babble})),
+            result(segment, &json!({"rung": 0, "outcome": "Diverged", "message": babble})),
             Ends("Diverged"),
         ),
         (
@@ -107,7 +107,7 @@ fn attacks(segment: &Segment) -> Vec<(&'static str, i32, String, Then)> {
             0,
             result(
                 segment,
-                json!({"rung": 0, "outcome": "Infeasible",
+                &json!({"rung": 0, "outcome": "Infeasible",
             "message": "../../../var/run/secrets a=b,c!=d {{ .Values }}"}),
             ),
             Ends("Infeasible"),

@@ -9,10 +9,8 @@ use nas_api::objects::NasTrial;
 use nas_operator::Config;
 use nas_testkit::eventually;
 
-use crate::{
-    lagging::Lag,
-    rig::{EXPERIMENT, Rig, surrogate},
-};
+use super::lagging::Lag;
+use crate::rig::{EXPERIMENT, Rig, surrogate};
 
 fn single() -> String {
     let whole = EXPERIMENT.replace("scheduler: {asha: {eta: 2, rungs: [1, 2, 4]}}", "scheduler: {fullLength: {}}");

@@ -1,10 +1,6 @@
 //! The operator dies, its API server fails: what a search comes to stays the same.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test fails by panicking")]
-
 mod play;
-#[path = "../rig/mod.rs"]
-mod rig;
 mod storm;
 mod sweep;
 mod weather;

@@ -29,7 +29,7 @@ const SLOW: Duration = Duration::from_secs(5);
 
 /// Bad weather, which follows from a seed.
 #[derive(Clone)]
-pub struct Weather(Arc<Sky>);
+pub(crate) struct Weather(Arc<Sky>);
 
 struct Sky {
     seed: u64,
@@ -50,12 +50,12 @@ enum Fate {
 }
 
 impl Weather {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(Arc::new(Sky { seed, drawn: AtomicU64::new(0), seen: Mutex::default() }))
     }
 
     /// How often each fault came.
-    pub fn seen(&self) -> BTreeMap<String, usize> {
+    pub(crate) fn seen(&self) -> BTreeMap<String, usize> {
         self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -63,7 +63,7 @@ impl Weather {
         *self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).entry(what.into()).or_default() += 1;
     }
 
-    /// A number below `bound` (SplitMix64 of seed and counter).
+    /// A number below `bound` (`SplitMix64` of seed and counter).
     fn draw(&self, bound: u64) -> u64 {
         let count = self.0.drawn.fetch_add(1, Ordering::Relaxed);
         let mut mixed = self.0.seed.wrapping_add(count.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -165,7 +165,7 @@ impl<S> Layer<S> for Weather {
 }
 
 #[derive(Clone)]
-pub struct Weathered<S> {
+pub(crate) struct Weathered<S> {
     inner: S,
     weather: Weather,
 }

@@ -10,10 +10,8 @@ use nas_operator::Metrics;
 use nas_search::{Index, Usage, decide};
 use nas_testkit::eventually;
 
-use crate::{
-    rig::{EXPERIMENT, Operator, Rig, Started, number, report, segment, surrogate},
-    wire::Wire,
-};
+use super::wire::Wire;
+use crate::rig::{EXPERIMENT, Operator, Rig, Started, number, report, segment, surrogate};
 
 /// Two brackets, two slots, promotions, and every kind of end.
 fn search() -> String {
@@ -25,7 +23,7 @@ fn search() -> String {
 
 /// What a search came to, and how. Equal for two that took the same decisions.
 #[derive(Debug, PartialEq)]
-pub struct Course {
+pub(crate) struct Course {
     trials: Vec<(NasTrialSpec, Vec<RecordedRung>, Vec<RunSegment>)>,
     status: NasExperimentStatus,
     /// Every Job that was ever created.
@@ -34,8 +32,9 @@ pub struct Course {
 
 impl Course {
     /// Trials that each kind of end was recorded for, promotions, and further attempts: a search that lacks one shows nothing.
-    pub fn is_varied(&self) -> bool {
-        let outcomes: Vec<_> = self.trials.iter().flat_map(|(_, rungs, _)| rungs).map(|rung| format!("{:?}", rung.outcome)).collect();
+    pub(crate) fn is_varied(&self) -> bool {
+        let outcomes: Vec<_> =
+            self.trials.iter().flat_map(|(_, rungs, _)| rungs).map(|rung| format!("{:?}", rung.outcome)).collect();
         let has = |outcome: &str| outcomes.iter().any(|known| known == outcome);
         let promoted = self.trials.iter().any(|(spec, _, _)| spec.grants.len() > 1);
         let brackets = self.trials.iter().any(|(spec, _, _)| spec.bracket > 0);
@@ -45,7 +44,7 @@ impl Course {
 }
 
 /// Plays a whole search with an operator that talks over `wire`. Where it dies, it is started again, as often as that comes.
-pub async fn play(rig: &Rig, wire: &Wire) -> Course {
+pub(crate) async fn play(rig: &Rig, wire: &Wire) -> Course {
     let mut operator = Some(start(rig, wire));
     rig.create(&search()).await;
     loop {
@@ -65,7 +64,7 @@ pub async fn play(rig: &Rig, wire: &Wire) -> Course {
             }
             Calm::Training(pod) => {
                 rig.kubelet.start(&pod, "trainer").await.unwrap();
-                end(rig, &Started { segment: segment(&pod), pod }).await;
+                end(rig, &Started { segment: segment(&pod), pod: *pod }).await;
             }
             Calm::Finished => break,
         }

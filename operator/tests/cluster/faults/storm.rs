@@ -8,10 +8,8 @@ use nas_api::objects::NasTrial;
 use nas_operator::{Config, Metrics};
 use nas_search::Outcome;
 
-use crate::{
-    rig::{EXPERIMENT, Operator, Rig, Started, segment, surrogate},
-    weather::Weather,
-};
+use super::weather::Weather;
+use crate::rig::{EXPERIMENT, Operator, Rig, Started, segment, surrogate};
 
 /// Trials at the same time.
 const SLOTS: usize = 3;
@@ -23,7 +21,7 @@ fn search() -> String {
 }
 
 /// An operator with a lease of its own, in this weather.
-async fn leader(rig: &Rig, name: &str, weather: &Weather) -> Operator {
+fn leader(rig: &Rig, name: &str, weather: &Weather) -> Operator {
     let config = Config { lease_name: name.to_owned(), identity: name.to_owned(), ..rig.config() };
     let client = ClientBuilder::try_from(rig.operator_config.clone()).unwrap().with_layer(weather).build();
     Operator::start(config, client, Metrics::new().unwrap())
@@ -84,6 +82,8 @@ async fn nothing_is_lost(rig: &Rig) {
             assert_eq!(recorded.outcome, expected, "{} {:?}", trial.name_any(), trial.status);
         }
         assert_eq!(record.running(), None, "{}", trial.name_any());
+        let segments = &trial.status.as_ref().unwrap().segments;
+        assert!(segments.iter().all(|segment| segment.outcome == "Value"), "work was thrown away: {segments:?}");
     }
     let status = rig.experiment().await.status.unwrap();
     assert_eq!(status.end.unwrap().reason, "Completed");
@@ -93,7 +93,7 @@ async fn nothing_is_lost(rig: &Rig) {
 async fn a_search_in_bad_weather_comes_to_its_end() {
     let rig = Rig::new("storm").await;
     let weather = Weather::new(seed());
-    let operator = leader(&rig, "nas-operator", &weather).await;
+    let operator = leader(&rig, "nas-operator", &weather);
     rig.create(&search()).await;
     tokio::time::timeout(LIMIT, until_finished(&rig, 1)).await.expect("the search ends");
     nothing_is_lost(&rig).await;
@@ -107,7 +107,7 @@ async fn two_leaders_in_bad_weather_do_each_thing_once() {
     let rig = Rig::new("storms").await;
     rig.allow_any_lease().await;
     let weather = [Weather::new(seed()), Weather::new(seed() + 1)];
-    let [one, two] = [leader(&rig, "one", &weather[0]).await, leader(&rig, "two", &weather[1]).await];
+    let [one, two] = [leader(&rig, "one", &weather[0]), leader(&rig, "two", &weather[1])];
     rig.create(&search()).await;
     tokio::time::timeout(LIMIT, until_finished(&rig, 2)).await.expect("the search ends");
     nothing_is_lost(&rig).await;

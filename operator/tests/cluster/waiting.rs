@@ -1,17 +1,6 @@
 //! What a search waits for is told, and the search goes on once it is there; on a real API server.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::float_cmp,
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    missing_docs,
-    reason = "a test fails by panicking"
-)]
-
-mod rig;
-
+use crate::rig::{EXPERIMENT, Rig, surrogate};
 use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{ConfigMap, ResourceQuota},
@@ -24,7 +13,6 @@ use nas_api::{objects::NasExperiment, read_experiment};
 use nas_operator::Config;
 use nas_search::{Outcome, simulate};
 use nas_testkit::eventually;
-use rig::{EXPERIMENT, Rig, surrogate};
 use serde_json::json;
 
 /// Waits until the condition Progressing has this reason; returns its message.
@@ -76,7 +64,7 @@ async fn a_name_that_somebody_keeps_is_given_up_for_that_of_the_next_attempt() {
     assert_eq!((found.uid(), found.metadata.deletion_timestamp), (job.uid(), None));
     // It counts neither as an attempt nor as a second Job of the trial.
     assert_eq!(rig.trials().await[0].counted_ends(), 0);
-    rig.report(&started, rig::surrogate).await;
+    rig.report(&started, surrogate).await;
     assert_eq!(rig.next_pod().await.segment.trial_name, "small-1");
     rig.close(operator).await;
 }
@@ -95,7 +83,7 @@ async fn what_keeps_a_pod_from_training_is_a_reason_of_progressing() {
     assert!(progressing(&rig, "ContainerNotCreated").await.contains("no such secret"));
     let started = rig.next_pod().await;
     progressing(&rig, "Searching").await;
-    rig.report(&started, rig::surrogate).await;
+    rig.report(&started, surrogate).await;
     rig.next_pod().await;
     rig.close(operator).await;
 }

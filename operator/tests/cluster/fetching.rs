@@ -1,13 +1,9 @@
 //! A data set that is fetched before a trial trains, on a real API server with its Job controller.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp, missing_docs, reason = "a test fails by panicking")]
-
-mod rig;
-
+use crate::rig::{EXPERIMENT, Rig, surrogate};
 use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::ResourceExt;
 use nas_testkit::eventually;
-use rig::{EXPERIMENT, Rig, surrogate};
 
 const FETCH: &str = "fetch-data";
 const TRAINER: &str = "trainer";

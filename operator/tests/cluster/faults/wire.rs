@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures::{FutureExt, future::pending};
+use futures::FutureExt;
 use http::{Method, Request, Response};
 use kube::client::Body;
 use serde_json::Value;
@@ -17,18 +17,18 @@ use tower::{BoxError, Layer, Service};
 
 /// One write to the API server: the `nth` (from 0) of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Write {
-    pub verb: &'static str,
+pub(crate) struct Write {
+    pub(crate) verb: &'static str,
     /// Plural, with the subresource.
-    pub kind: String,
+    pub(crate) kind: String,
     /// Of the object; of an event, what it speaks of and its reason.
-    pub name: String,
-    pub nth: usize,
+    pub(crate) name: String,
+    pub(crate) nth: usize,
 }
 
 /// When a process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum When {
+pub(crate) enum When {
     /// The server never hears of the write.
     Before,
     /// The server has carried it out, and the answer is lost.
@@ -37,7 +37,7 @@ pub enum When {
 
 /// What an operator writes, over all of its lives.
 #[derive(Clone, Default)]
-pub struct Wire(Arc<Mutex<State>>);
+pub(crate) struct Wire(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -52,7 +52,7 @@ struct State {
 
 impl Wire {
     /// One whose process dies at this write.
-    pub fn that_breaks(at: Write, when: When) -> Self {
+    pub(crate) fn that_breaks(at: Write, when: When) -> Self {
         let wire = Self::default();
         wire.state().death = Some((at, when));
         wire
@@ -63,17 +63,17 @@ impl Wire {
     }
 
     /// Whether the process has died: nothing that it still asks for is sent.
-    pub fn is_dead(&self) -> bool {
+    pub(crate) fn is_dead(&self) -> bool {
         self.state().died.is_cancelled()
     }
 
     /// Whether a process has ever died.
-    pub fn has_died(&self) -> bool {
+    pub(crate) fn has_died(&self) -> bool {
         self.state().deaths > 0
     }
 
     /// The process is started again.
-    pub fn revive(&self) {
+    pub(crate) fn revive(&self) {
         let mut state = self.state();
         state.death = None;
         state.deaths += 1;
@@ -81,12 +81,12 @@ impl Wire {
     }
 
     /// All writes so far, in their order.
-    pub fn writes(&self) -> Vec<Write> {
+    pub(crate) fn writes(&self) -> Vec<Write> {
         self.state().writes.clone()
     }
 
     /// The Jobs that were created, by name; one that was created twice is there twice.
-    pub fn jobs(&self) -> Vec<String> {
+    pub(crate) fn jobs(&self) -> Vec<String> {
         let mut jobs = self.state().jobs.clone();
         jobs.sort();
         jobs
@@ -109,6 +109,13 @@ impl fmt::Display for Write {
     }
 }
 
+/// The answer that a dead process waits for.
+async fn never<T>() -> T {
+    loop {
+        std::future::pending::<()>().await;
+    }
+}
+
 /// Verb, kind and name of a request that writes.
 fn write_of(request: &Request<Body>) -> Option<(&'static str, String, String)> {
     let verb = match *request.method() {
@@ -121,7 +128,10 @@ fn write_of(request: &Request<Body>) -> Option<(&'static str, String, String)> {
     let mut rest = request.uri().path().split('/').skip_while(|part| *part != "namespaces").skip(2);
     let (kind, name, subresource) = (rest.next()?, rest.next(), rest.next());
     let kind = subresource.map_or_else(|| kind.to_owned(), |subresource| format!("{kind}/{subresource}"));
-    let name = name.map(str::to_owned).or_else(|| {
+    // An event's name ends with the time of its first writing.
+    let of_object =
+        |name: &str| if kind == "events" { name.split('.').next().unwrap_or_default().to_owned() } else { name.to_owned() };
+    let name = name.map(of_object).or_else(|| {
         let body = request.body().try_clone()?.collect_bytes().now_or_never()?.ok()?;
         let object: Value = serde_json::from_slice(&body).ok()?;
         let text = |pointer: &str| Some(object.pointer(pointer)?.as_str()?.to_owned());
@@ -142,7 +152,7 @@ impl<S> Layer<S> for Wire {
 }
 
 #[derive(Clone)]
-pub struct Wired<S> {
+pub(crate) struct Wired<S> {
     inner: S,
     wire: Wire,
 }
@@ -151,8 +161,8 @@ impl<S, B> Service<Request<Body>> for Wired<S>
 where
     S: Service<Request<Body>, Response = Response<B>>,
     S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-    B: Send,
+    S::Error: Into<BoxError> + Send + 'static,
+    B: Send + 'static,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -165,13 +175,13 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let died = self.wire.state().died.clone();
         if died.is_cancelled() {
-            return Box::pin(pending());
+            return Box::pin(never());
         }
         let write = write_of(&request);
-        let dies = write.as_ref().and_then(|(verb, kind, name)| self.wire.count(verb, kind, name));
-        if dies == Some(When::Before) {
+        let when = write.as_ref().and_then(|(verb, kind, name)| self.wire.count(verb, kind, name));
+        if when == Some(When::Before) {
             died.cancel();
-            return Box::pin(pending());
+            return Box::pin(never());
         }
         let wire = self.wire.clone();
         let answer = self.inner.call(request);
@@ -182,10 +192,10 @@ where
             {
                 wire.state().jobs.push(name);
             }
-            if dies == Some(When::After) {
+            if when == Some(When::After) {
                 died.cancel();
             }
-            if died.is_cancelled() { pending().await } else { answer }
+            if died.is_cancelled() { never().await } else { answer }
         })
     }
 }

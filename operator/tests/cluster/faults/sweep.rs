@@ -7,11 +7,11 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use futures::{StreamExt, stream};
 
-use crate::{
+use super::{
     play::{Course, play},
-    rig::Rig,
     wire::{When, Wire, Write},
 };
+use crate::rig::Rig;
 
 /// Searches that are played at the same time.
 const AT_ONCE: usize = 4;
@@ -21,7 +21,7 @@ type Point = (Write, When);
 
 /// Which writes a sweep is about.
 #[derive(Clone, Copy)]
-pub enum Of {
+pub(crate) enum Of {
     /// What a search rests on: trials, Jobs, the experiment's status.
     Search,
     /// What helps operators and people: leases and events.
@@ -42,7 +42,7 @@ impl Of {
 }
 
 /// A sweep's outcome: deaths by verb and kind.
-pub struct Swept {
+pub(crate) struct Swept {
     of: Of,
     deaths: BTreeMap<(&'static str, String), [usize; 2]>,
     /// Writes that a life of the operator did not come to: how often it renews its lease and counts in a status is up to the clock.
@@ -50,7 +50,7 @@ pub struct Swept {
 }
 
 /// Dies at each place; the search must come to the same end by the same course every time.
-pub async fn sweep(of: Of) -> Swept {
+pub(crate) async fn sweep(of: Of) -> Swept {
     let wire = Wire::default();
     let undisturbed = play(&Rig::new("calm").await, &wire).await;
     assert!(undisturbed.is_varied(), "{undisturbed:#?}");
@@ -108,7 +108,7 @@ fn chosen(writes: Vec<Write>) -> Vec<Point> {
 
 impl Swept {
     /// Writes the page of a whole sweep, where `NAS_PAGES` names a folder for it.
-    pub fn publish(&self) {
+    pub(crate) fn publish(&self) {
         let Ok(folder) = std::env::var("NAS_PAGES") else { return };
         let mut text = String::from("| write | died before it | died after it |\n|---|---:|---:|\n");
         for ((verb, kind), [before, after]) in &self.deaths {
@@ -118,7 +118,7 @@ impl Swept {
         std::fs::write(format!("{folder}/crashes-{}.md", self.of.word()), text).unwrap();
     }
 
-    pub fn deaths(&self) -> usize {
+    pub(crate) fn deaths(&self) -> usize {
         self.deaths.values().flatten().sum()
     }
 }

@@ -17,7 +17,9 @@ use crate::rig::{EXPERIMENT, Rig, surrogate};
 async fn told(rig: &Rig, trial: usize, kind: &str, status: &str, reason: &str) -> String {
     eventually(&format!("{kind}={status} {reason} of trial {trial}"), || async {
         let conditions = rig.trials().await[trial].status.clone().unwrap_or_default().conditions;
-        let found = conditions.iter().find(|condition| condition.type_ == kind && condition.status == status && condition.reason == reason);
+        let found = conditions
+            .iter()
+            .find(|condition| condition.type_ == kind && condition.status == status && condition.reason == reason);
         found.map(|condition| condition.message.clone()).ok_or(conditions)
     })
     .await

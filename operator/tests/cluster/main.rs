@@ -1,0 +1,20 @@
+//! The operator on a real API server with its Job controller: one program, so that one control plane serves all of these tests.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::float_cmp,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    missing_docs,
+    reason = "a test fails by panicking"
+)]
+
+mod faults;
+mod fetching;
+mod protocol;
+mod retention;
+#[path = "../rig/mod.rs"]
+mod rig;
+mod trust;
+mod waiting;
