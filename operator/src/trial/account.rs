@@ -30,6 +30,10 @@ pub(crate) fn account(plan: &Plan, view: &TrialView, orders: Orders, count: i64,
     if standing == Standing::Absent && view.job_was_seen && !noted && orders != Orders::End {
         standing = lost(view, "the Job is gone: somebody deleted it");
     }
+    if noted && matches!(&standing, Standing::Ended(Ended { report: None, .. })) {
+        // Accounted for, and one of those that count by now: it must not count once more.
+        standing = Standing::Absent;
+    }
     match standing {
         Standing::Unclear => Some(Account::Look),
         Standing::Ended(Ended { conclusion: conclusion @ Conclusion::Record { .. }, report }) => {
@@ -70,5 +74,67 @@ fn segment(view: &TrialView, outcome: &str, message: &str, count: i64, now: Time
         message: one_line(message, RunSegment::MESSAGE),
         accelerator_seconds: seconds * count,
         estimated,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use nas_api::{MAX_ATTEMPTS, objects::NasTrial, read_experiment};
+    use nas_search::{Decision, Usage, View, decide};
+    use serde_json::json;
+
+    use super::*;
+    use crate::labels;
+
+    /// A trial whose attempt `attempt` ended without a report, after each one before it.
+    fn view(attempt: usize, noted: bool) -> Option<(Plan, TrialView)> {
+        let plan = read_experiment(include_str!("../../../configs/quickstart.yaml")).ok()?.plan;
+        let index = nas_search::Index::new(plan.direction, &plan.rungs);
+        let Decision::Create { new, .. } = decide(&plan, &index, &Usage::default()).into_iter().next()? else { return None };
+        let mut trial = NasTrial::create("small", &new, View::default());
+        trial.spec.attempt = i64::try_from(attempt).ok()?;
+        let mut status = nas_api::objects::NasTrialStatus::default();
+        for attempt in 0..attempt + usize::from(noted) {
+            status.note(RunSegment {
+                rung: 0,
+                attempt: i64::try_from(attempt).ok()?,
+                job_uid: String::new(),
+                outcome: RunSegment::CRASHED.to_owned(),
+                message: String::new(),
+                accelerator_seconds: 0.0,
+                estimated: false,
+            });
+        }
+        trial.status = Some(status);
+        let end = json!({"terminated": {"exitCode": 0, "message": "no report"}});
+        let container =
+            json!({"name": labels::CONTAINER, "state": end, "image": "", "imageID": "", "ready": false, "restartCount": 0});
+        let labels = json!({labels::RUNG: "0", labels::ATTEMPT: attempt.to_string()});
+        let pod = json!({"metadata": {"name": "pod", "labels": labels}, "status": {"phase": "Succeeded", "containerStatuses": [container]}});
+        let pods = vec![Arc::new(serde_json::from_value(pod).ok()?)];
+        let view = TrialView::new(Arc::new(trial), Vec::new(), pods, &plan.rungs);
+        Some((plan, view))
+    }
+
+    fn accounted(attempt: usize, noted: bool, orders: Orders) -> Option<Account> {
+        let (plan, view) = view(attempt, noted)?;
+        let wait = Duration::from_secs(10);
+        account(&plan, &view, orders, 1, &Clock { now: Timestamp::default(), stuck_after: wait, name_taken_after: wait })
+    }
+
+    #[test]
+    fn an_end_counts_once() {
+        assert!(
+            matches!(accounted(3, false, Orders::Run), Some(Account::Note(segment)) if segment.outcome == RunSegment::CRASHED)
+        );
+        // Noted, and the operator has died before it could raise the attempt: the last attempt is still to come.
+        assert_eq!(accounted(3, true, Orders::Run), None);
+        assert!(matches!(accounted(MAX_ATTEMPTS - 1, false, Orders::Run), Some(Account::Record { .. })));
+        // What was noted holds up no end.
+        assert!(
+            matches!(accounted(3, true, Orders::End), Some(Account::Record { ends, .. }) if ends[0].outcome == Outcome::Cancelled)
+        );
     }
 }

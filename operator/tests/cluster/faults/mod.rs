@@ -10,14 +10,10 @@ use sweep::{Of, sweep};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wherever_the_operator_dies_in_a_search_it_ends_as_if_nothing_had_been() {
-    let swept = sweep(Of::Search).await;
-    assert!(swept.deaths() >= 5);
-    swept.publish();
+    sweep(Of::Search).await.publish();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_that_dies_at_a_lease_or_an_event_changes_nothing() {
-    let swept = sweep(Of::Rest).await;
-    assert!(swept.deaths() >= 2);
-    swept.publish();
+    sweep(Of::Rest).await.publish();
 }
