@@ -2,10 +2,16 @@
 
 use nas_search::{Assignment, Outcome, Plan};
 
-use crate::contract::{Exit, Report, Reported};
+use crate::{
+    contract::{Exit, Report, Reported},
+    one_line,
+};
 
 /// Ends of processes that count against a trial, after which it has failed.
 pub const MAX_ATTEMPTS: usize = 5;
+
+/// Longest message of a trainer that is told on, in characters.
+const WORDS: usize = 400;
 
 /// The end of one rung, as it is to be recorded.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,7 +97,7 @@ impl Conclusion {
 /// `message` is its termination message, `attempt` and `target_rung` what it was started with, `recorded` the number of rungs
 /// recorded before, `counted` how many ends of this segment counted against it before.
 pub fn conclude(exit: Exit, message: &str, attempt: u32, target_rung: usize, recorded: usize, counted: usize) -> Conclusion {
-    let first_words: String = message.trim().chars().take(400).collect();
+    let first_words = one_line(message, WORDS);
     let ended = |outcome| Conclusion::Record { ends: vec![RungEnd::new(recorded, outcome)], message: first_words.clone() };
     let crashed = |message| Conclusion::crashed(message, recorded, counted);
     match exit {
@@ -100,7 +106,7 @@ pub fn conclude(exit: Exit, message: &str, attempt: u32, target_rung: usize, rec
                 crashed(format!("the report ends at rung {}, which was recorded before", report.results.len().saturating_sub(1)))
             }
             Ok(report) => of_report(&report, recorded),
-            Err(problem) => crashed(problem.to_string()),
+            Err(problem) => crashed(one_line(&problem.to_string(), WORDS)),
         },
         Exit::Usage | Exit::Data | Exit::Configuration => ended(Outcome::Misconfigured),
         Exit::OutOfMemory => ended(Outcome::OutOfMemory),
@@ -118,8 +124,8 @@ fn of_report(report: &Report, recorded: usize) -> Conclusion {
         };
         RungEnd::new(result.rung, outcome)
     });
-    let message = report.results.last().and_then(|result| result.message.clone()).unwrap_or_default();
-    Conclusion::Record { ends: ends.collect(), message }
+    let message = report.results.last().and_then(|result| result.message.as_deref()).unwrap_or_default();
+    Conclusion::Record { ends: ends.collect(), message: one_line(message, WORDS) }
 }
 
 #[cfg(test)]

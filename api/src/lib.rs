@@ -12,6 +12,7 @@ mod schema;
 mod segment;
 mod validate;
 mod warm_start;
+mod words;
 mod yaml;
 
 pub use conclude::{Conclusion, MAX_ATTEMPTS, RungEnd, conclude};
@@ -21,3 +22,4 @@ pub use published::{NotPublished, PublishedSet};
 pub use segment::Surroundings;
 pub use validate::{SourceFile, read_experiment};
 pub use warm_start::WARM_START_KEY;
+pub use words::one_line;

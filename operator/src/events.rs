@@ -5,6 +5,7 @@ use kube::{
     Client,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
+use nas_api::one_line;
 use nas_search::End;
 
 /// What happened.
@@ -48,7 +49,7 @@ impl Happened {
             ),
         };
         // The API takes at most 1,024 bytes.
-        let note = note.chars().take(250).collect();
+        let note = one_line(&note, 250);
         Event { type_, reason: reason.to_owned(), note: Some(note), action: action.to_owned(), secondary: None }
     }
 }

@@ -12,7 +12,7 @@ use super::ScalarValue;
 use crate::{
     Conclusion, RungEnd,
     contract::{CurvePoint, Report, Reported, RungResult},
-    to_object,
+    one_line, to_object,
 };
 
 /// One configuration of an experiment. Written by the operator; the set of these objects is the whole state of a search.
@@ -271,7 +271,7 @@ impl RunSegment {
     /// `outcome` of a process that was stopped, and does not count.
     pub const STOPPED: &'static str = "Stopped";
     /// Longest `message`, in characters.
-    const MESSAGE: usize = 400;
+    pub const MESSAGE: usize = 400;
 
     /// The word for what was concluded from an end.
     pub fn outcome_of(conclusion: &Conclusion) -> &'static str {
@@ -295,7 +295,7 @@ impl NasTrialStatus {
 
     /// Notes a process that ended; the oldest go where there are too many.
     pub fn note(&mut self, mut segment: RunSegment) {
-        segment.message = segment.message.chars().take(RunSegment::MESSAGE).collect();
+        segment.message = one_line(&segment.message, RunSegment::MESSAGE);
         self.segments.push(segment);
         let surplus = self.segments.len().saturating_sub(Self::SEGMENTS);
         self.segments.drain(..surplus);

@@ -93,6 +93,7 @@ impl NasExperiment {
             problems.push(Problem::new("spec.trial.memory", format!("must be an amount of memory, such as 8Gi, not {memory:?}")));
         }
         data::check(&spec.trial.data, &mut problems);
+        self.check_claims(&mut problems);
         let (Some(space), Some(sampler), Some(rungs), true) = (space, sampler, rungs, problems.is_empty()) else {
             return Err(problems);
         };
@@ -115,6 +116,22 @@ impl NasExperiment {
         };
         self.try_plan(&plan)?;
         Ok(plan)
+    }
+
+    /// Claims are names: the operator asks for them by path, and a path must not lead anywhere else.
+    fn check_claims(&self, problems: &mut Vec<Problem>) {
+        let trial = &self.spec.trial;
+        let claims = [
+            ("spec.trial.checkpoints.claim", trial.checkpoints.as_ref().map(|claim| &claim.claim)),
+            ("spec.trial.data.claim", trial.data.claim.as_ref()),
+        ];
+        for (path, claim) in claims {
+            if let Some(claim) = claim.filter(|claim| !is_object_name(claim)) {
+                let message =
+                    format!("is {claim:?}, but must be the name of a PersistentVolumeClaim: lower-case letters, digits, - and .");
+                problems.push(Problem::new(path, message));
+            }
+        }
     }
 
     /// The additional objectives: each metric once.
@@ -247,6 +264,14 @@ fn name_problem(name: &str) -> Option<String> {
     } else {
         Some(format!("is {name:?}, but must be lower-case letters, digits and -, starting with a letter and not ending in -"))
     }
+}
+
+/// Whether an object of Kubernetes can have this name (a subdomain of DNS, RFC 1123).
+fn is_object_name(name: &str) -> bool {
+    let is_end = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let is_label =
+        |label: &str| label.starts_with(is_end) && label.ends_with(is_end) && label.chars().all(|c| is_end(c) || c == '-');
+    name.len() <= 253 && name.split('.').all(is_label)
 }
 
 fn rule_path(index: usize) -> String {

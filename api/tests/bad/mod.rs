@@ -175,6 +175,20 @@ pub(crate) const BAD: &[(&str, &str, &str, &str, &[&str])] = &[
         &["channels", "1024"],
     ),
     ("no amount", "  trial:\n", "  trial:\n    memory: 8gb\n", "spec.trial.memory", &["8Gi", "\"8gb\""]),
+    (
+        "a path for a claim",
+        "  trial:\n",
+        "  trial:\n    checkpoints: {claim: ../secrets/token}\n",
+        "spec.trial.checkpoints.claim",
+        &["name of a PersistentVolumeClaim", "../secrets/token"],
+    ),
+    (
+        "a query for a claim",
+        "{name: fashion-mnist}",
+        "{name: fashion-mnist, claim: 'data?watch=true'}",
+        "spec.trial.data.claim",
+        &["name of a PersistentVolumeClaim"],
+    ),
     ("negative time", "checkpointEvery: 60s", "checkpointEvery: 60", "spec.trial.checkpointEvery", &["text"]),
     ("YAML 1.1", "constant: false} # the", "constant: no} # the", "spec.space.parameters[2].constant", &["\"no\"", "or false"]),
 ];

@@ -4,6 +4,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
     jiff::Timestamp,
 };
+use nas_api::one_line;
 
 /// The conditions of an experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl Conditions<'_> {
             type_: kind.name().to_owned(),
             status: status.to_owned(),
             reason: reason.to_owned(),
-            message: message.chars().take(1000).collect(),
+            message: one_line(message, 1000),
             observed_generation: self.generation,
             last_transition_time: since.unwrap_or(Time(self.now)),
         };

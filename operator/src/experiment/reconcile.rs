@@ -20,7 +20,7 @@ use super::{
     accept::{Refusal, accept, plan_of},
     conditions::{Conditions, Kind},
     search::{Search, trials_of},
-    status::{Inputs, is_finished, stall_cleared, status},
+    status::{Inputs, is_finished, last_refusal, stall_cleared, status, transitions},
 };
 use crate::{
     Error,
@@ -404,36 +404,4 @@ impl Pass<'_> {
         }
         Ok(())
     }
-}
-
-/// The words of the trainer that refused the trial which was recorded last, if a trainer did.
-fn last_refusal(trials: &[Arc<NasTrial>], cleared: u64) -> Option<String> {
-    let last = |trial: &Arc<NasTrial>| trial.to_record().last().map_or(0, |last| last.seq);
-    let trial = trials.iter().max_by_key(|trial| last(trial)).filter(|trial| last(trial) > cleared)?;
-    let refused = trial.to_record().last()?.outcome == Outcome::Misconfigured;
-    let segment = trial.status.as_ref()?.segments.last().filter(|_| refused)?;
-    Some(format!("{}: {}", trial.name_any(), segment.message))
-}
-
-/// What a new status tells that the old one did not.
-fn transitions(experiment: &NasExperiment, wanted: &nas_api::objects::NasExperimentStatus) -> Vec<Happened> {
-    use super::conditions::holds;
-    let old = experiment.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let begins = |kind| !holds(old, kind) && holds(&wanted.conditions, kind);
-    let message = |kind: &str| {
-        let found = wanted.conditions.iter().find(|condition| condition.type_ == kind);
-        found.map(|condition| condition.message.clone()).unwrap_or_default()
-    };
-    let mut happened = Vec::new();
-    if begins(Kind::Accepted) {
-        happened.push(Happened::Accepted);
-    }
-    if begins(Kind::Stalled) {
-        happened.push(Happened::Stalled { message: message("Stalled") });
-    }
-    if begins(Kind::Finished) {
-        let best = wanted.best.first().map(|best| format!("; best: {} with {}", best.trial, best.value)).unwrap_or_default();
-        happened.push(Happened::Finished { message: message("Finished") + &best });
-    }
-    happened
 }

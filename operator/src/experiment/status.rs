@@ -1,16 +1,20 @@
 //! The status of an experiment, out of the index and what its trials wait for. Pure.
 
+use std::sync::Arc;
+
 use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
 use nas_api::{
     objects::{
-        BestEstimate, BestTrial, BudgetStatus, FrontTrialStatus, NasExperiment, NasExperimentStatus, RungStatus, TrialCounts,
+        BestEstimate, BestTrial, BudgetStatus, FrontTrialStatus, NasExperiment, NasExperimentStatus, NasTrial, RungStatus,
+        TrialCounts,
     },
     to_object,
 };
 use nas_search::{FrontTrial, Index, Outcome, Plan, best_estimate, front};
 
 use super::conditions::{Conditions, Kind, holds};
-use crate::trial::Waiting;
+use crate::{events::Happened, trial::Waiting};
 
 /// `best` lists this many.
 const BEST: usize = 5;
@@ -120,6 +124,37 @@ fn set_progress(conditions: &mut Conditions<'_>, experiment: &NasExperiment, inp
     } else {
         conditions.set(Kind::Progressing, true, "Searching", "trials are training");
     }
+}
+
+/// The words of the trainer that refused the trial which was recorded last, if a trainer did.
+pub(crate) fn last_refusal(trials: &[Arc<NasTrial>], cleared: u64) -> Option<String> {
+    let last = |trial: &Arc<NasTrial>| trial.to_record().last().map_or(0, |last| last.seq);
+    let trial = trials.iter().max_by_key(|trial| last(trial)).filter(|trial| last(trial) > cleared)?;
+    let refused = trial.to_record().last()?.outcome == Outcome::Misconfigured;
+    let segment = trial.status.as_ref()?.segments.last().filter(|_| refused)?;
+    Some(format!("{}: {}", trial.name_any(), segment.message))
+}
+
+/// What a new status tells that the old one did not.
+pub(crate) fn transitions(experiment: &NasExperiment, wanted: &NasExperimentStatus) -> Vec<Happened> {
+    let old = experiment.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let begins = |kind| !holds(old, kind) && holds(&wanted.conditions, kind);
+    let message = |kind: &str| {
+        let found = wanted.conditions.iter().find(|condition| condition.type_ == kind);
+        found.map(|condition| condition.message.clone()).unwrap_or_default()
+    };
+    let mut happened = Vec::new();
+    if begins(Kind::Accepted) {
+        happened.push(Happened::Accepted);
+    }
+    if begins(Kind::Stalled) {
+        happened.push(Happened::Stalled { message: message("Stalled") });
+    }
+    if begins(Kind::Finished) {
+        let best = wanted.best.first().map(|best| format!("; best: {} with {}", best.trial, best.value)).unwrap_or_default();
+        happened.push(Happened::Finished { message: message("Finished") + &best });
+    }
+    happened
 }
 
 fn counts(index: &Index, plan: &Plan) -> TrialCounts {

@@ -5,7 +5,7 @@ use k8s_openapi::{
     jiff::{Timestamp, Unit},
 };
 use kube::ResourceExt;
-use nas_api::{Conclusion, RungEnd, contract::Report, objects::RunSegment};
+use nas_api::{Conclusion, RungEnd, contract::Report, objects::RunSegment, one_line};
 use nas_search::{Outcome, Plan};
 
 use super::{
@@ -70,7 +70,7 @@ fn segment(view: &TrialView, outcome: &str, message: &str, count: i64, now: Time
         attempt: view.trial.spec.attempt,
         job_uid: view.job().and_then(ResourceExt::uid).unwrap_or_default(),
         outcome: outcome.to_owned(),
-        message: message.to_owned(),
+        message: one_line(message, RunSegment::MESSAGE),
         accelerator_seconds: view.segment_pods().map(|pod| held_seconds(pod, now)).sum::<f64>() * count,
     }
 }
