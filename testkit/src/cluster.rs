@@ -95,7 +95,7 @@ impl Cluster {
         config
     }
 
-    /// A fresh namespace; its name starts with `word`.
+    /// A fresh namespace that takes only pods which are as harmless as Kubernetes can make them; its name starts with `word`.
     ///
     /// # Panics
     ///
@@ -106,6 +106,8 @@ impl Cluster {
         let name = format!("{word}-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let mut object = NamespaceObject::default();
         object.metadata.name = Some(name.clone());
+        let restricted = ("pod-security.kubernetes.io/enforce".to_owned(), "restricted".to_owned());
+        object.metadata.labels = Some([restricted].into());
         let client = self.client().await;
         let created = Api::<NamespaceObject>::all(client.clone()).create(&PostParams::default(), &object).await;
         created.unwrap_or_else(|error| panic!("namespace {name}: {error}"));

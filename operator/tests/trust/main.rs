@@ -6,3 +6,5 @@ mod ends;
 mod lagging;
 #[path = "../rig/mod.rs"]
 mod rig;
+mod rights;
+mod trainer;
