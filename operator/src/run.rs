@@ -19,7 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     Config, Error, Metrics,
     context::Context,
-    experiment::{Next, reconcile, tell_unreadable},
+    experiment::{Next, delete_orphans, reconcile, tell_unreadable},
     lease::Candidate,
     store::Group,
     web,
@@ -146,6 +146,9 @@ async fn passes(
             if let Err(kube::runtime::controller::Error::ObjectNotFound(gone)) = ended {
                 let group = Group { namespace: gone.namespace.clone().unwrap_or_default(), experiment: gone.name.clone() };
                 context.forget(&group);
+                if let Err(error) = delete_orphans(&context, &group).await {
+                    tracing::warn!(error = error.chain(), "cannot delete Jobs whose trials are gone");
+                }
                 if let Some(problem) = context.world.unreadable(&group)
                     && let Err(error) = tell_unreadable(&context, &group, &problem).await
                 {

@@ -22,9 +22,10 @@ use crate::Programs;
 
 /// Longest time from the start to readiness; on two busy cores it takes 5 to 15 seconds.
 const READY_WITHIN: Duration = Duration::from_mins(2);
-/// Controllers that tests need: Jobs make pods, owners' ends delete what they own, namespaces empty themselves, quotas count.
-const CONTROLLERS: &str =
-    "job-controller,garbage-collector-controller,namespace-controller,serviceaccount-controller,resourcequota-controller";
+/// Controllers that tests need: Jobs make pods, owners' ends delete what they own, namespaces empty themselves (and with them claims that no
+/// pod uses), quotas count.
+const CONTROLLERS: &str = "job-controller,garbage-collector-controller,namespace-controller,serviceaccount-controller,\
+                           persistentvolumeclaim-protection-controller,resourcequota-controller";
 
 /// Why there is no control plane.
 #[derive(Debug, Error)]

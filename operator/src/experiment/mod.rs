@@ -3,12 +3,14 @@
 mod accept;
 mod conditions;
 mod jobs;
+mod orphans;
 mod reconcile;
 mod search;
 mod status;
 mod unreadable;
 mod warm_start;
 
+pub(crate) use orphans::delete_orphans;
 pub(crate) use reconcile::{Next, reconcile};
 pub(crate) use search::Search;
 pub(crate) use unreadable::tell_unreadable;

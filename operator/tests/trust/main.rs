@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp, missing_docs, reason = "a test fails by panicking")]
 
+mod deletion;
 mod ends;
 mod lagging;
 #[path = "../rig/mod.rs"]

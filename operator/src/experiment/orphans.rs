@@ -1,0 +1,22 @@
+//! Jobs whose trial is gone. The cluster's garbage collector deletes them, unless the definition of trials has gone with it: then it can no
+//! longer ask for the owner, and a Job would hold its accelerators until somebody looks.
+
+use kube::ResourceExt;
+
+use crate::{Error, apply::Writer, context::Context, store::Group};
+
+/// Deletes the Jobs of an experiment that is gone whose trials are gone as well. Trials that outlive it keep theirs: somebody has asked for
+/// that, by deleting it without what it owns.
+pub(crate) async fn delete_orphans(context: &Context, group: &Group) -> Result<(), Error> {
+    let writer = Writer { context, group };
+    for job in context.world.jobs.of(group) {
+        let owner = job.owner_references().iter().find(|owner| owner.controller == Some(true) && owner.kind == "NasTrial");
+        let Some(owner) = owner.filter(|_| job.metadata.deletion_timestamp.is_none()) else { continue };
+        let trial = writer.read_trial(&owner.name).await?;
+        if trial.is_none_or(|trial| trial.uid().as_ref() != Some(&owner.uid)) {
+            tracing::info!(job = job.name_any(), "Job deleted: its trial is gone");
+            writer.delete_job(&job.name_any(), &job.uid().unwrap_or_default()).await?;
+        }
+    }
+    Ok(())
+}
