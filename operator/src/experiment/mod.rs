@@ -2,12 +2,14 @@
 
 mod accept;
 mod conditions;
+mod confirm;
 mod jobs;
 mod orphans;
 mod reconcile;
 mod search;
 mod status;
 mod unreadable;
+mod usage;
 mod warm_start;
 
 pub(crate) use orphans::delete_orphans;
