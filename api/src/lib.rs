@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "what is written must read back to the bit"))]
 
 mod conclude;
+mod confirm;
 pub mod contract;
 mod darts_space;
 pub mod objects;
@@ -16,6 +17,7 @@ mod words;
 mod yaml;
 
 pub use conclude::{Conclusion, MAX_ATTEMPTS, RungEnd, conclude};
+pub use confirm::{Confirmation, verdict};
 pub use darts_space::{genotype, to_object};
 pub use problem::Problem;
 pub use published::{NotPublished, PublishedSet};

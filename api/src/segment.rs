@@ -23,7 +23,8 @@ pub struct Surroundings {
 }
 
 impl NasTrial {
-    /// The segment from where the trial stands to its target rung.
+    /// The segment from where the trial stands to its target rung. `rungs` are those of the search, or of its confirmation, in which all images are
+    /// trained on and the test images measure.
     pub fn segment(&self, experiment: &NasExperiment, rungs: &Rungs, surroundings: Surroundings) -> Segment {
         let spec = &experiment.spec;
         let target_rung = usize::try_from(self.spec.target_rung).unwrap_or_default().min(rungs.top());
@@ -36,7 +37,8 @@ impl NasTrial {
             attempt: u32::try_from(self.spec.attempt).unwrap_or_default(),
             target_rung,
             target_step: rungs.steps()[target_rung],
-            max_step: u64::try_from(spec.resource.max).unwrap_or(1),
+            // The top rung is full length.
+            max_step: rungs.steps()[rungs.top()],
             step_unit: match spec.resource.unit {
                 UnitSpec::Epochs => StepUnit::Epochs,
                 UnitSpec::Batches => StepUnit::Batches,
@@ -57,6 +59,7 @@ impl NasTrial {
             }),
             data_classes: spec.trial.data.shape.map(|shape| size(shape.classes)),
             validation: match spec.trial.data.validation {
+                _ if self.is_confirmation() => Validation::Final,
                 ValidationSpec::Heldout => Validation::Heldout,
                 ValidationSpec::TestSet => Validation::TestSet,
                 ValidationSpec::Final => Validation::Final,

@@ -72,7 +72,7 @@ impl ClusterError {
 /// An experiment, and what belongs to it.
 pub(crate) struct Found {
     pub(crate) experiment: NasExperiment,
-    /// In any order.
+    /// Those of the search and those that confirm its best, in any order.
     pub(crate) trials: Vec<NasTrial>,
     /// What it learns from.
     pub(crate) earlier: Vec<EarlierTrial>,

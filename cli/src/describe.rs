@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let records = Records::read(&arguments.target)?;
-    let Records { source, trials, end, .. } = &records;
+    let Records { source, trials, end, confirm, trainings, .. } = &records;
     let index = records.index();
     if arguments.output.is_some() {
         let best = index.incumbent().map(|best| json!({"trial": best.trial, "rung": best.rung, "value": best.value}));
@@ -45,6 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let front: Vec<_> = front(&source.plan, &index, usize::MAX).into_iter().map(of_front).collect();
         let document = json!({
             "experiment": source.experiment, "trials": trials, "best": best, "bestEstimate": estimate, "front": front, "end": end,
+            "confirm": confirm, "confirmTrials": trainings,
         });
         println!("{}", serde_json::to_string_pretty(&document).unwrap_or_default());
         return Ok(());
@@ -52,10 +53,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let metric = &source.experiment.spec.objective.metric;
     print!("{}", conditions(&source.experiment));
     print!("{}", table::result(&index, &source.plan, unit(source), metric, judged_by(source), end.as_ref()));
+    if !confirm.is_empty() {
+        print!("\n{}", table::confirmation(&source.experiment, confirm));
+    }
     print!("{}", budget(&source.experiment));
     if arguments.trials {
         println!();
-        for trial in trials {
+        for trial in trials.iter().chain(trainings) {
             print!("{}", of_trial(trial));
         }
     }
@@ -69,7 +73,8 @@ fn conditions(experiment: &NasExperiment) -> String {
         return text;
     }
     let status = experiment.status.clone().unwrap_or_default();
-    if status.end.is_some() {
+    let has_finished = status.conditions.iter().any(|condition| condition.type_ == "Finished" && condition.status == "True");
+    if status.end.is_some() && (has_finished || status.confirm.is_empty()) {
         return text;
     }
     for condition in status.conditions.iter().filter(|condition| !["Finished", "Succeeded"].contains(&condition.type_.as_str())) {
@@ -85,7 +90,8 @@ fn conditions(experiment: &NasExperiment) -> String {
 fn budget(experiment: &NasExperiment) -> String {
     let budget = experiment.status.as_ref().and_then(|status| status.budget.as_ref());
     budget.filter(|budget| budget.gpu_hours > 0.0).map_or_else(String::new, |budget| {
-        format!("{} accelerator hours were spent, about {} saved.\n", budget.gpu_hours, budget.gpu_hours_saved)
+        let more = budget.confirm_gpu_hours.map(|hours| format!(" The confirmation took {hours} more.")).unwrap_or_default();
+        format!("{} accelerator hours were spent, about {} saved.{more}\n", budget.gpu_hours, budget.gpu_hours_saved)
     })
 }
 
@@ -97,7 +103,8 @@ fn of_trial(trial: &NasTrial) -> String {
     };
     let results: Vec<String> = record.recorded.iter().map(|recorded| result(recorded.outcome)).collect();
     let running = if record.running().is_some() { " (running)" } else { "" };
-    let mut text = format!("trial {}: {}{running}\n", record.number, results.join(" -> "));
+    let kind = if trial.is_confirmation() { "training" } else { "trial" };
+    let mut text = format!("{kind} {}: {}{running}\n", record.number, results.join(" -> "));
     for grant in &trial.spec.grants {
         let _ = writeln!(text, "    rung {}: {}", grant.rung, grant.reason);
     }

@@ -34,6 +34,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             named().ok_or_else(|| Failure::Usage("which trial? Append its number: nasctl explain SEARCH NUMBER".to_owned()))?
         }
     };
+    if target.names_confirmation() {
+        let said =
+            "nothing was decided about a training of a confirmation: it trains anew what the NasTrial's spec.confirms names";
+        return Err(Failure::Usage(format!("{said}; explain that trial")));
+    }
     let records = Records::read(&target)?;
     let Some(trial) = records.trials.iter().find(|trial| trial.number() == number) else {
         let count = records.trials.len();

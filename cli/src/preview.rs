@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use nas_api::SourceFile;
+use nas_api::{
+    SourceFile,
+    objects::{UnitSpec, ValidationSpec},
+};
 use nas_search::{Course, Decision, Outcome, Plan, Scheduler, simulate};
 use serde::Serialize;
 
@@ -43,7 +46,21 @@ struct Preview {
     saved_factor: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     accelerator_hours: Option<f64>,
+    /// What trains the best anew, not among the numbers above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirm: Option<PreviewConfirm>,
     trials: Vec<nas_search::Assignment>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PreviewConfirm {
+    trials: u64,
+    seeds: u64,
+    step: u64,
+    steps: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accelerator_hours: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -84,8 +101,9 @@ fn preview(source: &SourceFile, arguments: &Arguments) -> Preview {
             PreviewBracket { first_rung, brackets, trials: entries, steps }
         })
         .collect();
-    let reach = |rung: usize| brackets.iter().map(|bracket| bracket.trials[rung]).sum();
-    let rungs = plan.rungs.steps().iter().enumerate().map(|(rung, &step)| PreviewRung { step, trials: reach(rung) }).collect();
+    let reach = |rung: usize| brackets.iter().map(|bracket| bracket.trials[rung]).sum::<u64>();
+    let rungs: Vec<_> =
+        plan.rungs.steps().iter().enumerate().map(|(rung, &step)| PreviewRung { step, trials: reach(rung) }).collect();
     let steps = brackets.iter().map(|bracket| bracket.steps).sum();
     let full = plan.rungs.steps()[plan.rungs.top()];
     let full_steps = plan.max_trials * full;
@@ -94,6 +112,18 @@ fn preview(source: &SourceFile, arguments: &Arguments) -> Preview {
         let ratio = part as f64 / whole.max(1) as f64;
         ratio
     };
+    let spec = &source.experiment.spec;
+    let confirm = spec.confirm.as_ref().map(|confirm| {
+        let count = |number: i64| u64::try_from(number).unwrap_or_default();
+        let trials = count(confirm.top_k).min(reach(plan.rungs.top()).max(1));
+        let (seeds, step) = (count(confirm.seeds), source.experiment.confirm_length());
+        let steps = trials * seeds * step;
+        // An epoch of all images is longer than one of the nine tenths that the search trains on.
+        let is_longer = spec.trial.data.validation == ValidationSpec::Heldout && spec.resource.unit == UnitSpec::Epochs;
+        let images = if is_longer { 10.0 / 9.0 } else { 1.0 };
+        let accelerator_hours = arguments.full_hours.map(|hours| hours * ratio(steps, full) * images);
+        PreviewConfirm { trials, seeds, step, steps, accelerator_hours }
+    });
     Preview {
         unit: unit(source),
         rungs,
@@ -102,6 +132,7 @@ fn preview(source: &SourceFile, arguments: &Arguments) -> Preview {
         full_steps,
         saved_factor: ratio(full_steps, steps),
         accelerator_hours: arguments.full_hours.map(|hours| hours * ratio(steps, full)),
+        confirm,
         trials: first_trials(plan, arguments.trials),
     }
 }
@@ -149,6 +180,11 @@ fn print(plan: &Plan, preview: &Preview) {
     );
     if let Some(hours) = preview.accelerator_hours {
         println!("{hours:.1} accelerator hours, of {:.1} for every trial in full.", hours * preview.saved_factor);
+    }
+    if let Some(PreviewConfirm { trials, seeds, step, steps, accelerator_hours }) = &preview.confirm {
+        let unit = preview.unit;
+        let hours = accelerator_hours.map(|hours| format!(", {hours:.1} accelerator hours")).unwrap_or_default();
+        println!("Then the best {trials} anew with {seeds} seeds each, for {step} {unit}: {steps} {unit} more{hours}.");
     }
     for line in shares(plan) {
         println!("{line}");

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use nas_api::{
     SourceFile,
-    objects::{EndStatus, NasTrial},
+    objects::{ConfirmStatus, EndStatus, NasTrial},
 };
 use nas_search::Index;
 
@@ -36,12 +36,23 @@ impl Target {
     }
 }
 
+impl Target {
+    /// Whether what stands before the number is that of a confirmation's trainings, which no experiment can have.
+    pub(crate) fn names_confirmation(&self) -> bool {
+        self.search.ends_with("-confirm")
+    }
+}
+
 /// What is recorded about a search.
 pub(crate) struct Records {
     pub(crate) source: SourceFile,
     /// By number.
     pub(crate) trials: Vec<NasTrial>,
     pub(crate) end: Option<EndStatus>,
+    /// The best trials, trained anew; empty: not begun, or not asked for.
+    pub(crate) confirm: Vec<ConfirmStatus>,
+    /// The trainings that confirm them, by number.
+    pub(crate) trainings: Vec<NasTrial>,
     /// Trials that were ever created, also where the last of them were deleted since.
     pub(crate) created: u64,
 }
@@ -62,17 +73,24 @@ impl Records {
 
     fn of_folder(folder: &Path) -> Result<Self, Failure> {
         let path = folder.join(JOURNAL_FILE);
-        let (state, _) = State::read(&path)?;
-        let Some(mut experiment) = state.experiment else {
+        let (mut state, _) = State::read(&path)?;
+        let Some(mut experiment) = state.experiment.take() else {
             let said = format!("{} holds no search: name a folder that `nasctl run` made, or an experiment", folder.display());
             return Err(Failure::Folder(said));
         };
         let mut plan = experiment.validate().map_err(|problems| Failure::Invalid { path, problems })?;
         plan.learn_from(state.earlier.as_deref().unwrap_or_default());
+        let confirm = state.confirmation(&experiment, &plan).map(|(confirmation, plan)| {
+            let mut index = Index::new(plan.direction, &plan.rungs);
+            state.trainings.values().for_each(|training| index.apply(training.to_record()));
+            confirmation.status(&index)
+        });
         // It holds the rungs, and nothing that an operator says.
         experiment.status = None;
         Ok(Self {
             source: SourceFile { experiment, plan },
+            confirm: confirm.unwrap_or_default(),
+            trainings: state.trainings.into_values().collect(),
             trials: state.trials.into_values().collect(),
             end: state.end,
             created: 0,
@@ -80,16 +98,19 @@ impl Records {
     }
 
     fn of_cluster(name: &str, target: &Target) -> Result<Self, Failure> {
-        let cluster::Found { experiment, mut trials, earlier } =
+        let cluster::Found { experiment, trials: mut all, earlier } =
             cluster::read(name, target.namespace.as_deref(), target.context.as_deref())?;
         let mut plan =
             experiment.validate().map_err(|problems| Failure::Invalid { path: format!("nasexp/{name}").into(), problems })?;
         plan.learn_from(&earlier);
-        trials.sort_by_key(|trial| trial.spec.number);
+        all.sort_by_key(|trial| trial.spec.number);
+        let (trainings, trials) = all.into_iter().partition(NasTrial::is_confirmation);
         let status = experiment.status.as_ref();
         let created = status.and_then(|status| status.trials).map_or(0, |counts| counts.created);
         Ok(Self {
             trials,
+            trainings,
+            confirm: status.map(|status| status.confirm.clone()).unwrap_or_default(),
             end: status.and_then(|status| status.end.clone()),
             created: u64::try_from(created).unwrap_or_default(),
             source: SourceFile { experiment, plan },

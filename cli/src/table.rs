@@ -2,8 +2,14 @@
 
 use std::{fmt::Write, time::Duration};
 
-use nas_api::{genotype, objects::EndStatus};
+use nas_api::{
+    genotype,
+    objects::{ConfirmStatus, EndStatus, NasExperiment, ValidationSpec},
+    verdict,
+};
 use nas_search::{Domain, Index, Plan, best_estimate, front};
+
+use crate::validate::unit_of;
 
 /// Trade-offs that are listed.
 const FRONT: usize = 16;
@@ -116,6 +122,41 @@ fn trade_offs(index: &Index, plan: &Plan, unit: &str, metric: &str) -> String {
     text
 }
 
+/// The best trials, trained anew: what came out so far, and at the end which differences mean something.
+pub(crate) fn confirmation(experiment: &NasExperiment, list: &[ConfirmStatus]) -> String {
+    let spec = &experiment.spec;
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
+    let width = list.iter().map(|at| at.trial.len()).max().unwrap_or_default().max("trial".len());
+    let mut text = format!(
+        "Trained anew for {} {} on all training images, measured on the test images:\n  {:width$}  in search    mean  deviation  trainings\n",
+        experiment.confirm_length(),
+        unit_of(spec.resource.unit),
+        "trial"
+    );
+    for at in list {
+        let failed = if at.failed > 0 { format!(", {} failed", at.failed) } else { String::new() };
+        let _ = writeln!(
+            text,
+            "  {:width$}  {:>9.4}  {:>6}  {:>9}  {} of {}{failed}",
+            at.trial,
+            at.search_value,
+            number(at.mean),
+            number(at.standard_deviation),
+            at.done,
+            at.seeds
+        );
+    }
+    if list.iter().all(|at| at.done + at.failed == at.seeds) {
+        let said = verdict(list, spec.objective.direction.into());
+        let by = if list.len() > 1 { " (Welch's t-test of each difference, two-sided, 95 %)" } else { "" };
+        let _ = writeln!(text, "{said}{by}.");
+    }
+    if spec.trial.data.validation == ValidationSpec::TestSet {
+        text.push_str("The search chose by the test images, too: these values are optimistic.\n");
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -152,5 +193,39 @@ mod tests {
   4 of 27 trials created, best so far 0.6250 (trial 0, 60 steps); 1 min 15 s gone, about ? to go
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn what_was_confirmed_is_told_with_what_failed_and_with_what_it_means() {
+        let text = include_str!("../../configs/constrained-adaptive-experiment.yaml");
+        let told = |text: &str, list: &[ConfirmStatus]| {
+            let Ok(source) = nas_api::read_experiment(text) else { unreachable!() };
+            confirmation(&source.experiment, list)
+        };
+        let of = |trial: &str, values: &[f64], failed| ConfirmStatus {
+            trial: trial.to_owned(),
+            search_value: 0.97,
+            seeds: 3,
+            done: i64::try_from(values.len()).unwrap_or_default(),
+            failed,
+            values: values.to_vec(),
+            mean: nas_search::mean(values),
+            standard_deviation: nas_search::standard_deviation(values),
+            ..ConfirmStatus::default()
+        };
+        let mut list = [of("nas-17", &[0.974, 0.975, 0.976], 0), of("nas-8", &[0.96], 1)];
+        let head = "Trained anew for 600 epochs on all training images, measured on the test images:
+  trial   in search    mean  deviation  trainings
+  nas-17     0.9700  0.9750     0.0010  3 of 3
+";
+        assert_eq!(told(text, &list), format!("{head}  nas-8      0.9700  0.9600          -  1 of 3, 1 failed\n"));
+        list[1] = of("nas-8", &[0.960, 0.961], 1);
+        list[0].better_than = vec!["nas-8".to_owned()];
+        let end = "  nas-8      0.9700  0.9605     0.0007  2 of 3, 1 failed
+best mean: nas-17 with 0.9750 ± 0.0010 of 3; better than nas-8 (Welch's t-test of each difference, two-sided, 95 %).
+";
+        assert_eq!(told(text, &list), format!("{head}{end}"));
+        let optimistic = told(&text.replace("validation: Heldout", "validation: TestSet"), &list);
+        assert!(optimistic.ends_with("these values are optimistic.\n"), "{optimistic}");
     }
 }

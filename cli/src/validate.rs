@@ -27,6 +27,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         plan.rungs.steps(),
         unit(&source)
     );
+    if let Some(confirm) = &source.experiment.spec.confirm {
+        let (length, unit) = (source.experiment.confirm_length(), unit(&source));
+        println!("  then the best {} anew with {} seeds each, for {length} {unit}", confirm.top_k, confirm.seeds);
+    }
     println!("  {} parameters{}", plan.space.parameters().len(), size(plan));
     for line in shares(plan) {
         println!("  {line}");
@@ -38,7 +42,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 pub(crate) fn unit(source: &nas_api::SourceFile) -> &'static str {
-    match source.experiment.spec.resource.unit {
+    unit_of(source.experiment.spec.resource.unit)
+}
+
+pub(crate) fn unit_of(unit: nas_api::objects::UnitSpec) -> &'static str {
+    match unit {
         nas_api::objects::UnitSpec::Epochs => "epochs",
         nas_api::objects::UnitSpec::Batches => "batches",
     }

@@ -9,7 +9,8 @@ use kube::{
     api::{Patch, PatchParams, PostParams},
 };
 use nas_api::{
-    objects::{EndStatus, NasExperiment, NasTrial},
+    Confirmation, SourceFile,
+    objects::{ConfirmStatus, EndStatus, NasExperiment, NasTrial},
     read_experiment,
 };
 use nas_search::{Decision, Index, Outcome, Plan, Usage, decide};
@@ -27,6 +28,7 @@ spec:
   resource: {unit: epochs, max: 4}
   maxTrials: 4
   parallelTrials: 1
+  confirm: {topK: 1, seeds: 2}
   trial: {data: {name: cifar10}, checkpoints: {claim: checkpoints}}
 ";
 
@@ -67,13 +69,29 @@ fn search(plan: &Plan) -> (Vec<NasTrial>, EndStatus) {
     }
 }
 
+/// The first training that confirms a trial, as an operator would have written it.
+fn confirmation(source: &SourceFile, of: &NasTrial) -> NasTrial {
+    let status = ConfirmStatus { trial: of.metadata.name.clone().unwrap(), seeds: 2, ..ConfirmStatus::default() };
+    let (confirmation, plan) = Confirmation::new(&source.experiment, &source.plan, &[status], |_| Some(of.assignment()));
+    let index = Index::new(plan.direction, &plan.rungs);
+    let Some(Decision::Create { new, view }) = decide(&plan, &index, &Usage::default()).into_iter().next() else {
+        unreachable!()
+    };
+    let mut training = confirmation.trial(&new, view).unwrap();
+    let mut status = nas_api::objects::NasTrialStatus::default();
+    status.record(&[nas_api::RungEnd::new(0, Outcome::Value(0.75))], 99);
+    training.status = Some(status);
+    training
+}
+
 /// Writes the objects as an operator would.
 async fn write(namespace: &Namespace, name: &str) {
     let source = read_experiment(&EXPERIMENT.replace("small", name)).unwrap();
     let experiment: NasExperiment = namespace.api().create(&PostParams::default(), &source.experiment).await.unwrap();
     let (trials, end) = search(&source.plan);
     let created = trials.len();
-    for mut trial in trials {
+    let training = confirmation(&source, trials.last().unwrap());
+    for mut trial in trials.into_iter().chain([training]) {
         trial.metadata.owner_references = experiment.controller_owner_ref(&()).map(|owner| vec![owner]);
         let status = trial.status.take();
         let api = namespace.api::<NasTrial>();
@@ -85,7 +103,9 @@ async fn write(namespace: &Namespace, name: &str) {
         ["running", "completed", "retired", "infeasible", "diverged", "outOfMemory", "failed", "misconfigured", "cancelled"];
     let mut counts: Value = zero.iter().map(|name| ((*name).to_owned(), json!(0))).collect::<serde_json::Map<_, _>>().into();
     counts["created"] = json!(created);
-    let status = json!({"end": end, "trials": counts, "budget": {"gpuHours": 1.5, "gpuHoursSaved": 3.0}});
+    let confirm = json!({"trial": "small-3", "searchValue": 0.04, "seeds": 2, "started": 1, "done": 1, "failed": 0, "values": [0.75], "mean": 0.75});
+    let budget = json!({"gpuHours": 1.5, "gpuHoursSaved": 3.0, "confirmGpuHours": 2.5});
+    let status = json!({"end": end, "trials": counts, "budget": budget, "confirm": [confirm]});
     let patch = Patch::Merge(json!({"status": status}));
     namespace.api::<NasExperiment>().patch_status(name, &PatchParams::default(), &patch).await.unwrap();
 }
@@ -108,19 +128,27 @@ async fn a_search_on_a_cluster_is_described_and_replayed() {
     write(&namespace, "small").await;
     let (code, told, said) = on(&["describe", "small", "--trials"]);
     assert_eq!(code, 0, "{said}");
-    for words in ["The search ended: all trials went", "Best: trial", "1.5 accelerator hours", "rank 1 of 2 at rung 0"] {
+    let table = ["Trained anew for 4 epochs", "small-3     0.0400  0.7500          -  1 of 2", "The confirmation took 2.5 more"];
+    let search = ["The search ended: all trials went", "Best: trial", "1.5 accelerator hours", "rank 1 of 2 at rung 0"];
+    for words in search.into_iter().chain(table).chain(["training 0: 0.7500", "confirms small-3: seed 1 of 2"]) {
         assert!(told.contains(words), "{words}: {told}");
     }
     let (_, told, _) = on(&["describe", "nasexp/small", "--output", "json"]);
     let document: Value = serde_json::from_str(&told).unwrap();
     assert_eq!(document["trials"].as_array().unwrap().len(), 4);
     assert_eq!(document["end"]["reason"], "Completed");
+    assert_eq!(
+        (&document["confirm"][0]["mean"], &document["confirmTrials"][0]["spec"]["confirms"]),
+        (&json!(0.75), &json!("small-3"))
+    );
 
     let (code, told, said) = on(&["explain", "small-1"]);
     assert_eq!(code, 0, "{said}");
     for words in ["created, granted rung 0", "rung 0: 0.0200, rank 1 of 2", "granted rung 1: rank 1 of 2 at rung 0"] {
         assert!(told.contains(words), "{words}: {told}");
     }
+    let (code, _, said) = on(&["explain", "small-confirm-0"]);
+    assert!(code == 64 && said.contains("spec.confirms"), "{said}");
     let (code, _, said) = on(&["explain", "small", "99"]);
     assert_eq!(code, 64, "{said}");
     assert!(said.contains("there is no trial 99"), "{said}");

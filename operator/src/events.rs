@@ -20,6 +20,8 @@ pub(crate) enum Happened {
     SegmentAgain { message: String },
     Stalled { message: String },
     Ended { reason: End },
+    Confirming { message: String },
+    Confirmed { message: String },
     Finished { message: String },
     EditIgnored,
     CleanupFailed { message: String },
@@ -41,6 +43,10 @@ impl Happened {
             Self::SegmentAgain { message } => (EventType::Warning, "SegmentLost", "Retry", message.clone()),
             Self::Stalled { message } => (EventType::Warning, "Stalled", "Wait", message.clone()),
             Self::Ended { reason } => (EventType::Normal, "SearchEnded", "Finish", reason.to_string()),
+            Self::Confirming { message } => {
+                (EventType::Normal, "Confirming", "Confirm", format!("the best trials are trained anew, {message}"))
+            }
+            Self::Confirmed { message } => (EventType::Normal, "Confirmed", "Confirm", message.clone()),
             Self::Finished { message } => (EventType::Normal, "Finished", "Finish", message.clone()),
             Self::CleanupFailed { message } => (EventType::Warning, "CleanupFailed", "Remove", message.clone()),
             Self::EditIgnored => (

@@ -125,6 +125,7 @@ async fn an_experiment_may_change_only_where_a_search_can_follow() {
         json!({"resource": {"max": 8}}),
         json!({"trial": {"data": {"name": "cifar100"}}}),
         json!({"constraints": [{"rule": "hp.layers == 2"}]}),
+        json!({"confirm": {"topK": 1, "seeds": 3}}),
     ] {
         let said = edit(refused.clone()).await.unwrap_err();
         assert!(said.contains("create a new experiment"), "{refused}: {said}");
@@ -169,6 +170,7 @@ async fn what_was_decided_and_recorded_about_a_trial_cannot_be_taken_back() {
         (json!({"seed": 2}), "immutable"),
         (json!({"assignment": {"b": 0.25}}), "immutable"),
         (json!({"bracket": 1}), "immutable"),
+        (json!({"confirms": "small-1"}), "immutable"),
     ] {
         let said = spec(change.clone()).await.unwrap_err();
         assert!(said.contains(word), "{change}: {said}");
@@ -228,6 +230,7 @@ async fn the_server_knows_what_one_object_alone_shows_to_be_wrong() {
     for (pointer, value, word) in [
         ("/metadata/name", json!("x".repeat(41)), "at most 40"),
         ("/metadata/name", json!("a.b"), "lower-case"),
+        ("/metadata/name", json!("a-confirm"), "must not end in -confirm"),
         (learning_rate, json!({"min": 1, "max": 1}), "less than max"),
         (learning_rate, json!({"min": 0, "max": 1, "scale": "Log"}), "above 0"),
         (learning_rate, json!({"min": 0, "max": 1, "scale": "Exp"}), "Unsupported value"),

@@ -5,6 +5,7 @@
 //! local processes, a simulation) is somebody else's concern.
 
 mod bracket;
+mod confirm;
 mod constraint;
 mod decide;
 pub mod determined;
@@ -30,6 +31,7 @@ mod space;
 #[cfg(test)]
 mod testing;
 mod trial;
+mod welch;
 
 pub use constraint::{Checker, Constraints, Describe, Feature, MAX_RULE_DEPTH, MAX_RULE_LENGTH, RuleError, Verdict};
 pub use decide::{Decision, NewTrial, decide};
@@ -52,3 +54,4 @@ pub use scheduler::{Brackets, Course, Halving, Scheduler};
 pub use simulate::{Simulation, simulate};
 pub use space::{Condition, Domain, Parameter, Scale, Space, SpaceProblem};
 pub use trial::{Outcome, Recorded, Trial};
+pub use welch::{mean, standard_deviation, welch};

@@ -81,6 +81,11 @@ pub(crate) fn trial_seed(seed: u64, trial: u64) -> u64 {
     Words::of_trial(seed, trial).next() >> 33
 }
 
+/// The seed of the confirmation of a search with this seed: its trials train with other seeds than those of the search.
+pub(crate) fn confirmation_seed(seed: u64) -> u64 {
+    Words::keyed(seed, *b"conf", 0).next()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,5 +99,6 @@ mod tests {
         assert_eq!(first(42, 0, 1), 7_631_402_166_222_821_015);
         assert_eq!(first(43, 0, 0), 11_069_024_153_438_905_376);
         assert_eq!([trial_seed(42, 0), trial_seed(42, 1)], [728_019_410, 1_222_604_145]);
+        assert_eq!(confirmation_seed(42), 17_683_481_994_082_314_675);
     }
 }

@@ -76,8 +76,8 @@ pub struct SpaceProblem {
     pub message: String,
 }
 
-/// A search space in which every parameter can be drawn.
-#[derive(Clone, Debug, PartialEq)]
+/// A search space in which every parameter can be drawn; by default one without parameters.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Space {
     /// By name: the order in which random words are taken.
     parameters: Vec<Parameter>,

@@ -18,7 +18,7 @@ pub const GRACE_SECONDS: u32 = 110;
 pub struct Segment {
     /// `NAS_EXPERIMENT`: name of the experiment.
     pub experiment: String,
-    /// `NAS_TRIAL_NAME`: name of the trial, `<experiment>-<number>`.
+    /// `NAS_TRIAL_NAME`: name of the trial, `<experiment>-<number>`, or `<experiment>-confirm-<number>`.
     pub trial_name: String,
     /// `NAS_TRIAL_UID`: the trial's unique id, which outlives no deletion.
     pub trial_uid: String,

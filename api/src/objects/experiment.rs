@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema, core::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DataSet, NasExperimentStatus, SpaceSpec};
+use super::{ConfirmSpec, DataSet, NasExperimentStatus, SpaceSpec};
 
 /// A search for the best neural architecture or hyperparameters within a budget.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -30,6 +30,8 @@ use super::{DataSet, NasExperimentStatus, SpaceSpec};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
         .message("metadata.name must be at most 40 characters: lower-case letters, digits and -, starting with a letter (trials and Jobs are named after it)"),
+    validation = Rule::new("!self.metadata.name.endsWith('-confirm')")
+        .message("metadata.name must not end in -confirm: the trials of confirmations are named like that"),
     validation = Rule::new("self.spec.maxTrials == oldSelf.spec.maxTrials || !has(self.status) || !has(self.status.trials) || self.spec.maxTrials >= self.status.trials.created - self.status.trials.infeasible")
         .message("spec.maxTrials must not go below the number of trials created (infeasible ones not counted)"),
 )]
@@ -41,7 +43,9 @@ use super::{DataSet, NasExperimentStatus, SpaceSpec};
         .message("scheduler.hyperband.rungs must not go beyond resource.max"),
     validation = Rule::new("!has(self.scheduler.progressive) || !has(self.scheduler.progressive.rungs) || self.scheduler.progressive.rungs.all(r, r <= self.resource.max)")
         .message("scheduler.progressive.rungs must not go beyond resource.max"),
-    validation = Rule::new("self.objective == oldSelf.objective && self.space == oldSelf.space && has(self.constraints) == has(oldSelf.constraints) && (!has(self.constraints) || self.constraints == oldSelf.constraints) && self.sampler == oldSelf.sampler && has(self.warmStart) == has(oldSelf.warmStart) && (!has(self.warmStart) || self.warmStart == oldSelf.warmStart) && self.scheduler == oldSelf.scheduler && self.resource == oldSelf.resource && self.seed == oldSelf.seed && self.trial == oldSelf.trial && self.maxInfeasibleTrials == oldSelf.maxInfeasibleTrials")
+    validation = Rule::new("!has(self.confirm) || self.maxTrials == 1 || self.trial.data.validation != 'Final'")
+        .message("trial.data.validation must not be Final where there is confirm: the test images would choose what they then measure"),
+    validation = Rule::new("self.objective == oldSelf.objective && self.space == oldSelf.space && has(self.constraints) == has(oldSelf.constraints) && (!has(self.constraints) || self.constraints == oldSelf.constraints) && self.sampler == oldSelf.sampler && has(self.warmStart) == has(oldSelf.warmStart) && (!has(self.warmStart) || self.warmStart == oldSelf.warmStart) && self.scheduler == oldSelf.scheduler && self.resource == oldSelf.resource && self.seed == oldSelf.seed && self.trial == oldSelf.trial && has(self.confirm) == has(oldSelf.confirm) && (!has(self.confirm) || self.confirm == oldSelf.confirm) && self.maxInfeasibleTrials == oldSelf.maxInfeasibleTrials")
         .message("only parallelTrials, budget, target, suspend, maxFailedTrials, retention and maxTrials may change: create a new experiment for anything else"),
 )]
 pub struct NasExperimentSpec {
@@ -96,6 +100,10 @@ pub struct NasExperimentSpec {
     /// Start nothing new and stop what runs, after a checkpoint, until this is false again. May change.
     #[serde(default)]
     pub suspend: bool,
+    /// When the search has ended: train the configurations of its best trials anew, each with several seeds, on all training images, and
+    /// measure them on the test images. Counts in no rung and no budget of the search. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<ConfirmSpec>,
     /// How one trial is trained. Immutable.
     pub trial: TrialTemplate,
 }

@@ -8,7 +8,7 @@ use nas_search::{End, Rungs, View};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ScalarValue, ViewStatus};
+use super::{ConfirmStatus, ScalarValue, ViewStatus};
 
 /// Where an experiment stands.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -51,9 +51,13 @@ pub struct NasExperimentStatus {
     /// Outcomes up to this decisionSeq no longer count as a stall: a person has set spec.suspend after them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stall_cleared_seq: Option<i64>,
-    /// The decision to end the experiment; written before anything is stopped.
+    /// The decision to end the search; written before anything is stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<EndStatus>,
+    /// The best trials, trained anew as `spec.confirm` asks. Which they are is written before the first of these trainings, and stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub confirm: Vec<ConfirmStatus>,
 }
 
 /// Number of trials by state and outcome.
@@ -155,6 +159,9 @@ pub struct BudgetStatus {
     pub gpu_hours_left: Option<f64>,
     /// Accelerator hours that training every trial to full length would have cost on top, at the same speed.
     pub gpu_hours_saved: f64,
+    /// Accelerator hours that the confirmation took, beside `gpuHours`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm_gpu_hours: Option<f64>,
 }
 
 /// Why and on what view an experiment ended.

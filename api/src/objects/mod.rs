@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "`kubectl explain` shows these texts as they are")]
 #![expect(unreachable_pub, reason = "the derive writes `pub` items of its own into these modules")]
 
+mod confirm;
 mod data;
 mod experiment;
 mod experiment_status;
@@ -10,6 +11,7 @@ mod scalar;
 mod space;
 mod trial;
 
+pub use confirm::{ConfirmSpec, ConfirmStatus};
 pub use data::{DataSet, FetchSpec, ImageShape, ValidationSpec};
 pub use experiment::{
     Accelerator, AdditionalObjectiveSpec, Asha, AshaType, Bracket, BudgetSpec, Claim, ConstraintSpec, DirectionSpec, Empty,

@@ -33,9 +33,12 @@ use crate::{
     printcolumn(name = "Outcome", type_ = "string", json_path = ".status.rungs[-1:].outcome"),
     printcolumn(name = "Value", type_ = "number", json_path = ".status.rungs[-1:].value"),
     printcolumn(name = "Attempt", type_ = "integer", json_path = ".spec.attempt", priority = 1),
+    printcolumn(name = "Confirms", type_ = "string", json_path = ".spec.confirms", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("!has(self.status) || !has(self.status.reported) || self.status.reported.attempt <= self.spec.attempt")
         .message("status.reported is of an attempt that was never started"),
+    validation = Rule::new("has(self.spec.confirms) == has(oldSelf.spec.confirms) && (!has(self.spec.confirms) || self.spec.confirms == oldSelf.spec.confirms)")
+        .message("spec.confirms is immutable"),
     validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.rungs) || (has(self.status) && has(self.status.rungs))")
         .message("status.rungs is append-only: it cannot be removed"),
 )]
@@ -49,6 +52,11 @@ pub struct NasTrialSpec {
     #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable"))]
     #[schemars(range(min = 0, max = 999_999))]
     pub number: i64,
+    /// The trial of the search that this one trains anew, as a part of the confirmation: then it is no trial of the search, and numbers count
+    /// among those of the confirmation. Absent: a trial of the search.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub confirms: Option<String>,
     /// The configuration: the value of each parameter by name.
     #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable"))]
     #[schemars(schema_with = "open_object")]
@@ -414,6 +422,7 @@ impl NasTrial {
         let spec = NasTrialSpec {
             experiment: experiment.to_owned(),
             number: whole(*number),
+            confirms: None,
             assignment: to_object(&sample.assignment),
             seed: whole(*seed),
             bracket: i64::try_from(*bracket).unwrap_or(i64::MAX),

@@ -1,5 +1,6 @@
 //! From an experiment that somebody wrote to a plan that can be carried out: every problem, with its field.
 
+mod confirm;
 mod data;
 mod document;
 mod quantity;
@@ -93,6 +94,7 @@ impl NasExperiment {
             problems.push(Problem::new("spec.trial.memory", format!("must be an amount of memory, such as 8Gi, not {memory:?}")));
         }
         data::check(&spec.trial.data, &mut problems);
+        confirm::check(self, &mut problems);
         self.check_claims(&mut problems);
         let (Some(space), Some(sampler), Some(rungs), true) = (space, sampler, rungs, problems.is_empty()) else {
             return Err(problems);
@@ -259,6 +261,8 @@ fn name_problem(name: &str) -> Option<String> {
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
     if name.len() > MAX_NAME {
         Some(format!("is {} characters long: shorten it to {MAX_NAME}, since trials and Jobs are named after it", name.len()))
+    } else if name.ends_with("-confirm") {
+        Some(format!("is {name:?}, but the trials of confirmations are named like that: do not let it end in -confirm"))
     } else if word {
         None
     } else {

@@ -9,10 +9,10 @@ use std::{
 };
 
 use nas_api::{
-    SourceFile,
-    objects::{EndStatus, NasExperiment, NasExperimentStatus, NasTrial, RungStatus},
+    Confirmation, SourceFile,
+    objects::{ConfirmStatus, EndStatus, NasExperiment, NasExperimentStatus, NasTrial, RungStatus},
 };
-use nas_search::EarlierTrial;
+use nas_search::{EarlierTrial, Plan};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -34,6 +34,8 @@ enum Entry {
     Trial(Box<NasTrial>),
     /// The decision to end the search; written before anything is stopped.
     End(EndStatus),
+    /// The trials that are confirmed; written before the first training of one.
+    Confirm(Vec<ConfirmStatus>),
 }
 
 /// What a journal says.
@@ -44,6 +46,10 @@ pub(crate) struct State {
     pub(crate) earlier: Option<Vec<EarlierTrial>>,
     pub(crate) trials: BTreeMap<i64, NasTrial>,
     pub(crate) end: Option<EndStatus>,
+    /// The trials that are confirmed; empty: none yet.
+    pub(crate) confirm: Vec<ConfirmStatus>,
+    /// The trainings that confirm them.
+    pub(crate) trainings: BTreeMap<i64, NasTrial>,
 }
 
 /// An open journal. No other process can have it open for writing.
@@ -57,6 +63,15 @@ pub(crate) struct Journal {
 }
 
 impl State {
+    /// The confirmation that is recorded, with its plan; `None`: none has begun.
+    pub(crate) fn confirmation(&self, experiment: &NasExperiment, searched: &Plan) -> Option<(Confirmation, Plan)> {
+        let configuration = |name: &str| {
+            let trial = self.trials.values().find(|trial| trial.metadata.name.as_deref() == Some(name));
+            trial.map(NasTrial::assignment)
+        };
+        (!self.confirm.is_empty()).then(|| Confirmation::new(experiment, searched, &self.confirm, configuration))
+    }
+
     /// Reads a journal; a last line that a crash cut off is no line. Returns how many bytes hold.
     pub(crate) fn read(path: &Path) -> Result<(Self, u64), Failure> {
         let bytes = match fs::read(path) {
@@ -84,8 +99,10 @@ impl State {
             Entry::Experiment(experiment) => self.experiment = Some(*experiment),
             Entry::Began(seconds) => self.began = Some(seconds),
             Entry::Earlier(trials) => self.earlier = Some(trials),
+            Entry::Trial(trial) if trial.is_confirmation() => drop(self.trainings.insert(trial.spec.number, *trial)),
             Entry::Trial(trial) => drop(self.trials.insert(trial.spec.number, *trial)),
             Entry::End(end) => self.end = Some(end),
+            Entry::Confirm(list) => self.confirm = list,
         }
     }
 }
@@ -183,6 +200,11 @@ impl Journal {
     /// Records the decision to end.
     pub(crate) fn end(&mut self, end: EndStatus) -> Result<(), Failure> {
         self.write(Entry::End(end))
+    }
+
+    /// Records which trials are confirmed.
+    pub(crate) fn confirm(&mut self, list: Vec<ConfirmStatus>) -> Result<(), Failure> {
+        self.write(Entry::Confirm(list))
     }
 
     fn write(&mut self, entry: Entry) -> Result<(), Failure> {

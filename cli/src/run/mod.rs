@@ -1,5 +1,6 @@
 //! `nasctl run`: the search on this machine, with trainers as local processes.
 
+mod confirm;
 mod fetch;
 mod journal;
 mod process;
@@ -60,7 +61,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (journal, source) = Journal::open(&folder, source)?;
     let mut runner = Runner::new(source, journal, launcher, stops);
     let end = runner.search()?;
-    show(&runner, &end, &folder)
+    show(&runner, &end, &folder)?;
+    if let Some(mut confirming) = runner.confirming(&end)? {
+        let list = confirming.confirm()?;
+        println!("\n{}", table::confirmation(&confirming.source().experiment, &list));
+    }
+    if end.succeeded { Ok(()) } else { Err(Failure::Unsuccessful(end.message)) }
 }
 
 fn show(runner: &Runner, end: &EndStatus, folder: &Path) -> Result<(), Failure> {
@@ -78,7 +84,7 @@ fn show(runner: &Runner, end: &EndStatus, folder: &Path) -> Result<(), Failure> 
         fs::write(&path, drawing).map_err(Failure::io(&path))?;
         println!("The cells are drawn in {}; `nasctl describe {}` shows this again.", path.display(), folder.display());
     }
-    if end.succeeded { Ok(()) } else { Err(Failure::Unsuccessful(end.message.clone())) }
+    Ok(())
 }
 
 /// Which images the value of a trial speaks of.

@@ -14,7 +14,7 @@ use std::{
 };
 
 use nas_api::{
-    Conclusion, RungEnd, SourceFile, Surroundings, conclude,
+    Conclusion, Confirmation, RungEnd, SourceFile, Surroundings, conclude,
     contract::{Exit, Report, Segment},
     genotype,
     objects::{EndStatus, NasTrial, NasTrialStatus, Retained, Retention, RunSegment},
@@ -22,6 +22,7 @@ use nas_api::{
 use nas_search::{Decision, Index, Outcome, Plan, Usage, decide};
 
 use super::{
+    confirm::name_of,
     journal::Journal,
     process::{Ended, Launcher, Running},
 };
@@ -30,13 +31,16 @@ use crate::{failure::Failure, table, validate::unit};
 /// How often the table is drawn anew and stop signals are looked for.
 const TICK: Duration = Duration::from_millis(200);
 
-/// A search that runs here.
+/// A search that runs here, or the confirmation of its best: a search of its own, with trials of its own.
 pub(crate) struct Runner {
-    source: SourceFile,
-    journal: Journal,
-    launcher: Launcher,
-    stops: Arc<AtomicUsize>,
-    index: Index,
+    pub(super) source: SourceFile,
+    pub(super) confirmation: Option<Confirmation>,
+    /// Outcomes count after this `decisionSeq`: a confirmation's after those of the search.
+    after: u64,
+    pub(super) journal: Journal,
+    pub(super) launcher: Launcher,
+    pub(super) stops: Arc<AtomicUsize>,
+    pub(super) index: Index,
     /// Outcomes up to here were there when a person started this command: they cannot stall it.
     stall_cleared: u64,
     children: BTreeMap<i64, Running>,
@@ -48,14 +52,29 @@ pub(crate) struct Runner {
 
 impl Runner {
     pub(crate) fn new(source: SourceFile, journal: Journal, launcher: Launcher, stops: Arc<AtomicUsize>) -> Self {
+        Self::over(source, None, 0, journal, launcher, stops)
+    }
+
+    /// A runner over the search, or over its confirmation.
+    pub(super) fn over(
+        source: SourceFile,
+        confirmation: Option<Confirmation>,
+        after: u64,
+        journal: Journal,
+        launcher: Launcher,
+        stops: Arc<AtomicUsize>,
+    ) -> Self {
         let mut index = Index::new(source.plan.direction, &source.plan.rungs);
-        for trial in journal.state.trials.values() {
+        let trials = if confirmation.is_some() { &journal.state.trainings } else { &journal.state.trials };
+        for trial in trials.values() {
             index.apply(trial.to_record());
         }
         let stall_cleared = index.view().seq;
         let steps_before = index.steps_trained(&source.plan.rungs);
         Self {
             source,
+            confirmation,
+            after,
             journal,
             launcher,
             stops,
@@ -103,7 +122,12 @@ impl Runner {
         ended
     }
 
-    fn run_to_end(&mut self) -> Result<EndStatus, Failure> {
+    /// The trials, by number.
+    fn trials(&self) -> &BTreeMap<i64, NasTrial> {
+        if self.confirmation.is_some() { &self.journal.state.trainings } else { &self.journal.state.trials }
+    }
+
+    pub(super) fn run_to_end(&mut self) -> Result<EndStatus, Failure> {
         if self.source.experiment.spec.suspend || self.source.plan.parallel_trials == 0 {
             return Err(Failure::Folder(
                 "spec.suspend is true or spec.parallelTrials is 0: nothing may start; change the file".to_owned(),
@@ -128,7 +152,9 @@ impl Runner {
                 }
                 if let Decision::Finish { reason, view } = decision {
                     let end = EndStatus::new(reason, view);
-                    self.journal.end(end.clone())?;
+                    if self.confirmation.is_none() {
+                        self.journal.end(end.clone())?;
+                    }
                     self.cancel_children()?;
                     self.erase();
                     return Ok(end);
@@ -156,7 +182,12 @@ impl Runner {
             return Err(Failure::Folder("only a new trial is created".to_owned()));
         };
         let experiment = self.source.experiment.metadata.name.as_deref().unwrap_or_default();
-        let mut trial = NasTrial::create(experiment, new, *view);
+        let lost =
+            || Failure::Folder("the journal lacks a trial that is to be confirmed: restore it, or use another --dir".to_owned());
+        let mut trial = match &self.confirmation {
+            Some(confirmation) => confirmation.trial(new, *view).ok_or_else(lost)?,
+            None => NasTrial::create(experiment, new, *view),
+        };
         trial.metadata.uid = trial.metadata.name.as_ref().map(|name| format!("local-{name}"));
         trial.status = Some(NasTrialStatus::default());
         Ok(trial)
@@ -211,7 +242,7 @@ impl Runner {
     }
 
     fn trial(&self, number: u64) -> Result<NasTrial, Failure> {
-        let trial = i64::try_from(number).ok().and_then(|number| self.journal.state.trials.get(&number));
+        let trial = i64::try_from(number).ok().and_then(|number| self.trials().get(&number));
         trial
             .cloned()
             .ok_or_else(|| Failure::Folder(format!("the journal lacks trial {number}: restore it, or use another --dir")))
@@ -264,7 +295,8 @@ impl Runner {
         let message = fs::read_to_string(&log).unwrap_or_default();
         let target = usize::try_from(trial.spec.target_rung).unwrap_or_default();
         let attempt = u32::try_from(running.attempt).unwrap_or_default();
-        let (counted, assignment) = (trial.counted_ends(), trial.assignment());
+        let (counted, assignment, name) = (trial.counted_ends(), trial.assignment(), name_of(&trial));
+        let at = |rung: usize| if self.confirmation.is_some() { String::new() } else { format!(" at rung {rung}") };
         let status = trial.status.get_or_insert_default();
         let report = Report::from_message(&message, attempt, target).ok();
         let conclusion = conclude(ended.exit, &message, attempt, target, status.rungs.len(), counted);
@@ -280,10 +312,10 @@ impl Runner {
         });
         let mut told = Vec::new();
         if let Conclusion::Record { ends, message } = &conclusion {
-            status.record(ends, self.index.view().seq);
+            status.record(ends, self.index.view().seq.max(self.after));
             told.extend(ends.iter().map(|RungEnd { rung, outcome, .. }| match outcome {
-                Outcome::Value(value) => format!("trial {} at rung {rung}: {} {value:.4}", ended.trial, self.metric()),
-                other => format!("trial {} at rung {rung}: {}: {message}", ended.trial, other.name()),
+                Outcome::Value(value) => format!("{name}{}: {} {value:.4}", at(*rung), self.metric()),
+                other => format!("{name}{}: {}: {message}", at(*rung), other.name()),
             }));
         }
         self.keep(trial)?;
@@ -292,20 +324,17 @@ impl Runner {
         }
         if let Conclusion::Again { message, .. } = conclusion {
             if ended.exit == Exit::Temporary {
-                return Err(Failure::Trainer {
-                    message: format!("trial {}: {message}; then run the same command", ended.trial),
-                    code: 75,
-                });
+                return Err(Failure::Trainer { message: format!("{name}: {message}; then run the same command"), code: 75 });
             }
             if ended.exit != Exit::Stopped {
-                self.say(&format!("trial {} starts again: {message}", ended.trial));
+                self.say(&format!("{name} starts again: {message}"));
             }
         }
         Ok(())
     }
 
     fn stall(&self) -> Failure {
-        let mut ended = self.journal.state.trials.values().filter_map(|trial| trial.status.as_ref()?.segments.last());
+        let mut ended = self.trials().values().filter_map(|trial| trial.status.as_ref()?.segments.last());
         let refused = ended.rfind(|segment| segment.outcome == Outcome::Misconfigured.name());
         let words = refused.map(|segment| segment.message.clone()).unwrap_or_default();
         let message = format!("three trials in a row were refused by the trainer: {words}; mend this, then run the same command");
@@ -313,7 +342,7 @@ impl Runner {
     }
 
     /// Stops every trainer after a checkpoint and records how it ended; a second signal kills.
-    fn stop_children(&mut self) {
+    pub(super) fn stop_children(&mut self) {
         self.children.values().for_each(|child| child.signal(false));
         let mut killed = false;
         while !self.children.is_empty() {
@@ -337,7 +366,7 @@ impl Runner {
             let mut trial = self.trial(number)?;
             let status = trial.status.get_or_insert_default();
             let rung = status.rungs.len();
-            status.record(&[RungEnd::new(rung, Outcome::Cancelled)], self.index.view().seq);
+            status.record(&[RungEnd::new(rung, Outcome::Cancelled)], self.index.view().seq.max(self.after));
             self.keep(trial)?;
         }
         Ok(())
@@ -353,8 +382,7 @@ impl Runner {
 
     /// Time for which slots were held by trainers that have ended.
     fn ended_seconds(&self) -> f64 {
-        let trials = self.journal.state.trials.values();
-        let segments = trials.filter_map(|trial| trial.status.as_ref()).flat_map(|status| &status.segments);
+        let segments = self.trials().values().filter_map(|trial| trial.status.as_ref()).flat_map(|status| &status.segments);
         segments.map(|segment| segment.accelerator_seconds).sum()
     }
 
@@ -376,8 +404,13 @@ impl Runner {
         }
         self.erase();
         let plan = &self.source.plan;
-        let text = table::rungs(&self.index, plan, unit(&self.source))
-            + &table::progress(&self.index, plan, self.journal.elapsed(), self.left());
+        let text = match self.confirmed() {
+            list if list.is_empty() => {
+                table::rungs(&self.index, plan, unit(&self.source))
+                    + &table::progress(&self.index, plan, self.journal.elapsed(), self.left())
+            }
+            list => table::confirmation(&self.source.experiment, &list),
+        };
         self.drawn_lines = text.lines().count();
         print!("{text}");
         let _ = std::io::stdout().flush();

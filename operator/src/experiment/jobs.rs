@@ -9,7 +9,7 @@ use nas_api::objects::NasTrial;
 
 use super::{
     reconcile::{Pass, RECHECK},
-    search::Search,
+    search::Records,
     waits::Wait,
 };
 use crate::{
@@ -31,11 +31,11 @@ struct Blocked {
 
 impl Pass<'_> {
     /// Creates and deletes Jobs; returns what trials wait for.
-    pub(super) async fn jobs(&mut self, search: &mut Search) -> Result<Vec<Waiting>, Error> {
-        let views = self.views(search);
-        let orders = self.orders(search, &views);
+    pub(super) async fn jobs(&mut self, records: &mut Records) -> Result<Vec<Waiting>, Error> {
+        let views = self.views(records);
+        let orders = self.orders(records, &views);
         let jobs: HashSet<String> = views.iter().filter_map(|view| Some(view.job()?.name_any())).collect();
-        search.creation_failures.retain(|job, _| jobs.contains(job));
+        records.creation_failures.retain(|job, _| jobs.contains(job));
         let mut waits = Vec::new();
         let mut work = Vec::new();
         for (view, orders) in views.into_iter().zip(orders) {
@@ -53,7 +53,7 @@ impl Pass<'_> {
                 _ => true,
             });
             if steps.is_empty() && waiting.is_none() {
-                waiting = self.podless(search, &view).await?;
+                waiting = self.podless(records, &view).await?;
             }
             waits.push(Wait::new(&view, waiting));
             if !steps.is_empty() {
@@ -73,8 +73,8 @@ impl Pass<'_> {
         }
         let for_name = |wait: &&Wait| wait.waiting.as_ref().is_some_and(Waiting::is_for_name);
         let names_taken: Vec<_> = waits.iter().filter(for_name).map(|wait| Arc::clone(&wait.trial)).collect();
-        search.names_are_taken(&names_taken, self.clock.now);
-        self.tell_waits(search, &waits).await?;
+        records.names_are_taken(&names_taken, self.clock.now);
+        self.tell_waits(records, &waits).await?;
         Ok(waits.into_iter().filter_map(|wait| wait.waiting).collect())
     }
 
@@ -130,7 +130,7 @@ impl Pass<'_> {
     }
 
     /// Why a Job that is at work has no pod: an event says so.
-    async fn podless(&mut self, search: &mut Search, view: &TrialView) -> Result<Option<Waiting>, Error> {
+    async fn podless(&mut self, records: &mut Records, view: &TrialView) -> Result<Option<Waiting>, Error> {
         let Some(job) = view.job().filter(|_| view.segment_pods().next().is_none()) else { return Ok(None) };
         let age = |since: Timestamp| Duration::try_from(self.clock.now.duration_since(since)).unwrap_or_default();
         let created = job.metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);
@@ -139,7 +139,7 @@ impl Pass<'_> {
             return Ok(None);
         }
         let name = job.name_any();
-        if let Some((read, known)) = search.creation_failures.get(&name)
+        if let Some((read, known)) = records.creation_failures.get(&name)
             && age(*read) < PODLESS
         {
             return Ok(known.clone());
@@ -150,7 +150,7 @@ impl Pass<'_> {
             Waiting { reason, message: format!("Job {name}: {message}") }
         });
         self.next = self.next.min(PODLESS);
-        search.creation_failures.insert(name, (self.clock.now, waiting.clone()));
+        records.creation_failures.insert(name, (self.clock.now, waiting.clone()));
         Ok(waiting)
     }
 }

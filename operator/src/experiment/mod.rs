@@ -1,6 +1,7 @@
 //! One experiment: accepted, searched, ended.
 
 mod accept;
+mod confirm;
 mod jobs;
 mod orphans;
 mod reconcile;
@@ -8,6 +9,7 @@ mod retention;
 mod search;
 mod status;
 mod unreadable;
+mod usage;
 mod waits;
 mod warm_start;
 

@@ -11,14 +11,15 @@ use std::{
 use k8s_openapi::jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 use nas_api::{
-    RungEnd,
+    Confirmation, RungEnd,
     objects::{EndStatus, NasExperiment, NasTrial, ReportedStatus, RunSegment},
 };
-use nas_search::{Decision, Outcome, Plan, Usage, decide};
+use nas_search::{Decision, NewTrial, Outcome, Plan, View, decide};
 
 use super::{
     accept::{Refusal, accept, plan_of},
-    search::{Search, trials_of},
+    confirm::Confirming,
+    search::{Records, Search, confirmations_of, trials_of},
     status::{Failure, Inputs, is_finished, stall_cleared, status, transitions},
     unreadable::unreadable_trial,
     waits::conditions,
@@ -29,10 +30,9 @@ use crate::{
     conditions::{Conditions, Kind, holds},
     context::Context,
     events::Happened,
-    labels,
     metrics::ExperimentStanding,
     store::Group,
-    trial::{Account, Clock, Orders, TrialView, Waiting, account, is_live},
+    trial::{Account, Clock, Orders, TrialView, Waiting, account},
 };
 
 /// An experiment that is not accepted is looked at again after this long: claims and permissions may have come.
@@ -46,13 +46,17 @@ const STATUS_EVERY: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Next(pub(crate) Duration);
 
-/// One pass.
+/// One pass: over the search, or over the confirmation of its best, which is a search of its own with trials of its own.
 pub(super) struct Pass<'a> {
     pub(super) context: &'a Context,
     pub(super) writer: Writer<'a>,
     pub(super) group: &'a Group,
     pub(super) experiment: Arc<NasExperiment>,
     pub(super) plan: Arc<Plan>,
+    /// Where it is over the confirmation.
+    pub(super) confirmation: Option<Confirmation>,
+    /// What this pass records counts after this `decisionSeq`: a confirmation's outcomes after those of the search.
+    pub(super) after: u64,
     pub(super) clock: Clock,
     pub(super) next: Duration,
     /// Versions of trials that this pass wrote: what they were granted is known from the server.
@@ -101,7 +105,18 @@ pub(crate) async fn reconcile(context: &Context, group: &Group) -> Result<Next, 
         return Ok(Next(RECHECK));
     }
     let clock = Clock { now, stuck_after: context.config.stuck_after(), name_taken_after: context.config.name_taken_after() };
-    let mut pass = Pass { context, writer, group, experiment, plan, clock, next: SAFETY, written: HashSet::new() };
+    let mut pass = Pass {
+        context,
+        writer,
+        group,
+        experiment,
+        plan,
+        confirmation: None,
+        after: 0,
+        clock,
+        next: SAFETY,
+        written: HashSet::new(),
+    };
     if finished {
         pass.clear(&mut search).await?;
     } else {
@@ -113,7 +128,8 @@ pub(crate) async fn reconcile(context: &Context, group: &Group) -> Result<Next, 
 
 /// Whether something of a finished experiment is at work: a leader that had not heard of the end may have granted it.
 fn is_left_over(context: &Context, group: &Group, experiment: &NasExperiment) -> bool {
-    let trials = trials_of(&context.world, group, experiment);
+    let mut trials = trials_of(&context.world, group, experiment);
+    trials.extend(confirmations_of(&context.world, group, experiment));
     !context.world.jobs.of(group).is_empty() || trials.iter().any(|trial| trial.to_record().running().is_some())
 }
 
@@ -152,39 +168,65 @@ impl Pass<'_> {
     async fn run(&mut self, search: &mut Search) -> Result<(), Error> {
         if self.experiment.status.as_ref().is_none_or(|status| status.rungs.is_empty()) {
             // The rungs are fixed before the first trial is granted one.
-            self.report(search, Vec::new()).await?;
+            self.report(search, Vec::new(), Confirming::default()).await?;
         }
-        self.account(search).await?;
-        self.decide(search).await?;
-        let waiting = self.jobs(search).await?;
-        self.report(search, waiting).await
+        let waiting = self.work(&mut search.searched).await?;
+        let confirming = self.confirm(search).await?;
+        self.report(search, waiting, confirming).await
+    }
+
+    /// Accounts for what ended, decides, and sees to the Jobs; returns what trials wait for.
+    pub(super) async fn work(&mut self, records: &mut Records) -> Result<Vec<Waiting>, Error> {
+        self.account(records).await?;
+        self.decide(records).await?;
+        self.jobs(records).await
     }
 
     /// Ends what was granted after the end. What the experiment came to stays as it was told.
     async fn clear(&mut self, search: &mut Search) -> Result<(), Error> {
-        self.account(search).await?;
-        self.jobs(search).await.map(drop)
+        self.account(&mut search.searched).await?;
+        self.jobs(&mut search.searched).await?;
+        if let Some(mut pass) = self.of_confirmation(&mut search.searched) {
+            pass.account(&mut search.confirmed).await?;
+            pass.jobs(&mut search.confirmed).await?;
+            self.next = self.next.min(pass.next);
+        }
+        Ok(())
     }
 
     pub(super) fn trials(&self) -> Vec<Arc<NasTrial>> {
-        trials_of(&self.context.world, self.group, &self.experiment)
+        let of = if self.confirmation.is_some() { confirmations_of } else { trials_of };
+        of(&self.context.world, self.group, &self.experiment)
     }
 
-    pub(super) fn views(&self, search: &mut Search) -> Vec<TrialView> {
+    /// Takes in the trials as they are now.
+    fn fold(&self, records: &mut Records) -> Vec<Arc<NasTrial>> {
         let trials = self.trials();
-        search.fold(&self.plan, &self.experiment, &trials);
-        search.views(&self.context.world, self.group, &self.plan, &trials, self.clock.now)
+        let index = records.fold(&self.plan, &trials);
+        if let Some(confirmation) = &self.confirmation {
+            confirmation.raise_created(index);
+        } else {
+            let created = self.experiment.status.as_ref().and_then(|status| status.trials).map_or(0, |trials| trials.created);
+            index.raise_created(u64::try_from(created).unwrap_or_default());
+        }
+        trials
     }
 
-    fn accelerators(&self) -> i64 {
-        self.experiment.spec.trial.accelerator.as_ref().map_or(0, |accelerator| accelerator.count)
+    pub(super) fn views(&self, records: &mut Records) -> Vec<TrialView> {
+        let trials = self.fold(records);
+        records.views(&self.context.world, self.group, &self.plan, &trials, self.clock.now)
+    }
+
+    /// Whether nothing is at work, and nothing is to be.
+    pub(super) fn is_quiet(&self, views: &[TrialView]) -> bool {
+        let is_idle = |view: &TrialView| view.trial.to_record().running().is_none() && view.jobs.is_empty();
+        views.iter().all(|view| is_idle(view) && !view.has_live_pods(&self.clock))
     }
 
     /// What each trial may do. Slots go to the longest trained first, then to the oldest: what was lowered pauses the newest.
-    pub(super) fn orders(&self, search: &mut Search, views: &[TrialView]) -> Vec<Orders> {
-        let status = self.experiment.status.as_ref();
-        let ended = status.is_some_and(|status| status.end.is_some());
-        let stalled = search.index(&self.plan).is_stalled(stall_cleared(&self.experiment));
+    pub(super) fn orders(&self, records: &mut Records, views: &[TrialView]) -> Vec<Orders> {
+        let ended = if self.confirmation.is_some() { is_finished(&self.experiment) } else { self.has_ended() };
+        let stalled = records.index(&self.plan).is_stalled(stall_cleared(&self.experiment));
         let mut pending: Vec<usize> = (0..views.len()).filter(|at| views[*at].trial.to_record().running().is_some()).collect();
         pending.sort_by_key(|at| (std::cmp::Reverse(views[*at].trial.spec.target_rung), views[*at].trial.spec.number));
         let slots = if self.experiment.spec.suspend { 0 } else { self.plan.parallel_trials };
@@ -195,13 +237,18 @@ impl Pass<'_> {
         if ended { vec![Orders::End; views.len()] } else { orders }
     }
 
+    /// Whether the end of the search is decided.
+    fn has_ended(&self) -> bool {
+        self.experiment.status.as_ref().is_some_and(|status| status.end.is_some())
+    }
+
     /// Writes on each trial what has become of its segment.
-    async fn account(&mut self, search: &mut Search) -> Result<(), Error> {
-        let views = self.views(search);
-        let orders = self.orders(search, &views);
+    async fn account(&mut self, records: &mut Records) -> Result<(), Error> {
+        let views = self.views(records);
+        let orders = self.orders(records, &views);
         for (mut view, mut orders) in views.into_iter().zip(orders) {
             // A stall may have begun in this very pass.
-            if orders == Orders::Run && search.index(&self.plan).is_stalled(stall_cleared(&self.experiment)) {
+            if orders == Orders::Run && records.index(&self.plan).is_stalled(stall_cleared(&self.experiment)) {
                 orders = Orders::Hold;
             }
             let count = self.accelerators().max(1);
@@ -217,12 +264,12 @@ impl Pass<'_> {
                 // A watch that lags behind counts slots that are free by now: only one that knows all trials takes one away.
                 return Err(Error::Conflict { kind: "NasTrial", name: self.group.experiment.clone() });
             }
-            self.write_account(search, &view.trial, wanted).await?;
+            self.write_account(records, &view.trial, wanted).await?;
         }
         Ok(())
     }
 
-    async fn write_account(&mut self, search: &mut Search, trial: &NasTrial, account: Account) -> Result<(), Error> {
+    async fn write_account(&mut self, records: &mut Records, trial: &NasTrial, account: Account) -> Result<(), Error> {
         let mut status = trial.status.clone().unwrap_or_default();
         let about = trial.object_ref(&());
         match account {
@@ -240,7 +287,7 @@ impl Pass<'_> {
             Account::Record { ends, segment, report } => {
                 let RunSegment { message, .. } = &segment;
                 let message = message.clone();
-                status.record(&ends, search.index(&self.plan).view().seq);
+                status.record(&ends, records.index(&self.plan).view().seq.max(self.after));
                 let mut told = conditions(&mut status.conditions, trial, self.clock.now);
                 if let Some(failed) = ends.last().filter(|end| !matches!(end.outcome, Outcome::Value(_))) {
                     told.set(Kind::Failed, true, failed.outcome.name(), &message);
@@ -252,8 +299,7 @@ impl Pass<'_> {
                 let report = report.map(ReportedStatus::from).filter(|report| report.follows(status.reported.as_ref()));
                 status.reported = report.or(status.reported);
                 let written = self.writer.write_trial_status(trial, &status).await?;
-                let trials = self.trials();
-                search.fold(&self.plan, &self.experiment, &trials);
+                self.fold(records);
                 for RungEnd { rung, outcome, .. } in ends {
                     tracing::info!(trial = written.name_any(), rung, ?outcome, message, "recorded");
                     self.context.metrics.recorded(self.group, outcome.name());
@@ -268,13 +314,17 @@ impl Pass<'_> {
     }
 
     /// Decides, and records each decision.
-    async fn decide(&mut self, search: &mut Search) -> Result<(), Error> {
-        if self.experiment.status.as_ref().is_some_and(|status| status.end.is_some()) {
+    async fn decide(&mut self, records: &mut Records) -> Result<(), Error> {
+        if self.confirmation.is_none() && self.has_ended() {
             return Ok(());
         }
-        let views = self.views(search);
+        let views = self.views(records);
         let usage = self.usage(&views);
-        let decisions = decide(&self.plan, search.index(&self.plan), &usage);
+        let mut decisions = decide(&self.plan, records.index(&self.plan), &usage);
+        if self.confirmation.is_some() {
+            // That a confirmation is over is to be seen; nothing waits for a decision.
+            decisions.retain(|decision| !matches!(decision, Decision::Finish { .. }));
+        }
         let ends = decisions.iter().any(|decision| matches!(decision, Decision::Finish { .. }));
         if ends && self.writer.read_trials().await? {
             // An end is for good, and a watch may lag behind what another leader granted: the next pass decides on all there is.
@@ -289,14 +339,15 @@ impl Pass<'_> {
             };
             let word = match &decision {
                 Decision::Create { new, view } => {
-                    let trial = NasTrial::create(&self.group.experiment, new, *view);
+                    // One whose configuration is gone is passed over with the next pass.
+                    let Some(trial) = self.new_trial(new, *view) else { return Ok(()) };
                     let Some(created) = self.writer.create_trial(&self.experiment, trial).await? else {
                         // An older experiment's trial of this name is still being deleted, or another replica was faster.
                         self.next = self.next.min(Duration::from_secs(1));
                         return Ok(());
                     };
                     self.written.extend(created.resource_version());
-                    tracing::info!(trial = name(new.number), rejected = new.sample.rejected, "created");
+                    tracing::info!(trial = created.name_any(), rejected = new.sample.rejected, "created");
                     "create"
                 }
                 Decision::Promote { trial: number, rung, view, reason } => {
@@ -336,77 +387,36 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn usage(&mut self, views: &[TrialView]) -> Usage {
-        let began = self.experiment.metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);
-        let since = Duration::try_from(self.clock.now.duration_since(began)).unwrap_or_default();
-        if let Some(limit) = self.plan.budget.wall_clock {
-            self.next = self.next.min(limit.saturating_sub(since).max(Duration::from_millis(100)));
+    /// The object of a trial that was just decided on.
+    fn new_trial(&self, new: &NewTrial, view: View) -> Option<NasTrial> {
+        match &self.confirmation {
+            Some(confirmation) => confirmation.trial(new, view),
+            None => Some(NasTrial::create(&self.group.experiment, new, view)),
         }
-        let lingering = |view: &&TrialView| view.trial.to_record().running().is_none() && view.has_live_pods(&self.clock);
-        Usage {
-            wall_clock: since,
-            accelerator: Duration::try_from_secs_f64(self.accelerator_seconds(views)).unwrap_or(Duration::MAX),
-            segments: Duration::try_from_secs_f64(self.ended_seconds() / self.held_by_a_trial()).unwrap_or(Duration::MAX),
-            stall_cleared: stall_cleared(&self.experiment),
-            suspended: self.experiment.spec.suspend,
-            held: views.iter().filter(lingering).count() + self.orphans(),
-        }
-    }
-
-    /// Trials that a person deleted and that have a pod which has not ended.
-    fn orphans(&self) -> usize {
-        let trials: HashSet<String> = self.trials().iter().map(|trial| trial.name_any()).collect();
-        let pods = self.context.world.pods.of(self.group);
-        let left = pods.iter().filter(|pod| is_live(pod, &self.clock)).filter_map(|pod| pod.labels().get(labels::TRIAL));
-        left.filter(|trial| !trials.contains(*trial)).collect::<HashSet<_>>().len()
-    }
-
-    /// Time that accelerators were held, by segments that ended and by pods that run.
-    fn accelerator_seconds(&self, views: &[TrialView]) -> f64 {
-        if self.accelerators() == 0 {
-            return 0.0;
-        }
-        let open = |view: &&TrialView| view.trial.to_record().running().is_some() && !view.is_noted();
-        let running: f64 = views.iter().filter(open).map(|view| view.held_seconds(self.clock.now).0).sum();
-        self.ended_seconds() + running * self.held_by_a_trial()
-    }
-
-    /// Time that segments which have ended held their accelerators; a slot without any counts as one.
-    fn ended_seconds(&self) -> f64 {
-        let trials = self.trials();
-        let segments = trials.iter().filter_map(|trial| trial.status.as_ref()).flat_map(|status| &status.segments);
-        segments.map(|segment| segment.accelerator_seconds).sum()
-    }
-
-    /// Accelerators of one trial; a slot without any counts as one.
-    fn held_by_a_trial(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "at most 64 accelerators")]
-        let count = self.accelerators().max(1) as f64;
-        count
     }
 
     /// Writes the experiment's status, where it has changed.
-    async fn report(&mut self, search: &mut Search, waiting: Vec<Waiting>) -> Result<(), Error> {
-        let views = self.views(search);
+    async fn report(&mut self, search: &mut Search, waiting: Vec<Waiting>, confirming: Confirming) -> Result<(), Error> {
+        let views = self.views(&mut search.searched);
         let accelerator_seconds = self.accelerator_seconds(&views);
-        let is_quiet = views
-            .iter()
-            .all(|view| view.trial.to_record().running().is_none() && !view.has_live_pods(&self.clock) && view.jobs.is_empty());
+        let index = search.searched.index(&self.plan);
         let inputs = Inputs {
             plan: &self.plan,
-            index: search.index(&self.plan),
+            index,
+            at_work: if confirming.has_begun() { search.confirmed.index(&self.plan) } else { index },
             accelerator_seconds,
             accelerators: self.accelerators(),
             waiting,
             failure: Failure::last(&self.trials(), stall_cleared(&self.experiment)),
-            is_quiet,
+            is_quiet: self.is_quiet(&views),
+            confirming: &confirming,
             now: self.clock.now,
         };
         let wanted = status(&self.experiment, &inputs);
         self.context.metrics.stands(
             self.group,
             &self.experiment.spec.objective.metric,
-            &ExperimentStanding::of(&wanted, accelerator_seconds),
+            &ExperimentStanding::of(&wanted, accelerator_seconds + confirming.accelerator_seconds),
         );
         let old = self.experiment.status.clone().unwrap_or_default();
         if old == wanted {

@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use k8s_openapi::api::batch::v1::Job;
 use kube::{Resource, ResourceExt};
-use nas_api::objects::{NasTrial, Retained, Retention};
+use nas_api::objects::{ConfirmStatus, NasTrial, Retained, Retention};
 use nas_search::{Index, Outcome};
 
 use super::{
@@ -36,8 +36,14 @@ enum Standing {
     Failed(String),
 }
 
-/// The trials that lose their checkpoints, by number. Pure.
-fn due(retention: Retention, index: &Index, trials: &[Arc<NasTrial>], is_finished: bool) -> Vec<Arc<NasTrial>> {
+/// The trials that lose their checkpoints, by number: none of those that were confirmed. Pure.
+fn due(
+    retention: Retention,
+    confirmed: &[ConfirmStatus],
+    index: &Index,
+    trials: &[Arc<NasTrial>],
+    is_finished: bool,
+) -> Vec<Arc<NasTrial>> {
     if retention.checkpoints == Retained::All {
         return Vec::new();
     }
@@ -48,7 +54,8 @@ fn due(retention: Retention, index: &Index, trials: &[Arc<NasTrial>], is_finishe
         let ended = record.last().is_some_and(|last| !matches!(last.outcome, Outcome::Value(_)));
         let is_over = is_finished || trial.is_over() || ended;
         let removed = trial.status.as_ref().is_some_and(|status| holds(&status.conditions, Kind::CheckpointsRemoved));
-        is_over && !removed && record.running().is_none() && !kept.contains(&record.number)
+        let is_confirmed = confirmed.iter().any(|confirmed| confirmed.trial == trial.name_any());
+        is_over && !is_confirmed && !removed && record.running().is_none() && !kept.contains(&record.number)
     };
     trials.iter().filter(is_due).cloned().collect()
 }
@@ -65,7 +72,8 @@ impl Pass<'_> {
     async fn try_retain(&mut self, search: &mut Search, is_finished: bool) -> Result<(), Error> {
         let Some(claim) = self.experiment.spec.trial.checkpoints.clone() else { return Ok(()) };
         let trials = self.trials();
-        let due = due(self.experiment.spec.retention, search.index(&self.plan), &trials, is_finished);
+        let confirmed = self.experiment.status.as_ref().map_or(&[] as &[_], |status| &status.confirm);
+        let due = due(self.experiment.spec.retention, confirmed, search.searched.index(&self.plan), &trials, is_finished);
         search.nothing_to_remove = due.is_empty().then_some(self.experiment.metadata.generation).flatten();
         if due.len() < if is_finished { 1 } else { AT_LEAST } {
             return Ok(());
@@ -173,13 +181,15 @@ mod tests {
     fn who_never_goes_on_loses_them_unless_among_the_best() {
         let Some((index, mut trials)) = trials() else { unreachable!() };
         let numbers = |retention, trials: &[Arc<NasTrial>], is_finished| -> Vec<u64> {
-            due(retention, &index, trials, is_finished).iter().map(|trial| trial.number()).collect()
+            due(retention, &[], &index, trials, is_finished).iter().map(|trial| trial.number()).collect()
         };
         let best = |best| Retention { checkpoints: Retained::Best, best };
         assert_eq!(numbers(best(1), &trials, false), [1, 2]);
         assert_eq!(numbers(best(2), &trials, false), [2], "the second best is kept though it was retired");
         assert_eq!(numbers(best(0), &trials, true), [0, 1, 2], "what trains keeps them, whatever is written of the end");
         assert_eq!(numbers(Retention { checkpoints: Retained::All, best: 0 }, &trials, true), [] as [u64; 0]);
+        let confirmed = ConfirmStatus { trial: "e-1".to_owned(), ..ConfirmStatus::default() };
+        assert_eq!(due(best(0), &[confirmed], &index, &trials, true).len(), 2);
         // Once is enough.
         let mut told = (*trials[2]).clone();
         let mut status = told.status.clone().unwrap_or_default();

@@ -68,6 +68,21 @@ pub(crate) struct Search {
     pub(crate) checked: Option<(i64, Checked)>,
     /// The generation whose surroundings (claims, permissions) were found complete.
     pub(crate) complete: Option<i64>,
+    /// Of the search's trials.
+    pub(crate) searched: Records,
+    /// Of the trainings that confirm its best.
+    pub(crate) confirmed: Records,
+    /// The generation of a finished experiment that keeps only what its retention keeps.
+    pub(crate) nothing_to_remove: Option<i64>,
+    /// UID of the clean-up Job whose failure was told.
+    pub(crate) cleanup_failed: Option<String>,
+    /// When the status was written last.
+    pub(crate) status_written: Option<Instant>,
+}
+
+/// What is remembered of one set of trials, whose numbers are their own.
+#[derive(Default)]
+pub(crate) struct Records {
     /// The index, and the version of each trial in it.
     index: Option<Index>,
     versions: HashMap<u64, String>,
@@ -79,12 +94,6 @@ pub(crate) struct Search {
     pub(crate) creation_failures: HashMap<String, (Timestamp, Option<Waiting>)>,
     /// What a trial waits for, and since when.
     pub(crate) waits: HashMap<u64, (&'static str, Timestamp)>,
-    /// The generation of a finished experiment that keeps only what its retention keeps.
-    pub(crate) nothing_to_remove: Option<i64>,
-    /// UID of the clean-up Job whose failure was told.
-    pub(crate) cleanup_failed: Option<String>,
-    /// When the status was written last.
-    pub(crate) status_written: Option<Instant>,
 }
 
 impl Search {
@@ -95,9 +104,11 @@ impl Search {
             *self = Self { uid, ..Self::default() };
         }
     }
+}
 
+impl Records {
     /// Takes in all trials as they are now.
-    pub(crate) fn fold(&mut self, plan: &Plan, experiment: &NasExperiment, trials: &[Arc<NasTrial>]) -> &mut Index {
+    pub(crate) fn fold(&mut self, plan: &Plan, trials: &[Arc<NasTrial>]) -> &mut Index {
         let rungs = plan.rungs.steps().len();
         let index = self.index.get_or_insert_with(|| Index::new(plan.direction, &plan.rungs));
         debug_assert_eq!(index.summaries(&plan.rungs).count(), rungs, "rungs are immutable");
@@ -118,8 +129,6 @@ impl Search {
                 kept
             });
         }
-        let created = experiment.status.as_ref().and_then(|status| status.trials).map_or(0, |trials| trials.created);
-        index.raise_created(u64::try_from(created).unwrap_or_default());
         index
     }
 
@@ -174,11 +183,20 @@ impl Search {
     }
 }
 
-/// The trials of this very experiment, by number: not those of a namesake that was deleted before.
+/// The trials of this very experiment's search, by number: not those of a namesake that was deleted before.
 pub(crate) fn trials_of(world: &World, group: &Group, experiment: &NasExperiment) -> Vec<Arc<NasTrial>> {
+    owned(world, group, experiment, |trial| !trial.is_confirmation())
+}
+
+/// The trainings that confirm the best of this very experiment, by number.
+pub(crate) fn confirmations_of(world: &World, group: &Group, experiment: &NasExperiment) -> Vec<Arc<NasTrial>> {
+    owned(world, group, experiment, NasTrial::is_confirmation)
+}
+
+fn owned(world: &World, group: &Group, experiment: &NasExperiment, is_wanted: fn(&NasTrial) -> bool) -> Vec<Arc<NasTrial>> {
     let uid = experiment.uid();
     let mut trials = world.trials.of(group);
-    trials.retain(|trial| trial.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref()));
+    trials.retain(|trial| is_wanted(trial) && trial.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref()));
     trials.sort_by_key(|trial| trial.spec.number);
     trials
 }

@@ -6,13 +6,14 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use nas_api::{
     objects::{
-        BestEstimate, BestTrial, BudgetStatus, FrontTrialStatus, NasExperiment, NasExperimentStatus, NasTrial, RungStatus,
-        TrialCounts,
+        BestEstimate, BestTrial, BudgetStatus, ConfirmStatus, FrontTrialStatus, NasExperiment, NasExperimentStatus, NasTrial,
+        RungStatus, TrialCounts,
     },
-    to_object,
+    to_object, verdict,
 };
 use nas_search::{FrontTrial, Index, Outcome, Plan, Trial, best_estimate, front};
 
+use super::confirm::Confirming;
 use crate::{
     conditions::{Conditions, Kind, holds},
     events::Happened,
@@ -29,18 +30,23 @@ const FRONT: usize = 16;
 pub(crate) struct Inputs<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) index: &'a Index,
+    /// The index of what is at work: the search, or its confirmation.
+    pub(crate) at_work: &'a Index,
     pub(crate) accelerator_seconds: f64,
     pub(crate) accelerators: i64,
     /// Why the trial that was recorded last has no value, where it has none.
     pub(crate) failure: Option<Failure>,
     /// What keeps trials from training, one for each that waits.
     pub(crate) waiting: Vec<Waiting>,
-    /// Nothing of the experiment is at work any more.
+    /// Nothing of the search is at work any more.
     pub(crate) is_quiet: bool,
+    /// How the confirmation stands.
+    pub(crate) confirming: &'a Confirming,
     pub(crate) now: Timestamp,
 }
 
 /// Why a trial has no value.
+#[derive(Debug)]
 pub(crate) struct Failure {
     outcome: Outcome,
     /// The trial, and the words of its trainer.
@@ -49,7 +55,7 @@ pub(crate) struct Failure {
 
 /// The status as it should be.
 pub(crate) fn status(experiment: &NasExperiment, inputs: &Inputs<'_>) -> NasExperimentStatus {
-    let Inputs { plan, index, accelerator_seconds, accelerators, .. } = inputs;
+    let Inputs { plan, index, accelerator_seconds, accelerators, confirming, .. } = inputs;
     let mut status = experiment.status.clone().unwrap_or_default();
     status.observed_generation = experiment.metadata.generation;
     status.trials = Some(counts(index, plan));
@@ -72,10 +78,16 @@ pub(crate) fn status(experiment: &NasExperiment, inputs: &Inputs<'_>) -> NasExpe
         value: format!("{:.4e}", best.value).parse().unwrap_or(best.value),
     });
     status.earlier_trials = (!experiment.warm_start().is_empty()).then(|| whole(plan.earlier.len()));
-    status.budget = (*accelerators > 0).then(|| budget(index, plan, experiment, *accelerator_seconds));
+    if confirming.has_begun() {
+        status.confirm.clone_from(&confirming.list);
+    }
+    status.budget = (*accelerators > 0).then(|| BudgetStatus {
+        confirm_gpu_hours: confirming.has_begun().then(|| hours(confirming.accelerator_seconds)),
+        ..budget(index, plan, experiment, *accelerator_seconds)
+    });
     let cleared = stall_cleared(experiment);
-    if experiment.spec.suspend && index.is_stalled(cleared) {
-        status.stall_cleared_seq = Some(whole(index.view().seq));
+    if experiment.spec.suspend && inputs.at_work.is_stalled(cleared) {
+        status.stall_cleared_seq = Some(whole(inputs.at_work.view().seq));
     }
     let mut list = std::mem::take(&mut status.conditions);
     let mut conditions = Conditions { list: &mut list, generation: experiment.metadata.generation, now: inputs.now };
@@ -98,9 +110,11 @@ pub(crate) fn is_finished(experiment: &NasExperiment) -> bool {
 
 fn set_progress(conditions: &mut Conditions<'_>, experiment: &NasExperiment, inputs: &Inputs<'_>) {
     let spec = &experiment.spec;
-    let stalled = inputs.index.is_stalled(stall_cleared(experiment));
+    let stalled = inputs.at_work.is_stalled(stall_cleared(experiment));
+    let confirming = inputs.confirming;
+    let failure = if confirming.has_begun() { &confirming.failure } else { &inputs.failure };
     if stalled && !spec.suspend {
-        let said = inputs.failure.as_ref().map_or("see status.segments of the last NasTrials", |failure| &failure.said);
+        let said = failure.as_ref().map_or("see status.segments of the last NasTrials", |failure| &failure.said);
         let message = format!(
             "three trials in a row were refused by their trainer ({said}); mend what it names, then set spec.suspend to true and back to false"
         );
@@ -109,27 +123,38 @@ fn set_progress(conditions: &mut Conditions<'_>, experiment: &NasExperiment, inp
         conditions.clear(Kind::Stalled);
     }
     let end = experiment.status.as_ref().and_then(|status| status.end.as_ref());
-    if let Some(end) = end {
+    if let Some(end) = end.filter(|_| confirming.is_over || !confirming.has_begun()) {
+        let is_over = inputs.is_quiet && confirming.is_over;
         let (reason, message) =
-            if inputs.is_quiet { ("Ended", "the search has ended") } else { ("Ending", "the last pods are being stopped") };
+            if is_over { ("Ended", "the search has ended") } else { ("Ending", "the last pods are being stopped") };
         conditions.set(Kind::Progressing, false, reason, message);
-        if inputs.is_quiet {
+        if is_over {
             conditions.set(Kind::Succeeded, end.succeeded, &end.reason, &end.message);
             conditions.set(Kind::Finished, true, &end.reason, &end.message);
         }
         return;
     }
-    conditions.set(Kind::Finished, false, "Searching", "the search goes on");
+    let (reason, message) = if end.is_none() {
+        ("Searching", "the search goes on")
+    } else {
+        ("Confirming", "the search has ended; its best trials are trained anew (status.confirm)")
+    };
+    conditions.set(Kind::Finished, false, reason, message);
     if spec.suspend {
         conditions.set(Kind::Progressing, false, "Suspended", "spec.suspend is true: set it to false to go on");
     } else if spec.parallel_trials == 0 {
         conditions.set(Kind::Progressing, false, "Paused", "spec.parallelTrials is 0: raise it to go on");
     } else if stalled {
         conditions.set(Kind::Progressing, false, "Stalled", "see the condition Stalled");
-    } else if let Some(waiting) = inputs.waiting.iter().min() {
+    } else if let Some(waiting) = inputs.waiting.iter().chain(&confirming.waiting).min() {
         conditions.set(Kind::Progressing, true, waiting.reason, &waiting.message);
-    } else if let Some((reason, message)) = inputs.failure.as_ref().and_then(Failure::told) {
+    } else if let Some((reason, message)) = failure.as_ref().and_then(Failure::told) {
         conditions.set(Kind::Progressing, true, reason, &message);
+    } else if confirming.has_begun() {
+        let sum = |count: fn(&ConfirmStatus) -> i64| confirming.list.iter().map(count).sum::<i64>();
+        let (ended, all) = (sum(|at| at.done + at.failed), sum(|at| at.seeds));
+        let message = format!("{ended} of {all} trainings of the best {} trials have ended", confirming.list.len());
+        conditions.set(Kind::Progressing, true, "Confirming", &message);
     } else {
         conditions.set(Kind::Progressing, true, "Searching", "trials are training");
     }
@@ -187,6 +212,10 @@ pub(crate) fn transitions(experiment: &NasExperiment, wanted: &NasExperimentStat
         happened.push(Happened::Stalled { message: message("Stalled") });
     }
     if begins(Kind::Finished) {
+        if !wanted.confirm.is_empty() {
+            let message = verdict(&wanted.confirm, experiment.spec.objective.direction.into());
+            happened.push(Happened::Confirmed { message });
+        }
         let best = wanted.best.first().map(|best| format!("; best: {} with {}", best.trial, best.value)).unwrap_or_default();
         happened.push(Happened::Finished { message: message("Finished") + &best });
     }
@@ -245,14 +274,19 @@ fn budget(index: &Index, plan: &Plan, experiment: &NasExperiment, accelerator_se
     let full = index.created().saturating_mul(plan.rungs.steps()[plan.rungs.top()]);
     #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
     let times = if trained == 0 { 1.0 } else { full as f64 / trained as f64 };
-    // Whole seconds and hundredths of them are noise in an object that is compared before it is written.
-    let hours = |seconds: f64| (seconds / 36.0).round() / 100.0;
+    let saved = (accelerator_seconds * (times - 1.0)).max(0.0);
     let limit = experiment.spec.budget.as_ref().and_then(|budget| budget.gpu_hours);
     BudgetStatus {
         gpu_hours: hours(accelerator_seconds),
         gpu_hours_left: limit.map(|limit| hours((limit * 3600.0 - accelerator_seconds).max(0.0))),
-        gpu_hours_saved: hours((accelerator_seconds * (times - 1.0)).max(0.0)),
+        gpu_hours_saved: hours(saved),
+        confirm_gpu_hours: None,
     }
+}
+
+/// Hours in hundredths: what is finer is noise in an object that is compared before it is written.
+fn hours(seconds: f64) -> f64 {
+    (seconds / 36.0).round() / 100.0
 }
 
 fn whole<T: TryInto<i64>>(number: T) -> i64 {

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod confirm;
 mod faults;
 mod fetching;
 mod protocol;

@@ -165,9 +165,19 @@ impl Rig {
         self.namespace.api::<NasExperiment>().patch("small", &PatchParams::default(), &patch).await.unwrap();
     }
 
-    /// The trials, by number.
+    /// The trials of the search, by number.
     pub async fn trials(&self) -> Vec<NasTrial> {
+        self.trials_that(|trial| !trial.is_confirmation()).await
+    }
+
+    /// The trainings that confirm the best of them, by number.
+    pub async fn trainings(&self) -> Vec<NasTrial> {
+        self.trials_that(NasTrial::is_confirmation).await
+    }
+
+    async fn trials_that(&self, is_wanted: fn(&NasTrial) -> bool) -> Vec<NasTrial> {
         let mut trials = self.namespace.api::<NasTrial>().list(&ListParams::default()).await.unwrap().items;
+        trials.retain(is_wanted);
         trials.sort_by_key(|trial| trial.spec.number);
         trials
     }
@@ -252,7 +262,7 @@ impl Rig {
 
     /// What a person would look at first.
     async fn seen(&self) -> Vec<String> {
-        let trials = self.trials().await;
+        let trials = [self.trials().await, self.trainings().await].concat();
         let trials = trials.iter().map(|trial| {
             let status = trial.status.clone().unwrap_or_default();
             format!(

@@ -1,0 +1,114 @@
+//! The confirmation of a search that has ended: which trials, decided once; their trainings, by the pass of any search.
+
+use std::{collections::HashSet, sync::Arc};
+
+use kube::Resource;
+use nas_api::{
+    Confirmation,
+    objects::{ConfirmStatus, NasTrial},
+};
+
+use super::{
+    reconcile::Pass,
+    search::{Records, Search, confirmations_of},
+    status::{Failure, stall_cleared},
+};
+use crate::{Error, apply::Writer, events::Happened, trial::Waiting};
+
+/// How the confirmation stands.
+#[derive(Debug, Default)]
+pub(crate) struct Confirming {
+    /// The trials that are trained anew, with what came out; empty before it begins, and where nothing is to be confirmed.
+    pub(crate) list: Vec<ConfirmStatus>,
+    /// What keeps them from training.
+    pub(crate) waiting: Vec<Waiting>,
+    /// Why the training that was recorded last has no value, where it has none.
+    pub(crate) failure: Option<Failure>,
+    /// Time that accelerators were held for it.
+    pub(crate) accelerator_seconds: f64,
+    /// Nothing is left to be confirmed, and nothing of it is at work.
+    pub(crate) is_over: bool,
+}
+
+impl Confirming {
+    pub(crate) fn has_begun(&self) -> bool {
+        !self.list.is_empty()
+    }
+}
+
+impl<'a> Pass<'a> {
+    /// Once the search is quiet: chooses what is to be confirmed, and does what can be done now for it.
+    pub(super) async fn confirm(&mut self, search: &mut Search) -> Result<Confirming, Error> {
+        let Some(status) = self.experiment.status.as_ref() else { return Ok(Confirming::default()) };
+        let Some(end) = &status.end else { return Ok(Confirming::default()) };
+        if !self.experiment.confirms_after(end) {
+            return Ok(Confirming { is_over: true, ..Confirming::default() });
+        }
+        if status.confirm.is_empty() {
+            let views = self.views(&mut search.searched);
+            if !self.is_quiet(&views) {
+                return Ok(Confirming::default());
+            }
+            self.choose(&mut search.searched).await?;
+        }
+        let Some(mut pass) = self.of_confirmation(&mut search.searched) else {
+            return Ok(Confirming { is_over: true, ..Confirming::default() });
+        };
+        let waiting = pass.work(&mut search.confirmed).await?;
+        self.next = self.next.min(pass.next);
+        let views = pass.views(&mut search.confirmed);
+        let index = search.confirmed.index(&pass.plan);
+        let Some(confirmation) = &pass.confirmation else { return Ok(Confirming::default()) };
+        Ok(Confirming {
+            list: confirmation.status(index),
+            waiting,
+            failure: Failure::last(&pass.trials(), stall_cleared(&self.experiment)),
+            accelerator_seconds: pass.accelerator_seconds(&views),
+            is_over: confirmation.is_over(index) && pass.is_quiet(&views),
+        })
+    }
+
+    /// Records which trials are to be confirmed, before the first training of one: whoever goes on takes the same.
+    async fn choose(&mut self, searched: &mut Records) -> Result<(), Error> {
+        if self.writer.read_trials().await? {
+            // As an end, it is for good, and a watch may lag behind.
+            return Err(Error::Conflict { kind: "NasTrial", name: self.group.experiment.clone() });
+        }
+        let list = self.experiment.to_confirm(searched.index(&self.plan));
+        if list.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = list.iter().map(|at| at.trial.as_str()).collect();
+        let message = format!("each with {} seeds: {}", list[0].seeds, names.join(", "));
+        let mut status = self.experiment.status.clone().unwrap_or_default();
+        status.confirm = list;
+        self.experiment = self.writer.write_status(&self.experiment, &status).await?;
+        tracing::info!(message, "the best trials are trained anew");
+        self.context.events.publish(&self.experiment.object_ref(&()), &Happened::Confirming { message }).await;
+        Ok(())
+    }
+
+    /// The pass over the confirmation, if it has begun.
+    pub(super) fn of_confirmation(&self, searched: &mut Records) -> Option<Pass<'a>> {
+        let list = self.experiment.status.as_ref().map(|status| &status.confirm).filter(|list| !list.is_empty())?;
+        let trainings = confirmations_of(&self.context.world, self.group, &self.experiment);
+        let configuration = |name: &str| {
+            let copy = || trainings.iter().find(|training| training.spec.confirms.as_deref() == Some(name)).cloned();
+            let trial: Option<Arc<NasTrial>> = self.context.world.trials.get(self.group, name).or_else(copy);
+            trial.map(|trial| trial.assignment())
+        };
+        let (confirmation, plan) = Confirmation::new(&self.experiment, &self.plan, list, configuration);
+        Some(Pass {
+            context: self.context,
+            writer: Writer { context: self.context, group: self.group },
+            group: self.group,
+            experiment: Arc::clone(&self.experiment),
+            plan: Arc::new(plan),
+            confirmation: Some(confirmation),
+            after: searched.index(&self.plan).view().seq,
+            clock: self.clock,
+            next: self.next,
+            written: HashSet::new(),
+        })
+    }
+}

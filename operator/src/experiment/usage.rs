@@ -1,0 +1,75 @@
+//! What a search, or its confirmation, has used: time, accelerators, and slots that are still held.
+
+use std::{collections::HashSet, time::Duration};
+
+use kube::ResourceExt;
+use nas_search::Usage;
+
+use super::{
+    reconcile::Pass,
+    search::{confirmations_of, trials_of},
+    status::stall_cleared,
+};
+use crate::{
+    labels,
+    trial::{TrialView, is_live},
+};
+
+impl Pass<'_> {
+    /// What decisions need to know of it.
+    pub(super) fn usage(&mut self, views: &[TrialView]) -> Usage {
+        let began = self.experiment.metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);
+        let since = Duration::try_from(self.clock.now.duration_since(began)).unwrap_or_default();
+        if let Some(limit) = self.plan.budget.wall_clock {
+            self.next = self.next.min(limit.saturating_sub(since).max(Duration::from_millis(100)));
+        }
+        let lingering = |view: &&TrialView| view.trial.to_record().running().is_none() && view.has_live_pods(&self.clock);
+        Usage {
+            wall_clock: since,
+            accelerator: Duration::try_from_secs_f64(self.accelerator_seconds(views)).unwrap_or(Duration::MAX),
+            segments: Duration::try_from_secs_f64(self.ended_seconds() / self.held_by_a_trial()).unwrap_or(Duration::MAX),
+            stall_cleared: stall_cleared(&self.experiment),
+            suspended: self.experiment.spec.suspend,
+            held: views.iter().filter(lingering).count() + self.orphans(),
+        }
+    }
+
+    /// Trials that a person deleted and that have a pod which has not ended.
+    fn orphans(&self) -> usize {
+        let (world, experiment) = (&self.context.world, &self.experiment);
+        let all = [trials_of(world, self.group, experiment), confirmations_of(world, self.group, experiment)].concat();
+        let trials: HashSet<String> = all.iter().map(|trial| trial.name_any()).collect();
+        let pods = self.context.world.pods.of(self.group);
+        let left = pods.iter().filter(|pod| is_live(pod, &self.clock)).filter_map(|pod| pod.labels().get(labels::TRIAL));
+        left.filter(|trial| !trials.contains(*trial)).collect::<HashSet<_>>().len()
+    }
+
+    /// Time that accelerators were held, by segments that ended and by pods that run.
+    pub(super) fn accelerator_seconds(&self, views: &[TrialView]) -> f64 {
+        if self.accelerators() == 0 {
+            return 0.0;
+        }
+        let open = |view: &&TrialView| view.trial.to_record().running().is_some() && !view.is_noted();
+        let running: f64 = views.iter().filter(open).map(|view| view.held_seconds(self.clock.now).0).sum();
+        self.ended_seconds() + running * self.held_by_a_trial()
+    }
+
+    /// Time that segments which have ended held their accelerators; a slot without any counts as one.
+    fn ended_seconds(&self) -> f64 {
+        let trials = self.trials();
+        let segments = trials.iter().filter_map(|trial| trial.status.as_ref()).flat_map(|status| &status.segments);
+        segments.map(|segment| segment.accelerator_seconds).sum()
+    }
+
+    /// Accelerators of one trial; a slot without any counts as one.
+    fn held_by_a_trial(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "at most 64 accelerators")]
+        let count = self.accelerators().max(1) as f64;
+        count
+    }
+
+    /// Accelerators that each trial holds.
+    pub(super) fn accelerators(&self) -> i64 {
+        self.experiment.spec.trial.accelerator.as_ref().map_or(0, |accelerator| accelerator.count)
+    }
+}
