@@ -6,6 +6,7 @@ mod conclude;
 pub mod contract;
 mod darts_space;
 pub mod objects;
+mod policy;
 mod problem;
 mod published;
 mod schema;
@@ -17,6 +18,7 @@ mod yaml;
 
 pub use conclude::{Conclusion, MAX_ATTEMPTS, RungEnd, conclude};
 pub use darts_space::{genotype, to_object};
+pub use policy::{TRAINER, trainer_policy};
 pub use problem::Problem;
 pub use published::{NotPublished, PublishedSet};
 pub use segment::Surroundings;

@@ -18,14 +18,14 @@ use k8s_openapi::{
 };
 use kube::{Resource, ResourceExt};
 use nas_api::{
-    MAX_ATTEMPTS, Surroundings,
-    contract::{Exit, GRACE_SECONDS, Segment},
-    objects::{NasExperiment, NasTrial},
+    MAX_ATTEMPTS, Surroundings, TRAINER,
+    contract::{Exit, GRACE_SECONDS, Reporting, Segment},
+    objects::{NasExperiment, NasTrial, ReportingSpec},
 };
 use nas_search::Rungs;
 use sha2::{Digest, Sha256};
 
-use super::fetch;
+use super::{fetch, reporting};
 use crate::labels;
 
 const CHECKPOINTS: &str = "/checkpoints";
@@ -125,7 +125,12 @@ fn pod(experiment: &NasExperiment, trial: &NasTrial, rungs: &Rungs, settings: &S
         data_dir: DATA.into(),
         termination_log: "/dev/termination-log".into(),
         threads: template.cpu.and_then(|cpu| u16::try_from(cpu).ok()),
+        reporting: match template.reporting {
+            ReportingSpec::TerminationMessage => Reporting::TerminationMessage,
+            ReportingSpec::CRStatus => Reporting::CRStatus,
+        },
     };
+    let reports = reporting::is_asked_for(template);
     let segment = trial.segment(experiment, rungs, surroundings);
     let empty = |name: &str, source| Volume { name: name.to_owned(), empty_dir: Some(source), ..Volume::default() };
     let claim = |name: &str, claim: &str, read_only| Volume {
@@ -155,6 +160,10 @@ fn pod(experiment: &NasExperiment, trial: &NasTrial, rungs: &Rungs, settings: &S
         volumes.push(claim("data", name, !fetches));
         mounts.push(VolumeMount { read_only: Some(true), ..mount("data", DATA) });
     }
+    if reports {
+        volumes.push(reporting::volume());
+        mounts.push(reporting::mount());
+    }
     let init = fetches.then(|| Container {
         security_context: Some(confined()),
         // The installation's image, since one of the experiment's own need not know how to fetch.
@@ -162,7 +171,7 @@ fn pod(experiment: &NasExperiment, trial: &NasTrial, rungs: &Rungs, settings: &S
     });
     PodSpec {
         restart_policy: Some("Never".to_owned()),
-        service_account_name: Some(settings.service_account.clone()),
+        service_account_name: Some(if reports { TRAINER.to_owned() } else { settings.service_account.clone() }),
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
         termination_grace_period_seconds: Some(GRACE_SECONDS.into()),
