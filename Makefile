@@ -74,10 +74,11 @@ check-tests: setup programs ## stage: the tests of all crates
 check-generated: setup ## stage: the generated files are what their programs make
 	$(stage) check-generated scripts/check-generated.sh
 
-generate: setup ## make the generated files anew (crds/, their copy in the chart, docs/report.schema.json)
+generate: setup ## make the generated files anew (crds/, their copy and the trainers' policy in the chart, docs/report.schema.json)
 	cargo build $(flags) --bins
 	"$$CARGO_TARGET_DIR/release/crdgen"
 	"$$CARGO_TARGET_DIR/release/reportgen"
+	"$$CARGO_TARGET_DIR/release/policygen"
 	cp crds/*.yaml charts/nas-operator/files/
 
 fmt: ## format the code

@@ -20,6 +20,8 @@ pub struct Surroundings {
     pub termination_log: PathBuf,
     /// CPU threads; `None`: the trainer's choice.
     pub threads: Option<u16>,
+    /// How the trainer reports.
+    pub reporting: Reporting,
 }
 
 impl NasTrial {
@@ -64,7 +66,7 @@ impl NasTrial {
                 ValidationSpec::TestSet => Validation::TestSet,
                 ValidationSpec::Final => Validation::Final,
             },
-            reporting: Reporting::TerminationMessage,
+            reporting: surroundings.reporting,
             threads: surroundings.threads,
             termination_log: surroundings.termination_log,
             traceparent: None,

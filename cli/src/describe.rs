@@ -15,6 +15,9 @@ use crate::{
     validate::unit,
 };
 
+/// Points of a learning curve that are shown.
+const POINTS: usize = 5;
+
 #[derive(Args)]
 #[command(after_help = "Examples:\n  nasctl describe runs/quickstart\n  nasctl describe runs/quickstart --trials\n  \
     nasctl describe constrained-adaptive --namespace research\n  nasctl describe nasexp/constrained-adaptive --output json")]
@@ -95,6 +98,15 @@ fn budget(experiment: &NasExperiment) -> String {
     })
 }
 
+/// The end of the learning curve that a running trial has reported, where it does so while it trains.
+fn so_far(trial: &NasTrial) -> String {
+    let reported = trial.status.as_ref().and_then(|status| status.reported.as_ref());
+    let Some(reported) = reported.filter(|reported| reported.attempt == trial.spec.attempt) else { return String::new() };
+    let points = &reported.curve[reported.curve.len().saturating_sub(POINTS)..];
+    let points: Vec<String> = points.iter().map(|point| format!("{:.4} at {}", point.value, point.step)).collect();
+    if points.is_empty() { String::new() } else { format!("    so far: {}\n", points.join(", ")) }
+}
+
 fn of_trial(trial: &NasTrial) -> String {
     let record = trial.to_record();
     let result = |outcome: Outcome| match outcome {
@@ -113,9 +125,33 @@ fn of_trial(trial: &NasTrial) -> String {
             let _ = writeln!(text, "    {word}");
         }
     }
+    if record.running().is_some() {
+        text.push_str(&so_far(trial));
+    }
     let segments = trial.status.iter().flat_map(|status| &status.segments);
     for segment in segments.filter(|segment| !segment.message.is_empty()) {
         let _ = writeln!(text, "    attempt {}: {}: {}", segment.attempt, segment.outcome, segment.message);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use nas_search::{Assignment, NewTrial, Sample, View};
+
+    use super::*;
+
+    #[test]
+    fn the_curve_of_a_running_attempt_is_shown_to_its_end() {
+        let sample = Sample { assignment: Assignment::new(), rejected: 0, repeats: 0 };
+        let mut trial = NasTrial::create("small", &NewTrial { number: 0, seed: 1, bracket: 0, rung: 0, sample }, View::default());
+        assert!(!of_trial(&trial).contains("so far"));
+        let curve: Vec<_> = (1..=7).map(|step| json!({"step": step, "value": f64::from(step) / 10.0})).collect();
+        let reported = json!({"attempt": 0, "seq": 0, "step": 7, "results": [], "curve": curve});
+        trial.status = serde_json::from_value(json!({"reported": reported})).unwrap();
+        let shown = "    so far: 0.3000 at 3, 0.4000 at 4, 0.5000 at 5, 0.6000 at 6, 0.7000 at 7\n";
+        assert!(of_trial(&trial).contains(shown), "{}", of_trial(&trial));
+        trial.spec.attempt = 1;
+        assert!(!of_trial(&trial).contains("so far"), "what an attempt reported that is void");
+    }
 }

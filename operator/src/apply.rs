@@ -15,6 +15,8 @@ use tokio::time::timeout;
 
 use crate::{Error, context::Context, labels, store::Group, world::to_value};
 
+/// So many writes of a trainer in a row, each between the operator's look at its trial and its write, are no reports any more.
+const TRAINER_WRITES: usize = 10;
 /// Longest time for one request with all the client's retries.
 const IN_TIME: Duration = Duration::from_secs(30);
 
@@ -122,8 +124,33 @@ impl Writer<'_> {
         self.trial_answer(&name, patched).await
     }
 
-    /// Writes a trial's status, if nobody has written the trial since it was seen.
+    /// Writes a trial's status, if nobody but its trainer has written the trial since it was seen. A trainer that writes without pause is
+    /// fenced: its reports are refused from then on.
     pub(crate) async fn write_trial_status(&self, trial: &NasTrial, status: &NasTrialStatus) -> Result<Arc<NasTrial>, Error> {
+        let mut seen = Arc::new(trial.clone());
+        let mut status = status.clone();
+        for _ in 0..TRAINER_WRITES {
+            let conflict = match self.put_trial_status(&seen, &status).await {
+                Err(conflict @ Error::Conflict { .. }) => conflict,
+                answer => return answer,
+            };
+            let latest = self.context.world.trials.get(self.group, &trial.name_any());
+            let reported = |latest: &Arc<NasTrial>| {
+                latest.resource_version() != seen.resource_version() && latest.differs_in_report_alone(&seen)
+            };
+            let Some(latest) = latest.filter(reported) else { return Err(conflict) };
+            let reported = latest.status.as_ref().and_then(|status| status.reported.clone());
+            if status.reported.as_ref().is_none_or(|own| !own.follows(reported.as_ref())) {
+                status.reported = reported;
+            }
+            seen = latest;
+        }
+        tracing::warn!(trial = trial.name_any(), "its trainer writes without pause: the attempt is given up");
+        self.next_attempt(&seen).await?;
+        Err(Error::Conflict { kind: "NasTrial", name: trial.name_any() })
+    }
+
+    async fn put_trial_status(&self, trial: &NasTrial, status: &NasTrialStatus) -> Result<Arc<NasTrial>, Error> {
         let name = trial.name_any();
         let body = json!({"metadata": {"resourceVersion": trial.resource_version(), "uid": trial.uid()}, "status": status});
         let patched =

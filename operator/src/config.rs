@@ -14,7 +14,7 @@ pub struct Config {
     /// Image of trials whose experiment names none.
     #[arg(long, env = "NAS_TRAINER_IMAGE", default_value = "ghcr.io/nas-operator/nas-trainer:0.1.0")]
     pub trainer_image: String,
-    /// Service account of trial pods; its token is not mounted.
+    /// Service account of trial pods; its token is not mounted. Trials with `reporting: CRStatus` run as nas-trainer instead.
     #[arg(long, env = "NAS_TRAINER_SERVICE_ACCOUNT", default_value = "default")]
     pub trainer_service_account: String,
     /// Address of /livez, /readyz and /metrics.

@@ -19,6 +19,8 @@ pub(crate) struct Group {
 /// All objects of one kind, grouped by experiment.
 pub(crate) struct Store<K> {
     group_of: fn(&K) -> Option<Group>,
+    /// Whether a newer object says nothing that anybody waits for.
+    is_no_news: fn(&K, &K) -> bool,
     inner: Mutex<Inner<K>>,
 }
 
@@ -40,7 +42,12 @@ struct Listing<K> {
 impl<K: ResourceExt + Clone> Store<K> {
     pub(crate) fn new(group_of: fn(&K) -> Option<Group>) -> Self {
         let inner = Inner { groups: HashMap::new(), listing: None, synced: false, watched: 0 };
-        Self { group_of, inner: Mutex::new(inner) }
+        Self { group_of, is_no_news: |_, _| false, inner: Mutex::new(inner) }
+    }
+
+    /// Takes in objects that differ from the last ones as `is_no_news` says, and tells nobody.
+    pub(crate) fn quiet(self, is_no_news: fn(&K, &K) -> bool) -> Self {
+        Self { is_no_news, ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<K>> {
@@ -58,7 +65,7 @@ impl<K: ResourceExt + Clone> Store<K> {
         match event {
             Event::Apply(object) => {
                 inner.watched = inner.watched.max(version(&object));
-                inner.put(self.group_of, Arc::new(object)).into_iter().collect()
+                inner.put(self.group_of, self.is_no_news, Arc::new(object)).into_iter().collect()
             }
             Event::Delete(object) => {
                 inner.watched = inner.watched.max(version(&object));
@@ -84,7 +91,7 @@ impl<K: ResourceExt + Clone> Store<K> {
     /// Takes in the answer to a write of ours.
     pub(crate) fn written(&self, object: K) -> Arc<K> {
         let shared = Arc::new(object);
-        self.lock().answered(self.group_of, &shared);
+        self.lock().answered(self.group_of, self.is_no_news, &shared);
         shared
     }
 
@@ -100,7 +107,8 @@ impl<K: ResourceExt + Clone> Store<K> {
         for name in &gone {
             inner.remove(group, name, None);
         }
-        let newer = objects.into_iter().map(Arc::new).filter(|object| inner.answered(self.group_of, object)).count();
+        let newer =
+            objects.into_iter().map(Arc::new).filter(|object| inner.answered(self.group_of, self.is_no_news, object)).count();
         newer > 0 || !gone.is_empty()
     }
 
@@ -127,24 +135,27 @@ impl<K: ResourceExt + Clone> Store<K> {
 
 impl<K: ResourceExt> Inner<K> {
     /// Takes in an object out of an answer; returns whether it is news.
-    fn answered(&mut self, group_of: fn(&K) -> Option<Group>, object: &Arc<K>) -> bool {
+    fn answered(&mut self, group_of: fn(&K) -> Option<Group>, is_no_news: fn(&K, &K) -> bool, object: &Arc<K>) -> bool {
         let Some(group) = group_of(object) else { return false };
         let name = object.name_any();
         if let Some(listing) = &mut self.listing {
             listing.answered.insert((group.clone(), name.clone()));
         }
         let known = self.groups.get(&group).is_some_and(|objects| objects.contains_key(&name));
-        (known || version(&**object) > self.watched) && self.put(group_of, Arc::clone(object)).is_some()
+        (known || version(&**object) > self.watched) && self.put(group_of, is_no_news, Arc::clone(object)).is_some()
     }
 
-    fn put(&mut self, group_of: fn(&K) -> Option<Group>, object: Arc<K>) -> Option<Group> {
+    /// Takes in an object that is newer than the known one; returns its group where that is news.
+    fn put(&mut self, group_of: fn(&K) -> Option<Group>, is_no_news: fn(&K, &K) -> bool, object: Arc<K>) -> Option<Group> {
         let group = group_of(&object)?;
         let objects = self.groups.entry(group.clone()).or_default();
-        let newer = objects.get(&object.name_any()).is_none_or(|known| version(&*object) > version(&**known));
-        if newer {
-            objects.insert(object.name_any(), object);
+        let known = objects.get(&object.name_any());
+        if known.is_some_and(|known| version(&*object) <= version(&**known)) {
+            return None;
         }
-        newer.then_some(group)
+        let news = known.is_none_or(|known| !is_no_news(known, &object));
+        objects.insert(object.name_any(), object);
+        news.then_some(group)
     }
 
     /// Forgets an object, unless a newer one has its name.
@@ -215,6 +226,16 @@ mod tests {
         assert_eq!(versions(&store), [("a".to_owned(), 9)]);
         assert!(store.take(Event::Apply(object("a", 9))).is_empty(), "nothing new");
         assert_eq!(store.take(Event::Apply(object("a", 10))).len(), 1);
+    }
+
+    #[test]
+    fn what_is_no_news_is_kept_and_told_to_nobody() {
+        let store = store().quiet(|known, newer| known.data == newer.data);
+        assert_eq!(store.take(Event::Apply(object("a", 5))).len(), 1, "it is new");
+        assert!(store.take(Event::Apply(object("a", 6))).is_empty());
+        assert_eq!(versions(&store), [("a".to_owned(), 6)]);
+        let changed = ConfigMap { data: Some([("key".to_owned(), "value".to_owned())].into()), ..object("a", 7) };
+        assert_eq!(store.take(Event::Apply(changed)).len(), 1);
     }
 
     #[test]

@@ -41,7 +41,9 @@ impl World {
     pub(crate) fn new() -> Self {
         Self {
             experiments: Store::new(|object| group(object, Some(object.name_any()))),
-            trials: Store::new(|object| group(object, Some(object.spec.experiment.clone()))),
+            // No decision rests on what a trainer says of its own accord, and it may say it often.
+            trials: Store::new(|object: &NasTrial| group(object, Some(object.spec.experiment.clone())))
+                .quiet(NasTrial::differs_in_report_alone),
             jobs: Store::new(by_label),
             pods: Store::new(by_label),
             unreadable: Mutex::default(),

@@ -1,7 +1,7 @@
 //! The control plane as a test sees it: one for each test program, a namespace for each test.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::PathBuf,
     process::{Child, ChildStdout, Command, Stdio},
     sync::{
@@ -11,14 +11,19 @@ use std::{
 };
 
 use k8s_openapi::{
-    api::core::v1::Namespace as NamespaceObject, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    api::{
+        authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec},
+        core::v1::{Namespace as NamespaceObject, Pod, ServiceAccount},
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
     Api, Client, ResourceExt,
     api::{Patch, PatchParams, PostParams},
 };
+use serde_json::json;
 
-use crate::{eventually, plane};
+use crate::{Programs, eventually, plane};
 
 /// A control plane that was started by this process.
 #[derive(Debug)]
@@ -95,6 +100,41 @@ impl Cluster {
         config
     }
 
+    /// The configuration of a client that has this token.
+    ///
+    /// # Panics
+    ///
+    /// If the kubeconfig is unusable.
+    #[expect(clippy::panic, reason = "this is for tests alone")]
+    pub async fn config_with(&self, token: &str) -> kube::Config {
+        let mut config = plane::config(&self.kubeconfig).await.unwrap_or_else(|error| panic!("{error}"));
+        config.auth_info = kube::config::AuthInfo { token: Some(token.to_owned().into()), ..kube::config::AuthInfo::default() };
+        config
+    }
+
+    /// Renders the chart as `release` in `namespace` with these further arguments of `helm template`, and applies it; returns what was applied.
+    ///
+    /// # Panics
+    ///
+    /// If the chart cannot be rendered, or the API server refuses it.
+    #[expect(clippy::panic, reason = "this is for tests alone")]
+    pub fn apply_chart(&self, release: &str, namespace: &str, arguments: &[&str]) -> String {
+        let programs = Programs::find().unwrap_or_else(|error| panic!("{error}"));
+        let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/nas-operator");
+        let mut helm = Command::new(programs.path("helm"));
+        helm.args(["template", release, chart, "--namespace", namespace]).args(arguments);
+        let rendered = helm.output().unwrap_or_else(|error| panic!("helm: {error}"));
+        assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
+        let mut kubectl = Command::new(programs.path("kubectl"));
+        kubectl.arg("--kubeconfig").arg(&self.kubeconfig).args(["apply", "-f", "-"]);
+        let mut applied =
+            kubectl.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap_or_else(|error| panic!("kubectl: {error}"));
+        let written = applied.stdin.take().map(|mut input| input.write_all(&rendered.stdout));
+        let ended = applied.wait().unwrap_or_else(|error| panic!("kubectl: {error}"));
+        assert!(matches!(written, Some(Ok(()))) && ended.success(), "kubectl apply: {ended}");
+        String::from_utf8_lossy(&rendered.stdout).into_owned()
+    }
+
     /// A fresh namespace that takes only pods which are as harmless as Kubernetes can make them; its name starts with `word`.
     ///
     /// # Panics
@@ -138,6 +178,46 @@ impl Namespace {
             })
             .await;
         }
+    }
+
+    /// Makes a pod of a service account, as harmless as the namespace asks for; no kubelet takes it.
+    ///
+    /// # Panics
+    ///
+    /// If the API server refuses it.
+    #[expect(clippy::panic, reason = "this is for tests alone")]
+    pub async fn pod(&self, account: &str, name: &str) -> Pod {
+        let confined = json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}});
+        let pod = json!({
+            "metadata": {"name": name},
+            "spec": {
+                "serviceAccountName": account, "automountServiceAccountToken": false,
+                "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+                "containers": [{"name": "main", "image": "image", "securityContext": confined}],
+            },
+        });
+        let pod = serde_json::from_value(pod).unwrap_or_default();
+        self.api().create(&PostParams::default(), &pod).await.unwrap_or_else(|error| panic!("pod {name}: {error}"))
+    }
+
+    /// A token of a service account that is bound to a pod, as a kubelet gives it to the pod; `None`: one that is bound to nothing.
+    ///
+    /// # Panics
+    ///
+    /// If the API server refuses it.
+    #[expect(clippy::panic, reason = "this is for tests alone")]
+    pub async fn token(&self, account: &str, pod: Option<&Pod>) -> String {
+        let bound_object_ref = pod.map(|pod| BoundObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Pod".to_owned()),
+            name: Some(pod.name_any()),
+            uid: pod.uid(),
+        });
+        let spec = TokenRequestSpec { bound_object_ref, expiration_seconds: Some(600), ..TokenRequestSpec::default() };
+        let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
+        let answer = self.api::<ServiceAccount>().create_token_request(account, &PostParams::default(), &request).await;
+        let answer = answer.unwrap_or_else(|error| panic!("token of {account}: {error}"));
+        answer.status.and_then(|status| status.token).unwrap_or_default()
     }
 
     /// The objects of one kind in this namespace.

@@ -20,6 +20,7 @@ pub mod error;
 pub mod evaluate;
 pub mod fetch;
 pub mod inspect;
+pub mod live;
 pub mod loss;
 pub mod metrics;
 pub mod model;

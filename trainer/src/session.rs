@@ -7,14 +7,15 @@ use std::{
     time::Instant,
 };
 
-use nas_api::contract::{Exit, Segment};
+use nas_api::contract::{Exit, Reporting, Segment};
 
 use crate::{
     checkpoint::Store,
     device::Machine,
     error::TrainerError,
+    live::{ApiServer, Live, REPORT_EVERY},
     sinks::{CURVE, Curve, Input, Prometheus, Sink, Times, Words},
-    train::{Ended, Trainer},
+    train::{Ended, TrainEvent, Trainer},
 };
 
 /// Checks the segment of the environment without training it; returns one line about it.
@@ -32,7 +33,9 @@ pub fn check() -> Result<String, TrainerError> {
 /// Runs the segment of the environment, and writes its report or its problem to the termination message.
 pub fn run(stop: &Arc<AtomicBool>) -> Exit {
     let log = env::var_os("NAS_TERMINATION_LOG").unwrap_or_else(|| "/dev/termination-log".into());
-    let ended = read_environment().and_then(|(segment, machine)| train(segment, machine, stop));
+    // They go when the message is written: one that waits for others then holds up nothing that counts.
+    let mut sinks = Vec::new();
+    let ended = read_environment().and_then(|(segment, machine)| train(segment, machine, stop, &mut sinks));
     let (exit, message) = match ended {
         Ok(Ended::Reported(report)) => (Exit::Reported, report.to_message()),
         Ok(Ended::Stopped) => (Exit::Stopped, "stopped after a checkpoint".to_owned()),
@@ -68,29 +71,43 @@ fn read_environment() -> Result<(Segment, Machine), TrainerError> {
     Ok((segment, machine))
 }
 
-fn train(segment: Segment, machine: Machine, stop: &AtomicBool) -> Result<Ended, TrainerError> {
+fn train(segment: Segment, machine: Machine, stop: &AtomicBool, sinks: &mut Vec<Box<dyn Sink>>) -> Result<Ended, TrainerError> {
     let began = Instant::now();
     let (folder, attempt, uid) = (segment.checkpoint_dir.clone(), segment.attempt, segment.trial_uid.clone());
+    let (reporting, trial) = (segment.reporting, segment.trial_name.clone());
     let mut trainer = Trainer::prepare(segment, data_cache().as_deref(), machine)?;
     eprintln!("{}; on {machine}", trainer.summary());
     let process = env::var("NAS_POD_UID").unwrap_or_else(|_| unique_name());
     let mut store = Store::open(&folder, attempt, &process, &uid, trainer.fingerprint())?;
     let own = store.own().to_owned();
     let input = Input::new(own.join("input.json"), trainer.input().to_string());
-    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(input), Box::new(Curve(own.join(CURVE)))];
+    sinks.push(Box::new(input));
+    sinks.push(Box::new(Curve(own.join(CURVE))));
     if let Some(metrics) = Prometheus::serve(&own, machine.device) {
         sinks.push(Box::new(metrics));
+    }
+    if reporting == Reporting::CRStatus {
+        match ApiServer::of_pod() {
+            Ok(server) => sinks.push(Box::new(Live::start(REPORT_EVERY, move |report| server.apply(&trial, report)))),
+            Err(error) => eprintln!("warning: no live reports: {error}"),
+        }
     }
     // Last: whoever reads the words finds all else done.
     sinks.push(Box::new(Words));
     let mut times = Times::new(began);
     let ended = trainer.run(&mut store, stop, |event| {
         times.see(event);
-        for sink in &mut sinks {
+        for sink in sinks.iter_mut() {
             sink.see(event);
         }
     });
     eprintln!("{}", times.summary());
+    if let Ok(Ended::Reported(report)) = &ended {
+        let last = TrainEvent::Reported(report.clone());
+        for sink in sinks.iter_mut() {
+            sink.see(&last);
+        }
+    }
     ended
 }
 

@@ -39,6 +39,7 @@ impl Sink for Words {
                 eprintln!("step {step}: {}", listed.join(", "));
             }
             TrainEvent::Committed { batches, .. } => eprintln!("checkpoint after batch {batches}"),
+            TrainEvent::Reported(_) => {}
         }
     }
 }
@@ -137,6 +138,7 @@ impl Sink for Prometheus {
                 metrics.evaluation_seconds.inc_by(spent.as_secs_f64());
             }
             TrainEvent::Committed { spent, .. } => metrics.checkpoint_seconds.inc_by(spent.as_secs_f64()),
+            TrainEvent::Reported(_) => {}
         }
         if let Device::Cuda(number) = device
             && let Some(bytes) = peak_gpu_bytes(*number as i8)
@@ -184,6 +186,7 @@ impl Sink for Times {
             TrainEvent::Trained { images, .. } => self.images += images,
             TrainEvent::Evaluated { spent, .. } => self.evaluation += *spent,
             TrainEvent::Committed { spent, .. } => self.checkpoints += *spent,
+            TrainEvent::Reported(_) => {}
         }
     }
 }

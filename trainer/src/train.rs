@@ -74,6 +74,9 @@ pub enum TrainEvent {
         /// What that took.
         spent: Duration,
     },
+    /// What a report would say now: after an evaluation, and after the checkpoint where a rung ends; at the end, what it says. Its number is that
+    /// of the last result, so that it never goes back where training does.
+    Reported(Report),
 }
 
 /// A trial that is ready to be trained: checked, built, loaded.
@@ -168,7 +171,7 @@ impl Trainer {
         let mut progress = self.resume(store, &mut watch)?;
         let target = self.segment.target_rung;
         if progress.results.len() > target {
-            return Ok(Ended::Reported(self.report(&mut progress)));
+            return Ok(Ended::Reported(self.report(&progress)));
         }
         let (train, judge) = self.batches();
         let mut order = (u64::MAX, Vec::new());
@@ -221,11 +224,14 @@ impl Trainer {
                 self.commit(store, &progress, &mut watch)?;
                 committed = Instant::now();
             }
+            if evaluates {
+                watch(&TrainEvent::Reported(self.report(&progress)));
+            }
             if stops && progress.batches < last {
                 return Ok(Ended::Stopped);
             }
         }
-        Ok(Ended::Reported(self.report(&mut progress)))
+        Ok(Ended::Reported(self.report(&progress)))
     }
 
     fn resume(&mut self, store: &Store, watch: &mut impl FnMut(&TrainEvent)) -> Result<Progress, TrainerError> {
@@ -308,7 +314,7 @@ impl Trainer {
         self.report(progress)
     }
 
-    fn report(&self, progress: &mut Progress) -> Report {
+    fn report(&self, progress: &Progress) -> Report {
         Report {
             attempt: self.segment.attempt,
             seq: progress.seq,

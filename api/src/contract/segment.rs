@@ -118,6 +118,8 @@ words! {
     Reporting {
         /// The report is the container's termination message.
         TerminationMessage = "TerminationMessage",
+        /// Besides, the trainer applies `status.reported` of its own `NasTrial` while it trains. What counts is the termination message.
+        CRStatus = "CRStatus",
     }
 }
 

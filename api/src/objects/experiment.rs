@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema, core::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConfirmSpec, DataSet, NasExperimentStatus, SpaceSpec};
+use super::{ConfirmSpec, DataSet, NasExperimentStatus, ReportingSpec, SpaceSpec};
 
 /// A search for the best neural architecture or hyperparameters within a budget.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -371,6 +371,9 @@ pub struct TrialTemplate {
     /// Where checkpoints lie. `nasctl run` keeps them in its own folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoints: Option<Claim>,
+    /// How trials report. CRStatus shows learning curves while they grow; the chart must be installed with `trainer.reporting`. `nasctl run` does without.
+    #[serde(default)]
+    pub reporting: ReportingSpec,
 }
 
 /// A device that pods request.

@@ -7,6 +7,7 @@ mod confirm;
 mod data;
 mod experiment;
 mod experiment_status;
+mod reported;
 mod scalar;
 mod space;
 mod trial;
@@ -21,11 +22,9 @@ pub use experiment::{
 pub use experiment_status::{
     BestEstimate, BestTrial, BudgetStatus, EndStatus, FrontTrialStatus, NasExperimentStatus, RungStatus, TrialCounts,
 };
+pub use reported::{ReportedPoint, ReportedResult, ReportedStatus, ReportingSpec};
 pub use scalar::ScalarValue;
 pub use space::{
     CategoricalDomain, DartsSpace, DomainSpec, DoubleDomain, IntDomain, ParameterSpec, ScaleSpec, SpaceSpec, WhenSpec,
 };
-pub use trial::{
-    Grant, NasTrial, NasTrialSpec, NasTrialStatus, OutcomeName, RecordedRung, ReportedResult, ReportedStatus, RunSegment,
-    ViewStatus,
-};
+pub use trial::{Grant, NasTrial, NasTrialSpec, NasTrialStatus, OutcomeName, RecordedRung, RunSegment, ViewStatus};

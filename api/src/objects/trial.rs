@@ -8,12 +8,8 @@ use nas_search::{Additional, Assignment, NewTrial, Outcome, Recorded, Trial, Tri
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::ScalarValue;
-use crate::{
-    Conclusion, RungEnd,
-    contract::{CurvePoint, Report, Reported, RungResult},
-    one_line, to_object,
-};
+use super::{ReportedStatus, ScalarValue, reported::if_readable};
+use crate::{Conclusion, RungEnd, one_line, to_object};
 
 /// One configuration of an experiment. Written by the operator; the set of these objects is the whole state of a search.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -136,7 +132,7 @@ pub struct ViewStatus {
 #[serde(rename_all = "camelCase")]
 pub struct NasTrialStatus {
     /// What the trainer says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "if_readable")]
     #[x_kube(validation = Rule::new("self.attempt > oldSelf.attempt || (self.attempt == oldSelf.attempt && self.seq >= oldSelf.seq)")
         .message("reports must not go back in (attempt, seq)"))]
     pub reported: Option<ReportedStatus>,
@@ -157,54 +153,6 @@ pub struct NasTrialStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,
-}
-
-/// A trainer's report.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
-pub struct ReportedStatus {
-    /// The attempt that wrote it.
-    #[schemars(range(min = 0))]
-    pub attempt: i64,
-    /// Grows with each report of the trial.
-    #[schemars(range(min = 0))]
-    pub seq: i64,
-    /// Steps trained.
-    #[schemars(range(min = 0))]
-    pub step: i64,
-    /// One entry for each rung reached, from rung 0.
-    #[schemars(length(max = 16))]
-    pub results: Vec<ReportedResult>,
-    /// The learning curve, thinned: the objective's metric by step, ascending.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32))]
-    pub curve: Vec<ReportedPoint>,
-}
-
-/// One point of a learning curve.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq)]
-pub struct ReportedPoint {
-    /// Steps trained; a fraction where an evaluation falls inside a step.
-    #[schemars(range(min = 0))]
-    pub step: f64,
-    /// The objective's metric there.
-    pub value: f64,
-}
-
-/// A trainer's result at one rung.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
-pub struct ReportedResult {
-    /// The rung.
-    #[schemars(range(min = 0, max = 15))]
-    pub rung: i64,
-    /// Value, Diverged or Infeasible.
-    pub outcome: OutcomeName,
-    /// The objective's metric, present where the outcome is Value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub value: Option<f64>,
-    /// Further metrics.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 32))]
-    pub metrics: BTreeMap<String, f64>,
 }
 
 /// The recorded end of one rung.
@@ -313,45 +261,8 @@ impl NasTrialStatus {
     }
 }
 
-impl ReportedStatus {
-    /// `metrics` of a result holds this many.
-    const METRICS: usize = 32;
-    /// `curve` holds this many.
-    const POINTS: usize = 32;
-
-    /// Whether this may stand in place of `earlier`: reports never go back.
-    pub fn follows(&self, earlier: Option<&Self>) -> bool {
-        earlier.is_none_or(|earlier| (self.attempt, self.seq) >= (earlier.attempt, earlier.seq))
-    }
-}
-
-impl From<Report> for ReportedStatus {
-    fn from(report: Report) -> Self {
-        let result = |result: RungResult| ReportedResult {
-            rung: i64::try_from(result.rung).unwrap_or(i64::MAX),
-            outcome: match result.outcome {
-                Reported::Value => OutcomeName::Value,
-                Reported::Diverged => OutcomeName::Diverged,
-                Reported::Infeasible => OutcomeName::Infeasible,
-            },
-            value: result.value,
-            // The schema takes no more; what a trainer of somebody else adds must not hold up its result.
-            metrics: result.metrics.into_iter().filter(|(_, value)| value.is_finite()).take(Self::METRICS).collect(),
-        };
-        let is_finite = |point: &CurvePoint| point.step.is_finite() && point.step >= 0.0 && point.value.is_finite();
-        let curve = report.curve.into_iter().filter(is_finite).map(|CurvePoint { step, value }| ReportedPoint { step, value });
-        Self {
-            attempt: i64::from(report.attempt),
-            seq: whole(report.seq),
-            step: whole(report.step),
-            results: report.results.into_iter().map(result).collect(),
-            curve: curve.take(Self::POINTS).collect(),
-        }
-    }
-}
-
 /// As a whole number of an object; beyond its range, the largest.
-fn whole(number: u64) -> i64 {
+pub(super) fn whole(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
@@ -455,6 +366,17 @@ impl NasTrial {
     /// Whether the trial never goes on: its checkpoints may go.
     pub fn is_over(&self) -> bool {
         !self.spec.stopped.is_empty() || !self.spec.retired.is_empty()
+    }
+
+    /// Whether `other` is this trial as it stands, whatever its trainer has reported since.
+    pub fn differs_in_report_alone(&self, other: &Self) -> bool {
+        let without = |trial: &Self| {
+            let mut trial = trial.clone();
+            (trial.metadata.resource_version, trial.metadata.managed_fields) = (None, None);
+            trial.status.get_or_insert_default().reported = None;
+            trial
+        };
+        without(self) == without(other)
     }
 
     /// The configuration, as the search knows it.

@@ -15,7 +15,7 @@ use std::{
 
 use nas_api::{
     Conclusion, Confirmation, RungEnd, SourceFile, Surroundings, conclude,
-    contract::{Exit, Report, Segment},
+    contract::{Exit, Report, Reporting, Segment},
     genotype,
     objects::{EndStatus, NasTrial, NasTrialStatus, Retained, Retention, RunSegment},
 };
@@ -262,6 +262,8 @@ impl Runner {
             checkpoint_dir: folder,
             data_dir: self.launcher.data_dir.clone(),
             threads: Some(self.launcher.threads),
+            // There is no API server here, and the message is enough.
+            reporting: Reporting::TerminationMessage,
         };
         trial.segment(&self.source.experiment, &self.source.plan.rungs, surroundings)
     }

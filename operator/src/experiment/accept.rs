@@ -7,7 +7,10 @@ use k8s_openapi::api::{
     core::v1::{PersistentVolumeClaim, ServiceAccount},
 };
 use kube::{Api, api::PostParams};
-use nas_api::{Problem, objects::NasExperiment};
+use nas_api::{
+    Problem, TRAINER,
+    objects::{NasExperiment, ReportingSpec},
+};
 use nas_search::Plan;
 
 use super::{search::Search, warm_start};
@@ -112,15 +115,20 @@ async fn missing(context: &Context, group: &Group, experiment: &NasExperiment, p
             );
         }
     }
-    let account = &context.config.trainer_service_account;
+    let (account, cure) = match template.reporting {
+        ReportingSpec::TerminationMessage => {
+            let account = context.config.trainer_service_account.as_str();
+            (account, format!("create it with `kubectl create serviceaccount {account} -n {namespace}`"))
+        }
+        ReportingSpec::CRStatus => {
+            let cure = "spec.trial.reporting is CRStatus: install the chart with trainer.reporting.enabled=true and this namespace in \
+                        trainer.reporting.namespaces, or use TerminationMessage";
+            (TRAINER, cure.to_owned())
+        }
+    };
     let api: Api<ServiceAccount> = Api::namespaced(context.client.clone(), namespace);
     if read(api.get_metadata_opt(account).await, "ServiceAccount", account)?.is_none() {
-        return refuse(
-            "ServiceAccountMissing",
-            format!(
-                "there is no ServiceAccount {account} in namespace {namespace}: create it with `kubectl create serviceaccount {account} -n {namespace}`"
-            ),
-        );
+        return refuse("ServiceAccountMissing", format!("there is no ServiceAccount {account} in namespace {namespace}: {cure}"));
     }
     Ok(None)
 }

@@ -18,14 +18,14 @@ use k8s_openapi::{
 };
 use kube::{Resource, ResourceExt};
 use nas_api::{
-    MAX_ATTEMPTS, Surroundings,
-    contract::{Exit, GRACE_SECONDS, Segment},
-    objects::{NasExperiment, NasTrial},
+    MAX_ATTEMPTS, Surroundings, TRAINER,
+    contract::{Exit, GRACE_SECONDS, Reporting, Segment},
+    objects::{NasExperiment, NasTrial, ReportingSpec},
 };
 use nas_search::Rungs;
 use sha2::{Digest, Sha256};
 
-use super::fetch;
+use super::{fetch, reporting};
 use crate::labels;
 
 pub(super) const CHECKPOINTS: &str = "/checkpoints";
@@ -137,7 +137,12 @@ fn pod(experiment: &NasExperiment, trial: &NasTrial, rungs: &Rungs, settings: &S
         data_dir: DATA.into(),
         termination_log: "/dev/termination-log".into(),
         threads: template.cpu.and_then(|cpu| u16::try_from(cpu).ok()),
+        reporting: match template.reporting {
+            ReportingSpec::TerminationMessage => Reporting::TerminationMessage,
+            ReportingSpec::CRStatus => Reporting::CRStatus,
+        },
     };
+    let reports = reporting::is_asked_for(template);
     let segment = trial.segment(experiment, rungs, surroundings);
     let empty = |name: &str, source| Volume { name: name.to_owned(), empty_dir: Some(source), ..Volume::default() };
     let memory = EmptyDirVolumeSource { medium: Some("Memory".to_owned()), ..EmptyDirVolumeSource::default() };
@@ -159,12 +164,17 @@ fn pod(experiment: &NasExperiment, trial: &NasTrial, rungs: &Rungs, settings: &S
         volumes.push(claimed("data", name, !fetches));
         mounts.push(VolumeMount { read_only: Some(true), ..mount("data", DATA) });
     }
+    if reports {
+        volumes.push(reporting::volume());
+        mounts.push(reporting::mount());
+    }
     let init = fetches.then(|| Container {
         security_context: Some(confined()),
         // The installation's image, since one of the experiment's own need not know how to fetch.
         ..fetch::container(template, &settings.image, DATA, vec![mount("tmp", "/tmp"), mount("data", DATA)])
     });
     PodSpec {
+        service_account_name: Some(if reports { TRAINER.to_owned() } else { settings.service_account.clone() }),
         termination_grace_period_seconds: Some(GRACE_SECONDS.into()),
         tolerations: Some(tolerations(experiment)),
         init_containers: init.map(|init| vec![init]),

@@ -6,6 +6,7 @@ mod end;
 mod fetch;
 mod job;
 mod plan;
+mod reporting;
 mod standing;
 mod view;
 

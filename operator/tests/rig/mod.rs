@@ -10,9 +10,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::Write,
     net::SocketAddr,
-    process::{Command, Stdio},
     sync::{Mutex, OnceLock},
     time::Duration,
 };
@@ -33,7 +31,7 @@ use nas_api::{
 };
 use nas_operator::{Config, Error, Metrics, run};
 use nas_search::replay;
-use nas_testkit::{Cluster, Kubelet, Namespace, Programs, eventually};
+use nas_testkit::{Cluster, Kubelet, Namespace, eventually};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -87,7 +85,9 @@ impl Rig {
     pub async fn new(word: &str) -> Self {
         let namespace = Cluster::shared().namespace(word).await;
         namespace.define(&[NasExperiment::crd(), NasTrial::crd()]).await;
-        give_rights(&namespace.name);
+        let watch = format!("watchNamespace={}", namespace.name);
+        // What the operator may do in it.
+        Cluster::shared().apply_chart("nas-operator", &namespace.name, &["--set", &watch, "--show-only", "templates/rbac.yaml"]);
         let account = format!("system:serviceaccount:{}:nas-operator", namespace.name);
         let kubelet = Kubelet::new(namespace.client.clone(), &namespace.name);
         let rig = Self { kubelet, operator_config: Cluster::shared().config_of(&account).await, namespace };
@@ -96,6 +96,14 @@ impl Rig {
         let accounts = rig.namespace.api::<k8s_openapi::api::core::v1::ServiceAccount>();
         eventually("the namespace's service account", || async { accounts.get("default").await.map(drop) }).await;
         rig
+    }
+
+    /// Lets trials of this namespace report to the API server: what the chart makes for `trainer.reporting`.
+    pub fn allow_reports(&self) {
+        let namespaces = format!("trainer.reporting.namespaces={{{}}}", self.namespace.name);
+        let values = ["--set", "trainer.reporting.enabled=true", "--set", &namespaces];
+        let arguments = [&values[..], &["--show-only", "templates/reporting.yaml"]].concat();
+        Cluster::shared().apply_chart("nas-operator", &self.namespace.name, &arguments);
     }
 
     pub async fn claim(&self, name: &str) {
@@ -370,21 +378,6 @@ pub fn segment(pod: &Pod) -> Segment {
     let env: BTreeMap<_, _> =
         container.env.iter().flatten().filter_map(|env| Some((env.name.clone(), env.value.clone()?))).collect();
     Segment::from_env(|name| env.get(name).cloned()).unwrap()
-}
-
-/// Applies the roles of the chart to a namespace: what the operator may do in it.
-fn give_rights(namespace: &str) {
-    let programs = Programs::find().unwrap();
-    let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/nas-operator");
-    let mut helm = Command::new(programs.path("helm"));
-    helm.args(["template", "nas-operator", chart, "--namespace", namespace, "--set", &format!("watchNamespace={namespace}")]);
-    let rendered = helm.args(["--show-only", "templates/rbac.yaml"]).output().unwrap();
-    assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
-    let mut kubectl = Command::new(programs.path("kubectl"));
-    kubectl.arg("--kubeconfig").arg(Cluster::shared().kubeconfig()).args(["apply", "-f", "-"]);
-    let mut applied = kubectl.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    applied.stdin.take().unwrap().write_all(&rendered.stdout).unwrap();
-    assert!(applied.wait().unwrap().success());
 }
 
 /// `NAS_LOG=debug cargo test -- --nocapture` shows what the operator says.

@@ -4,6 +4,8 @@ mod clock;
 mod deletion;
 mod ends;
 mod lagging;
+mod live;
 mod outcomes;
+mod policy;
 mod rights;
 mod trainer;

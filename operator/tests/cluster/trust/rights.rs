@@ -1,11 +1,7 @@
 //! What the chart lets the operator do is what it does, and no more. (That it is enough shows every other test: the operator in them has
 //! these rights alone.)
 
-use std::{
-    collections::BTreeMap,
-    io::Write,
-    process::{Command, Stdio},
-};
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::{
     apps::v1::Deployment,
@@ -17,7 +13,7 @@ use kube::{
     Api, Client,
     api::{ListParams, PostParams},
 };
-use nas_testkit::{Cluster, Programs};
+use nas_testkit::Cluster;
 use serde_json::json;
 
 use crate::rig::Rig;
@@ -92,18 +88,8 @@ fn needed(needs: &[Need]) -> Vec<[String; 3]> {
 
 /// Everything of the chart but its definitions, rendered and applied; returns the kinds of its objects.
 fn install(release: &str, namespace: &str, watch: &str) -> Vec<String> {
-    let programs = Programs::find().unwrap();
-    let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/nas-operator");
-    let mut helm = Command::new(programs.path("helm"));
-    helm.args(["template", release, chart, "--namespace", namespace, "--set", "crds.enabled=false"]);
-    let rendered = helm.args(["--set", &format!("watchNamespace={watch}")]).output().unwrap();
-    assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
-    let mut kubectl = Command::new(programs.path("kubectl"));
-    kubectl.arg("--kubeconfig").arg(Cluster::shared().kubeconfig()).args(["apply", "-f", "-"]);
-    let mut applied = kubectl.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    applied.stdin.take().unwrap().write_all(&rendered.stdout).unwrap();
-    assert!(applied.wait().unwrap().success());
-    let text = String::from_utf8(rendered.stdout).unwrap();
+    let watch = format!("watchNamespace={watch}");
+    let text = Cluster::shared().apply_chart(release, namespace, &["--set", "crds.enabled=false", "--set", &watch]);
     let mut kinds: Vec<String> = text.lines().filter_map(|line| Some(line.strip_prefix("kind: ")?.to_owned())).collect();
     kinds.sort();
     kinds
