@@ -50,7 +50,8 @@ cp -r data/fashion-mnist "$folder/shared/data/"
 
 say "installing the chart"
 "$NAS_PROGRAMS/helm" install nas-operator charts/nas-operator --namespace nas-system --create-namespace --wait --timeout 120s \
-  --set image.tag=test,trainer.image=ghcr.io/nas-operator/nas-trainer:test,leaseSeconds=5 >/dev/null
+  --set image.tag=test,trainer.image=ghcr.io/nas-operator/nas-trainer:test,leaseSeconds=5 \
+  --set 'trainer.reporting.enabled=true,trainer.reporting.namespaces={default}' >/dev/null
 "$kubectl" apply -f testkit/kind/claims.yaml
 "$kubectl" apply -f testkit/kind/experiment.yaml
 
@@ -81,7 +82,19 @@ say "the same experiment on this machine: the same decisions, the same values"
 bin/nasctl run testkit/kind/experiment.yaml --threads 1 --dir "$folder/laptop" >/dev/null
 bin/nasctl describe "$folder/laptop" --output json >"$folder/laptop.json"
 testkit/kind/compare.py "$folder/cluster.json" "$folder/laptop.json"
-[ -z "$("$kubectl" get jobs -o name)" ] || fail "Jobs are left"
+
+say "only the best two keep their checkpoints; learning curves stay"
+jobs_gone() { [ -z "$("$kubectl" get jobs -o name)" ]; }
+cleaned() { "$kubectl" get nastrials -o json | jq -r '.items[] | select(.status.conditions // [] | any(.type == "CheckpointsRemoved" and .status == "True")) | .metadata.name'; }
+trials=$(jq '.items | length' "$folder/cluster.json")
+all_cleaned() { [ "$(cleaned | wc -l)" = $((trials - 2)) ]; }
+until_true 120 all_cleaned
+until_true 30 jobs_gone
+for trial in $(cleaned); do
+  [ -z "$(find "$folder"/shared/checkpoints/*/"$trial" -type f ! -name curve.jsonl)" ] || fail "$trial still has checkpoints"
+done
+kept=$(find "$folder"/shared/checkpoints/*/small-* -name '*.safetensors' -printf '%h\n' | xargs -r -n1 dirname | sort -u | wc -l)
+[ "$kept" = 2 ] || fail "$kept trials have checkpoints"
 
 say "the records of both are what is decided on them"
 bin/nasctl describe nasexp/small
@@ -94,12 +107,13 @@ measured=$(cat "$folder"/shared/checkpoints/*/small-*/*/curve.jsonl | wc -l)
 # Once for each rung. Only the trainer that was killed may have measured one and not have committed it.
 [ "$measured" = "$values" ] || [ "$measured" = $((values + 1)) ] || fail "$values values were measured $measured times"
 
-say "a long segment: what its pod's /metrics show is what its report carries"
+say "a long segment: what its pod's /metrics show is what its report carries, and it reports on the way"
 "$kubectl" apply -f testkit/kind/long.yaml
 watch_long() {
   local pod
   pod=$("$kubectl" get pods -l nas-operator.dev/experiment=long --field-selector=status.phase=Running -o name | sed -n '1s/pod.//p')
   if [ -n "$pod" ]; then
+    "$kubectl" get nastrial long-0 -o json | jq 'select(.status.rungs // [] == []) | .status.reported.curve[]?' >>"$folder/curves"
     "$kubectl" get --raw "/api/v1/namespaces/default/pods/$pod:9464/proxy/metrics" | sed -n 's/^nas_trainer_accuracy //p' >>"$folder/seen"
   fi
   "$kubectl" wait nasexperiment long --for=condition=Succeeded --timeout=0s
@@ -107,6 +121,9 @@ watch_long() {
 until_true 180 watch_long
 "$kubectl" get nastrial long-0 -o json >"$folder/long.json"
 testkit/kind/observed.py "$folder/seen" "$folder/long.json" || fail "the report differs from what was seen"
+[ -s "$folder/curves" ] || fail "no learning curve was seen while the trial trained"
+"$kubectl" get nastrial long-0 -o json --show-managed-fields | jq -e '.metadata.managedFields | any(.manager == "nas-trainer")' >/dev/null ||
+  fail "the trainer has not written its report"
 
 say "uninstalling keeps the experiment"
 "$NAS_PROGRAMS/helm" uninstall nas-operator --namespace nas-system --wait >/dev/null
