@@ -113,7 +113,7 @@ watch_long() {
   local pod
   pod=$("$kubectl" get pods -l nas-operator.dev/experiment=long --field-selector=status.phase=Running -o name | sed -n '1s/pod.//p')
   if [ -n "$pod" ]; then
-    "$kubectl" get nastrial long-0 -o json | jq 'select(.status.rungs // [] == []) | .status.reported.curve[]?' >>"$folder/curves"
+    "$kubectl" get nastrial long-0 -o json | jq 'select((.status.rungs // []) == []) | .status.reported.curve[]?' >>"$folder/curves"
     "$kubectl" get --raw "/api/v1/namespaces/default/pods/$pod:9464/proxy/metrics" | sed -n 's/^nas_trainer_accuracy //p' >>"$folder/seen"
   fi
   "$kubectl" wait nasexperiment long --for=condition=Succeeded --timeout=0s
