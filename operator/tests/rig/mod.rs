@@ -23,6 +23,7 @@ use k8s_openapi::api::{
 use kube::{
     Client, CustomResourceExt, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    core::DeserializeGuard,
 };
 use nas_api::{
     contract::{Report, Reported, RungResult, Segment},
@@ -184,7 +185,9 @@ impl Rig {
     }
 
     async fn trials_that(&self, is_wanted: fn(&NasTrial) -> bool) -> Vec<NasTrial> {
-        let mut trials = self.namespace.api::<NasTrial>().list(&ListParams::default()).await.unwrap().items;
+        let found = self.namespace.api::<DeserializeGuard<NasTrial>>().list(&ListParams::default()).await.unwrap().items;
+        // What only a newer version can read is none of ours.
+        let mut trials: Vec<NasTrial> = found.into_iter().filter_map(|DeserializeGuard(trial)| trial.ok()).collect();
         trials.retain(is_wanted);
         trials.sort_by_key(|trial| trial.spec.number);
         trials
