@@ -17,8 +17,9 @@ library=$packages/torch/lib/libtorch_cuda.so
 if [ -e "$library" ]; then
   folder=$(mktemp -d)
   trap 'rm -rf "$folder"' EXIT
-  sed 's/^  maxTrials: .*/  maxTrials: 2/' configs/quickstart.yaml >"$folder/two.yaml"
-  NAS_LIBTORCH_CUDA=$library "$nasctl" run "$folder/two.yaml" --dir "$folder/run"
+  sed -e 's/^  maxTrials: .*/  maxTrials: 1/' -e 's/^  scheduler: .*/  scheduler: {fullLength: {}}/' -e 's/^  resource: .*/  resource: {unit: batches, max: 20}/' \
+    configs/quickstart.yaml >"$folder/one.yaml"
+  NAS_LIBTORCH_CUDA=$library "$nasctl" run "$folder/one.yaml" --dir "$folder/run"
 else
   echo "verify-pytorch: this PyTorch has no CUDA part: that it can be loaded is not looked at"
 fi

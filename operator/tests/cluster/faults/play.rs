@@ -1,5 +1,7 @@
 //! A whole search, played so that it can come to one end only: the next result is released when the operator has nothing left to do.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt, client::ClientBuilder};
 use nas_api::{
@@ -26,7 +28,7 @@ fn search() -> String {
 pub(crate) struct Course {
     trials: Vec<(NasTrialSpec, Vec<RecordedRung>, Vec<RunSegment>)>,
     status: NasExperimentStatus,
-    /// Every Job that was ever created.
+    /// Every Job that ever had a pod, by name; one that was made twice is there twice.
     jobs: Vec<String>,
 }
 
@@ -47,6 +49,7 @@ impl Course {
 pub(crate) async fn play(rig: &Rig, wire: &Wire) -> Course {
     let mut operator = Some(start(rig, wire));
     rig.create(&search()).await;
+    let mut jobs = BTreeMap::new();
     loop {
         let calm = eventually("all is quiet", || async {
             if wire.is_dead() {
@@ -63,6 +66,7 @@ pub(crate) async fn play(rig: &Rig, wire: &Wire) -> Course {
                 operator = Some(start(rig, wire));
             }
             Calm::Training(pod) => {
+                jobs.extend(rig.jobs().await.into_iter().map(|job| (job.uid(), job.name_any())));
                 rig.kubelet.start(&pod, "trainer").await.unwrap();
                 end(rig, &Started { segment: segment(&pod), pod: *pod }).await;
             }
@@ -82,7 +86,9 @@ pub(crate) async fn play(rig: &Rig, wire: &Wire) -> Course {
         let segments = status.segments.into_iter().map(|segment| RunSegment { job_uid: String::new(), ..segment });
         (trial.spec, status.rungs, segments.collect())
     });
-    Course { trials: trials.collect(), status, jobs: wire.jobs() }
+    let mut jobs: Vec<String> = jobs.into_values().collect();
+    jobs.sort();
+    Course { trials: trials.collect(), status, jobs }
 }
 
 fn start(rig: &Rig, wire: &Wire) -> Operator {

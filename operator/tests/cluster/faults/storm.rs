@@ -98,7 +98,7 @@ async fn a_search_in_bad_weather_comes_to_its_end() {
     tokio::time::timeout(LIMIT, until_finished(&rig, 1)).await.expect("the search ends");
     nothing_is_lost(&rig).await;
     println!("weather {}: {:?}", seed(), weather.seen());
-    assert!(weather.seen().len() > 5, "{:?}", weather.seen());
+    assert!(weather.seen().len() > 3, "{:?}", weather.seen());
     rig.close(operator).await;
 }
 

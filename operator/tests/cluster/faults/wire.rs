@@ -43,8 +43,6 @@ pub(crate) struct Wire(Arc<Mutex<State>>);
 struct State {
     counts: HashMap<(&'static str, String, String), usize>,
     writes: Vec<Write>,
-    /// Names of the Jobs that the server has created.
-    jobs: Vec<String>,
     death: Option<(Write, When)>,
     died: CancellationToken,
     deaths: usize,
@@ -83,13 +81,6 @@ impl Wire {
     /// All writes so far, in their order.
     pub(crate) fn writes(&self) -> Vec<Write> {
         self.state().writes.clone()
-    }
-
-    /// The Jobs that were created, by name; one that was created twice is there twice.
-    pub(crate) fn jobs(&self) -> Vec<String> {
-        let mut jobs = self.state().jobs.clone();
-        jobs.sort();
-        jobs
     }
 
     /// Counts a write; returns whether the process dies at it.
@@ -183,15 +174,9 @@ where
             died.cancel();
             return Box::pin(never());
         }
-        let wire = self.wire.clone();
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await;
-            if let (Some(("create", kind, name)), Ok(answer)) = (write, &answer)
-                && (kind.as_str(), answer.status().as_u16()) == ("jobs", 201)
-            {
-                wire.state().jobs.push(name);
-            }
             if when == Some(When::After) {
                 died.cancel();
             }
