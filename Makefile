@@ -93,7 +93,7 @@ verify-winner: build ## stage: the search's winner is trained in full and checke
 verify-pytorch: build ## stage: the PyTorch example keeps to the contract (fetches PyTorch, about 2.5 GB, once; says so where it cannot)
 	$(stage) verify-pytorch scripts/verify-pytorch.sh
 
-verify-crashes: setup programs ## stage: the operator dies at every write of a search (about 15 minutes; writes docs/results/crashes.md)
+verify-crashes: setup programs ## stage: the operator dies at every write of a search (about 8 minutes; writes docs/results/crashes.md)
 	$(stage) verify-crashes scripts/verify-crashes.sh
 
 # By itself, without the workspace: whoever only compares needs no libtorch.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The operator dies at every write of a search, once before and once after it, and is started again: each search must come to the same
-# end by the same course. Writes docs/results/crashes.md. About 15 minutes on two cores.
+# end by the same course. Writes docs/results/crashes.md. About 8 minutes on two cores.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
