@@ -18,7 +18,7 @@ Made by \`make verify-crashes\` at commit $commit on $(date -u +%F).
 A search with two brackets, two slots, promotions, and a trial for each kind of end (infeasible, diverged, out of memory, a report that is lost once, failed for good) is
 played against a real API server; the next result is released when the operator has nothing left to do. Then it is played again for each write to the API server, which is named by
 verb, kind, object and count: the operator dies before the write is sent, or once it is carried out and before the answer comes, and is started again. Trials with all that was decided and
-recorded about them, the table of rungs, the winner, and every Job that was ever created are the same as in the undisturbed search: all of the deaths below changed nothing.
+recorded about them, the table of rungs, the winner, and every Job that had a pod are the same as in the undisturbed search: all of the deaths below changed nothing.
 
 $(cat "$work/crashes-search.md")
 
