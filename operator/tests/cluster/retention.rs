@@ -76,6 +76,22 @@ async fn when_a_search_has_ended_only_the_best_keep_their_checkpoints() {
 }
 
 #[tokio::test]
+async fn a_search_in_which_nothing_could_go_before_its_end_cleans_up_after_it() {
+    let rig = Rig::new("late").await;
+    let operator = rig.operator();
+    let whole = EXPERIMENT.replace("scheduler: {asha: {eta: 2, rungs: [1, 2, 4]}}", "scheduler: {fullLength: {}}");
+    rig.create(&whole.replace("retention: {checkpoints: All}", "retention: {best: 1}")).await;
+    for _ in 0..4 {
+        let started = rig.next_pod().await;
+        rig.report(&started, surrogate).await;
+    }
+    rig.condition("Finished", "True").await;
+    let pod = cleanup_pod(&rig).await;
+    assert_eq!(pod.spec.unwrap().containers[0].command.clone().unwrap().len(), 5 + 3);
+    rig.close(operator).await;
+}
+
+#[tokio::test]
 async fn a_search_that_keeps_all_checkpoints_cleans_up_nothing() {
     let rig = Rig::new("kept").await;
     let operator = rig.operator();
