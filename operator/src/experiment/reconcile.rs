@@ -22,7 +22,6 @@ use super::{
     search::{Records, Search, confirmations_of, trials_of},
     status::{Failure, Inputs, is_finished, stall_cleared, status, transitions},
     unreadable::unreadable_trial,
-    waits::conditions,
 };
 use crate::{
     Error,
@@ -101,6 +100,9 @@ pub(crate) async fn reconcile(context: &Context, group: &Group) -> Result<Next, 
         }
     };
     if let Some(refusal) = unreadable_trial(&writer).await? {
+        if finished {
+            return Ok(Next(SAFETY));
+        }
         refuse(context, &writer, &experiment, &refusal, now).await?;
         return Ok(Next(RECHECK));
     }
@@ -246,6 +248,7 @@ impl Pass<'_> {
     async fn account(&mut self, records: &mut Records) -> Result<(), Error> {
         let views = self.views(records);
         let orders = self.orders(records, &views);
+        let mut knows_all = self.experiment.spec.suspend;
         for (mut view, mut orders) in views.into_iter().zip(orders) {
             // A stall may have begun in this very pass.
             if orders == Orders::Run && records.index(&self.plan).is_stalled(stall_cleared(&self.experiment)) {
@@ -259,10 +262,12 @@ impl Pass<'_> {
                 wanted = account(&self.plan, &view, orders, count, &self.clock);
             }
             let Some(wanted) = wanted else { continue };
-            let pauses = matches!(wanted, Account::Note(_)) && orders == Orders::Pause && !self.experiment.spec.suspend;
-            if pauses && self.writer.read_trials().await? {
-                // A watch that lags behind counts slots that are free by now: only one that knows all trials takes one away.
-                return Err(Error::Conflict { kind: "NasTrial", name: self.group.experiment.clone() });
+            if orders == Orders::Pause && !knows_all {
+                if self.writer.read_trials().await? {
+                    // A watch that lags behind counts slots that are free by now: only one that knows all trials takes one away.
+                    return Err(Error::Conflict { kind: "NasTrial", name: self.group.experiment.clone() });
+                }
+                knows_all = true;
             }
             self.write_account(records, &view.trial, wanted).await?;
         }
@@ -279,7 +284,7 @@ impl Pass<'_> {
                 let message = format!("{}: {}", segment.outcome, segment.message);
                 let again =
                     format!("attempt {} ended, and the next goes on from its checkpoint: {}", segment.attempt, segment.message);
-                conditions(&mut status.conditions, trial, self.clock.now).set(Kind::Waiting, true, &segment.outcome, &again);
+                self.conditions(&mut status.conditions, trial).set(Kind::Waiting, true, &segment.outcome, &again);
                 status.note(segment);
                 self.writer.write_trial_status(trial, &status).await?;
                 self.context.events.publish(&about, &Happened::SegmentAgain { message }).await;
@@ -288,8 +293,9 @@ impl Pass<'_> {
                 let RunSegment { message, .. } = &segment;
                 let message = message.clone();
                 status.record(&ends, records.index(&self.plan).view().seq.max(self.after));
-                let mut told = conditions(&mut status.conditions, trial, self.clock.now);
-                if let Some(failed) = ends.last().filter(|end| !matches!(end.outcome, Outcome::Value(_))) {
+                let mut told = self.conditions(&mut status.conditions, trial);
+                // What ended with its search has not failed.
+                if let Some(failed) = ends.last().filter(|end| !matches!(end.outcome, Outcome::Value(_) | Outcome::Cancelled)) {
                     told.set(Kind::Failed, true, failed.outcome.name(), &message);
                 }
                 if holds(told.list, Kind::Waiting) {

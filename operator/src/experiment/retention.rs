@@ -10,7 +10,6 @@ use nas_search::{Index, Outcome};
 use super::{
     reconcile::{Pass, RECHECK},
     search::Search,
-    waits::conditions,
 };
 use crate::{
     Error,
@@ -70,53 +69,73 @@ impl Pass<'_> {
     }
 
     async fn try_retain(&mut self, search: &mut Search, is_finished: bool) -> Result<(), Error> {
-        let Some(claim) = self.experiment.spec.trial.checkpoints.clone() else { return Ok(()) };
+        let generation = self.experiment.metadata.generation;
+        let Some(claim) = self.experiment.spec.trial.checkpoints.clone() else {
+            search.nothing_to_remove = generation;
+            return Ok(());
+        };
         let trials = self.trials();
         let confirmed = self.experiment.status.as_ref().map_or(&[] as &[_], |status| &status.confirm);
         let due = due(self.experiment.spec.retention, confirmed, search.searched.index(&self.plan), &trials, is_finished);
-        search.nothing_to_remove = due.is_empty().then_some(self.experiment.metadata.generation).flatten();
+        // Before the end this says nothing of what is to go after it.
+        search.nothing_to_remove = generation.filter(|_| is_finished && due.is_empty());
         if due.len() < if is_finished { 1 } else { AT_LEAST } {
             return Ok(());
         }
-        self.next = self.next.min(EVERY);
         let name = cleanup_name(&self.experiment);
-        let Some(job) = self.writer.read_job(&name).await? else {
-            let names: Vec<String> = due.iter().take(AT_MOST).map(|trial| trial.name_any()).collect();
-            let job = build_cleanup(&self.experiment, &claim, &names, &self.context.settings());
-            return self.writer.create_cleanup(&job).await;
-        };
-        let uid = self.experiment.uid();
-        if job.metadata.deletion_timestamp.is_some()
-            || !job.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref())
-        {
+        let again = match self.writer.read_job(&name).await? {
+            None => {
+                let names: Vec<String> = due.iter().take(AT_MOST).map(|trial| trial.name_any()).collect();
+                let job = build_cleanup(&self.experiment, &claim, &names, &self.context.settings());
+                self.writer.create_cleanup(&job).await?;
+                EVERY
+            }
+            Some(job) if self.is_ours(&job) => self.see_to(&job, &due, search).await?,
             // A namesake's that is about to go.
-            return Ok(());
-        }
-        match standing(&job) {
-            Standing::Working => Ok(()),
+            Some(_) => EVERY,
+        };
+        self.next = self.next.min(again);
+        Ok(())
+    }
+
+    fn is_ours(&self, job: &Job) -> bool {
+        let uid = self.experiment.uid();
+        job.metadata.deletion_timestamp.is_none() && job.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref())
+    }
+
+    /// Tells what a Job has removed, and deletes it once nobody needs it; returns when to look again.
+    async fn see_to(&self, job: &Job, due: &[Arc<NasTrial>], search: &mut Search) -> Result<Duration, Error> {
+        let (name, uid) = (job.name_any(), job.uid().unwrap_or_default());
+        match standing(job) {
+            Standing::Working => return Ok(EVERY),
             Standing::Complete => {
-                for trial in named(&job, &due) {
+                for trial in named(job, due) {
                     self.tell_removed(trial).await?;
                 }
-                self.writer.delete_job(&name, &job.uid().unwrap_or_default()).await
             }
             Standing::Failed(said) => {
-                if search.cleanup_failed.as_ref() != job.uid().as_ref() {
-                    let message = format!("the Job {name} failed ({said}); it is tried again in ten minutes");
+                if search.cleanup_failed.as_ref() != Some(&uid) {
+                    let message =
+                        format!("the Job {name} failed ({said}): see the log of its pod; it is tried again in ten minutes");
                     self.context.events.publish(&self.experiment.object_ref(&()), &Happened::CleanupFailed { message }).await;
-                    search.cleanup_failed = job.uid();
+                    search.cleanup_failed = Some(uid.clone());
                 }
                 let began = job.metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);
-                let age = Duration::try_from(self.clock.now.duration_since(began)).unwrap_or_default();
-                if age < AFTER_FAILURE { Ok(()) } else { self.writer.delete_job(&name, &job.uid().unwrap_or_default()).await }
+                let left =
+                    AFTER_FAILURE.saturating_sub(Duration::try_from(self.clock.now.duration_since(began)).unwrap_or_default());
+                if !left.is_zero() {
+                    return Ok(left);
+                }
             }
         }
+        self.writer.delete_job(&name, &uid).await?;
+        Ok(EVERY)
     }
 
     async fn tell_removed(&self, trial: &NasTrial) -> Result<(), Error> {
         let mut status = trial.status.clone().unwrap_or_default();
         let message = "spec.retention of its experiment does not keep them";
-        conditions(&mut status.conditions, trial, self.clock.now).set(Kind::CheckpointsRemoved, true, "NotRetained", message);
+        self.conditions(&mut status.conditions, trial).set(Kind::CheckpointsRemoved, true, "NotRetained", message);
         self.writer.write_trial_status(trial, &status).await.map(drop)
     }
 }
@@ -144,6 +163,7 @@ mod tests {
     use nas_search::{Decision, Usage, decide};
 
     use super::*;
+    use crate::conditions::Conditions;
 
     /// Trials of a search that has gone on for a while: number 0 is the best, 1 was retired, 2 diverged, 3 trains.
     fn trials() -> Option<(Index, Vec<Arc<NasTrial>>)> {
@@ -193,12 +213,8 @@ mod tests {
         // Once is enough.
         let mut told = (*trials[2]).clone();
         let mut status = told.status.clone().unwrap_or_default();
-        conditions(&mut status.conditions, &told, k8s_openapi::jiff::Timestamp::UNIX_EPOCH).set(
-            Kind::CheckpointsRemoved,
-            true,
-            "x",
-            "",
-        );
+        let now = k8s_openapi::jiff::Timestamp::UNIX_EPOCH;
+        Conditions { list: &mut status.conditions, generation: None, now }.set(Kind::CheckpointsRemoved, true, "x", "");
         told.status = Some(status);
         trials[2] = Arc::new(told);
         assert_eq!(numbers(best(1), &trials, false), [1]);

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
 use kube::ResourceExt;
 use nas_api::objects::NasTrial;
 
@@ -59,20 +59,16 @@ impl Pass<'_> {
         Ok(())
     }
 
+    /// The conditions of a trial, as they will be written.
+    pub(super) fn conditions<'a>(&self, list: &'a mut Vec<Condition>, trial: &NasTrial) -> Conditions<'a> {
+        Conditions { list, generation: trial.metadata.generation, now: self.clock.now }
+    }
+
     async fn tell(&self, trial: &NasTrial, holds: bool, reason: &str, message: &str) -> Result<(), Error> {
         let mut status = trial.status.clone().unwrap_or_default();
-        conditions(&mut status.conditions, trial, self.clock.now).set(Kind::Waiting, holds, reason, message);
+        self.conditions(&mut status.conditions, trial).set(Kind::Waiting, holds, reason, message);
         self.writer.write_trial_status(trial, &status).await.map(drop)
     }
-}
-
-/// The conditions of a trial, as they will be written.
-pub(super) fn conditions<'a>(
-    list: &'a mut Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition>,
-    trial: &NasTrial,
-    now: Timestamp,
-) -> Conditions<'a> {
-    Conditions { list, generation: trial.metadata.generation, now }
 }
 
 fn elapsed(since: Timestamp, now: Timestamp) -> Duration {

@@ -12,7 +12,7 @@ use k8s_openapi::{
 use kube::{Resource, ResourceExt};
 use nas_api::objects::{Claim, NasExperiment};
 
-use super::job::{CHECKPOINTS, Settings, claimed, confined, confined_pod};
+use super::job::{CHECKPOINTS, Settings, claimed, confined, confined_pod, tolerations};
 use crate::labels;
 
 /// Longest time for a hundred trials' files on a slow volume.
@@ -68,6 +68,8 @@ pub(crate) fn build_cleanup(experiment: &NasExperiment, checkpoints: &Claim, tri
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta { labels: Some(labels), ..ObjectMeta::default() }),
                 spec: Some(PodSpec {
+                    // There may be no other nodes than those of the trials.
+                    tolerations: Some(tolerations(experiment)),
                     containers: vec![container],
                     volumes: Some(vec![claimed("checkpoints", &checkpoints.claim, false)]),
                     ..confined_pod(settings)

@@ -259,7 +259,7 @@ fn resources(experiment: &NasExperiment) -> ResourceRequirements {
     ResourceRequirements { requests: some(requests), limits: some(limits), claims: None }
 }
 
-fn tolerations(experiment: &NasExperiment) -> Vec<Toleration> {
+pub(super) fn tolerations(experiment: &NasExperiment) -> Vec<Toleration> {
     let exists = |key: &str, effect: &str, seconds| Toleration {
         key: Some(key.to_owned()),
         operator: Some("Exists".to_owned()),

@@ -26,16 +26,6 @@ async fn new_pod(rig: &Rig, known: &[String]) -> Pod {
     .await
 }
 
-/// Waits until the condition Progressing has this reason; returns its message.
-async fn progressing(rig: &Rig, reason: &str) -> String {
-    eventually(&format!("Progressing says {reason}"), || async {
-        let conditions = rig.experiment().await.status.unwrap_or_default().conditions;
-        let found = conditions.iter().find(|condition| condition.type_ == "Progressing" && condition.reason == reason);
-        found.map(|condition| condition.message.clone()).ok_or(conditions)
-    })
-    .await
-}
-
 fn mount(container: &Container, path: &str) -> Option<(String, bool)> {
     let mount = container.volume_mounts.iter().flatten().find(|mount| mount.mount_path == path)?;
     Some((mount.name.clone(), mount.read_only == Some(true)))
@@ -73,13 +63,13 @@ async fn a_pod_fetches_in_the_installations_image_and_then_trains_on_what_it_can
     assert_eq!(fetch.requests.as_ref().unwrap()["cpu"].0, "100m");
 
     rig.kubelet.waits_init(&pod, FETCH, TRAINER, "ImagePullBackOff", "Back-off pulling image \"trainer:test\"").await.unwrap();
-    assert!(progressing(&rig, "ImageNotPulled").await.contains("trainer:test"));
+    assert!(rig.progressing("ImageNotPulled").await.contains("trainer:test"));
     rig.kubelet.start_init(&pod, FETCH, TRAINER).await.unwrap();
-    assert!(progressing(&rig, "FetchingData").await.contains(&pod.name_any()));
+    assert!(rig.progressing("FetchingData").await.contains(&pod.name_any()));
     rig.kubelet.end_init(&pod, FETCH, TRAINER, 0, "").await.unwrap();
     let started = rig.next_pod().await;
     assert_eq!(started.pod.name_any(), pod.name_any());
-    progressing(&rig, "Searching").await;
+    rig.progressing("Searching").await;
     rig.report(&started, surrogate).await;
     new_pod(&rig, &[pod.name_any()]).await;
     let segments = rig.trials().await.swap_remove(0).status.unwrap().segments;
@@ -101,7 +91,7 @@ async fn a_fetch_that_a_person_must_mend_refuses_the_trial_and_three_stall_the_s
         rig.kubelet.start_init(&pod, FETCH, TRAINER).await.unwrap();
         rig.kubelet.end_init(&pod, FETCH, TRAINER, code, log).await.unwrap();
         if code == 65 {
-            let said = progressing(&rig, "TrialRefused").await;
+            let said = rig.progressing("TrialRefused").await;
             let words = "small-0: spec.trial.data.fetch: https://mirror/train.gz answers 404: give the address";
             assert!(said.contains(words) && !said.contains("9.9 MB"), "{said}");
         }
@@ -124,16 +114,16 @@ async fn a_fetch_that_may_succeed_later_is_told_and_tried_again_by_the_job() {
     rig.kubelet.start_init(&pod, FETCH, TRAINER).await.unwrap();
     let log = "fetching http://mirror/train.gz\nnas-trainer: cannot fetch http://mirror/train.gz beyond byte 9 of 99: refused";
     rig.kubelet.end_init(&pod, FETCH, TRAINER, 75, log).await.unwrap();
-    let said = progressing(&rig, "DataNotFetched").await;
+    let said = rig.progressing("DataNotFetched").await;
     assert!(said.contains("spec.trial.data.fetch: cannot fetch http://mirror/train.gz beyond byte 9 of 99"), "{said}");
     assert_eq!(rig.trials().await[0].status.clone().unwrap_or_default().segments, [], "the Job is still at it");
     // It waits ten seconds before the next.
     let next = new_pod(&rig, &[pod.name_any()]).await;
     rig.kubelet.start_init(&next, FETCH, TRAINER).await.unwrap();
-    progressing(&rig, "FetchingData").await;
+    rig.progressing("FetchingData").await;
     rig.kubelet.end_init(&next, FETCH, TRAINER, 0, "").await.unwrap();
     let started = rig.next_pod().await;
     assert_eq!((started.pod.name_any(), started.segment.attempt), (next.name_any(), 0));
-    progressing(&rig, "Searching").await;
+    rig.progressing("Searching").await;
     rig.close(operator).await;
 }

@@ -15,16 +15,6 @@ use nas_search::{Outcome, simulate};
 use nas_testkit::eventually;
 use serde_json::json;
 
-/// Waits until the condition Progressing has this reason; returns its message.
-async fn progressing(rig: &Rig, reason: &str) -> String {
-    eventually(&format!("Progressing says {reason}"), || async {
-        let conditions = rig.experiment().await.status.unwrap_or_default().conditions;
-        let found = conditions.iter().find(|condition| condition.type_ == "Progressing" && condition.reason == reason);
-        found.map(|condition| condition.message.clone()).ok_or(conditions)
-    })
-    .await
-}
-
 /// A Job that has nothing to do with the operator, under the name that the first segment needs.
 async fn take_name(rig: &Rig) -> Job {
     let job = json!({
@@ -76,13 +66,13 @@ async fn what_keeps_a_pod_from_training_is_a_reason_of_progressing() {
     rig.create(EXPERIMENT).await;
     let pod = eventually("the pod", || async { rig.pods().await.pop().ok_or(()) }).await;
     rig.kubelet.fits_nowhere(&pod, "0/3 nodes are available: 3 Insufficient nvidia.com/gpu.").await.unwrap();
-    assert!(progressing(&rig, "Unschedulable").await.contains("Insufficient nvidia.com/gpu"));
+    assert!(rig.progressing("Unschedulable").await.contains("Insufficient nvidia.com/gpu"));
     rig.kubelet.waits(&pod, "trainer", "ImagePullBackOff", "Back-off pulling image \"trainer:test\"").await.unwrap();
-    assert!(progressing(&rig, "ImageNotPulled").await.contains("trainer:test"));
+    assert!(rig.progressing("ImageNotPulled").await.contains("trainer:test"));
     rig.kubelet.waits(&pod, "trainer", "CreateContainerConfigError", "no such secret").await.unwrap();
-    assert!(progressing(&rig, "ContainerNotCreated").await.contains("no such secret"));
+    assert!(rig.progressing("ContainerNotCreated").await.contains("no such secret"));
     let started = rig.next_pod().await;
-    progressing(&rig, "Searching").await;
+    rig.progressing("Searching").await;
     rig.report(&started, surrogate).await;
     rig.next_pod().await;
     rig.close(operator).await;
@@ -97,7 +87,7 @@ async fn a_job_that_a_queue_holds_back_is_waited_for_and_does_not_count() {
     let suspend = |suspend: bool| Patch::Merge(json!({"spec": {"suspend": suspend}}));
     let job = eventually("the Job", || async { rig.jobs().await.pop().ok_or(()) }).await.name_any();
     jobs.patch(&job, &PatchParams::default(), &suspend(true)).await.unwrap();
-    assert!(progressing(&rig, "Queued").await.contains(&job));
+    assert!(rig.progressing("Queued").await.contains(&job));
     eventually("its pod is gone", || async {
         for pod in rig.pods().await {
             rig.kubelet.remove(&pod).await.ok();
@@ -144,7 +134,7 @@ async fn a_quota_that_lets_no_pod_start_is_a_reason_of_progressing() {
     .await;
     let operator = rig.operator();
     rig.create(EXPERIMENT).await;
-    progressing(&rig, "QuotaExceeded").await;
+    rig.progressing("QuotaExceeded").await;
     rig.close(operator).await;
 }
 

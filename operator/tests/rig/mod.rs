@@ -246,6 +246,16 @@ impl Rig {
         .await
     }
 
+    /// Waits until the condition Progressing has this reason; returns its message.
+    pub async fn progressing(&self, reason: &str) -> String {
+        eventually(&format!("Progressing says {reason}"), || async {
+            let conditions = self.experiment().await.status.unwrap_or_default().conditions;
+            let found = conditions.iter().find(|condition| condition.type_ == "Progressing" && condition.reason == reason);
+            found.map(|condition| condition.message.clone()).ok_or(conditions)
+        })
+        .await
+    }
+
     pub async fn message(&self, kind: &str) -> String {
         let conditions = self.experiment().await.status.unwrap_or_default().conditions;
         conditions.into_iter().find(|condition| condition.type_ == kind).map(|condition| condition.message).unwrap_or_default()

@@ -25,15 +25,6 @@ async fn told(rig: &Rig, trial: usize, kind: &str, status: &str, reason: &str) -
     .await
 }
 
-async fn progressing(rig: &Rig, reason: &str) -> String {
-    eventually(&format!("Progressing says {reason}"), || async {
-        let conditions = rig.experiment().await.status.unwrap_or_default().conditions;
-        let found = conditions.iter().find(|condition| condition.type_ == "Progressing" && condition.reason == reason);
-        found.map(|condition| condition.message.clone()).ok_or(conditions)
-    })
-    .await
-}
-
 #[tokio::test]
 async fn a_trial_says_what_it_waits_for_and_why_it_failed() {
     let rig = Rig::new("told").await;
@@ -54,16 +45,16 @@ async fn a_trial_says_what_it_waits_for_and_why_it_failed() {
     }
     assert!(told(&rig, 0, "Failed", "True", "Failed").await.contains("no such layer"));
     told(&rig, 0, "Waiting", "False", "Ended").await;
-    let message = progressing(&rig, "TrialFailed").await;
+    let message = rig.progressing("TrialFailed").await;
     assert!(message.contains("small-0") && message.contains("no such layer") && message.contains("maxFailedTrials"), "{message}");
     // The next one has a value: nothing is left to say.
     let next = rig.next_pod().await;
     rig.end(&next, 71, "CUDA out of memory").await;
-    assert!(progressing(&rig, "TrialOutOfMemory").await.contains("CUDA out of memory"));
+    assert!(rig.progressing("TrialOutOfMemory").await.contains("CUDA out of memory"));
     assert!(told(&rig, 1, "Failed", "True", "OutOfMemory").await.contains("CUDA out of memory"));
     let next = rig.next_pod().await;
     rig.report(&next, surrogate).await;
-    progressing(&rig, "Searching").await;
+    rig.progressing("Searching").await;
     rig.close(operator).await;
 }
 
@@ -101,13 +92,13 @@ async fn a_policy_that_refuses_jobs_is_named_and_the_search_goes_on_without_it()
 
     let operator = rig.operator();
     rig.create(EXPERIMENT).await;
-    let message = progressing(&rig, "JobRefused").await;
+    let message = rig.progressing("JobRefused").await;
     assert!(message.contains("small-0-r0-a0") && message.contains("cost centre"), "{message}");
     assert!(told(&rig, 0, "Waiting", "True", "JobRefused").await.contains("cost centre"));
     bindings.delete(&name, &DeleteParams::default()).await.unwrap();
     policies.delete(&name, &DeleteParams::default()).await.unwrap();
     assert_eq!(rig.next_pod().await.segment.trial_name, "small-0");
-    progressing(&rig, "Searching").await;
+    rig.progressing("Searching").await;
     rig.close(operator).await;
 }
 
