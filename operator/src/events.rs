@@ -53,7 +53,7 @@ impl Happened {
                 EventType::Warning,
                 "EditIgnored",
                 "Ignore",
-                "the experiment is finished: create a new one to search on".to_owned(),
+                "the experiment is finished, and of its spec only retention still acts: create a new one to search on".to_owned(),
             ),
         };
         // The API takes at most 1,024 bytes.
