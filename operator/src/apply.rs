@@ -177,11 +177,14 @@ impl Writer<'_> {
 
     /// The trial as it is on the server; `None`: it is gone.
     pub(crate) async fn read_trial(&self, name: &str) -> Result<Option<Arc<NasTrial>>, Error> {
-        let found = in_time("get", "NasTrial", name, self.api::<NasTrial>().get_opt(name)).await?;
-        if found.is_none() {
-            self.context.world.trials.gone(self.group, name);
+        match in_time("get", "NasTrial", name, self.api::<NasTrial>().get(name)).await {
+            Ok(trial) => Ok(Some(self.context.world.trials.written(trial))),
+            Err(Error::Api { source, .. }) if is_not_found(&source) => {
+                self.context.world.trials.gone(self.group, name);
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
-        Ok(found.map(|trial| self.context.world.trials.written(trial)))
     }
 
     /// Whether the server has a trial of this name, whether or not this version can read it.
@@ -327,8 +330,9 @@ fn refusal(error: &kube::Error) -> Option<String> {
     }
 }
 
+/// Whether there is no such object, or not even its kind: for that the server answers in plain text, without a reason.
 fn is_not_found(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.is_not_found())
+    matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
 /// Whether somebody else was faster: another resourceVersion, a name that is taken, a `test` of a JSON patch that does not hold.

@@ -30,6 +30,8 @@ use crate::{
 const AT_ONCE: u16 = 16;
 /// Events that come close together are one pass.
 const DEBOUNCE: std::time::Duration = std::time::Duration::from_millis(5);
+/// Jobs that outlive their experiment are looked at again after this long.
+const ORPHANS_AGAIN: std::time::Duration = std::time::Duration::from_secs(10);
 /// Pause after a pass that failed.
 const AFTER_ERROR: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -106,7 +108,7 @@ pub async fn run(config: Config, client: Client, metrics: Metrics, stop: Cancell
         let done = CancellationToken::new();
         // Passes end before the lease is given back: nothing is written by two.
         let passes = async {
-            passes(Arc::clone(&context), reader, touched, work.clone()).await;
+            passes(Arc::clone(&context), reader, touch, touched, work.clone()).await;
             done.cancel();
         };
         let keep = async {
@@ -130,6 +132,7 @@ pub async fn run(config: Config, client: Client, metrics: Metrics, stop: Cancell
 async fn passes(
     context: Arc<Context>,
     reader: reflector::Store<NasExperiment>,
+    touch: mpsc::UnboundedSender<Group>,
     touched: mpsc::UnboundedReceiver<Group>,
     stop: CancellationToken,
 ) {
@@ -146,7 +149,7 @@ async fn passes(
     let queue = known
         .chain(touched)
         .map(|group| Ok::<_, std::convert::Infallible>(ObjectRef::new(&group.experiment).within(&group.namespace)))
-        .take_until(stop.cancelled_owned());
+        .take_until(stop.clone().cancelled_owned());
     let settings = kube::runtime::controller::Config::default().concurrency(AT_ONCE).debounce(DEBOUNCE);
     applier(|experiment, context| pass(experiment, context).boxed(), after_error, Arc::clone(&context), reader, queue, settings)
         .for_each(async |ended| {
@@ -154,13 +157,24 @@ async fn passes(
             if let Err(kube::runtime::controller::Error::ObjectNotFound(gone)) = ended {
                 let group = Group { namespace: gone.namespace.clone().unwrap_or_default(), experiment: gone.name.clone() };
                 context.forget(&group);
-                if let Err(error) = delete_orphans(&context, &group).await {
-                    tracing::warn!(error = error.chain(), "cannot delete Jobs whose trials are gone");
+                if let Some(problem) = context.world.unreadable(&group) {
+                    if let Err(error) = tell_unreadable(&context, &group, &problem).await {
+                        tracing::warn!(error = error.chain(), "cannot say that an experiment cannot be read");
+                    }
+                    return;
                 }
-                if let Some(problem) = context.world.unreadable(&group)
-                    && let Err(error) = tell_unreadable(&context, &group, &problem).await
-                {
-                    tracing::warn!(error = error.chain(), "cannot say that an experiment cannot be read");
+                let left = delete_orphans(&context, &group).await.unwrap_or_else(|error| {
+                    tracing::warn!(error = error.chain(), "cannot delete Jobs whose trials are gone");
+                    true
+                });
+                if left {
+                    let (stop, touch) = (stop.clone(), touch.clone());
+                    tokio::spawn(async move {
+                        if stop.run_until_cancelled(tokio::time::sleep(ORPHANS_AGAIN)).await.is_some() {
+                            // Nobody listens any more when the operator ends.
+                            let _ = touch.unbounded_send(group);
+                        }
+                    });
                 }
             }
         })

@@ -6,8 +6,9 @@ use kube::ResourceExt;
 use crate::{Error, apply::Writer, context::Context, store::Group};
 
 /// Deletes the Jobs of an experiment that is gone whose trials are gone as well. Trials that outlive it keep theirs: somebody has asked for
-/// that, by deleting it without what it owns.
-pub(crate) async fn delete_orphans(context: &Context, group: &Group) -> Result<(), Error> {
+/// that, by deleting it without what it owns. Returns whether there are any: nobody tells of their trials once the definition is gone.
+pub(crate) async fn delete_orphans(context: &Context, group: &Group) -> Result<bool, Error> {
+    let mut left = false;
     let writer = Writer { context, group };
     for job in context.world.jobs.of(group) {
         let owner = job.owner_references().iter().find(|owner| owner.controller == Some(true) && owner.kind == "NasTrial");
@@ -16,7 +17,9 @@ pub(crate) async fn delete_orphans(context: &Context, group: &Group) -> Result<(
         if trial.is_none_or(|trial| trial.uid().as_ref() != Some(&owner.uid)) {
             tracing::info!(job = job.name_any(), "Job deleted: its trial is gone");
             writer.delete_job(&job.name_any(), &job.uid().unwrap_or_default()).await?;
+        } else {
+            left = true;
         }
     }
-    Ok(())
+    Ok(left)
 }
