@@ -32,7 +32,7 @@ stage := @scripts/stage.sh
 TEST := check-fmt check-arrows check-lints check-tests check-generated kind-e2e
 VERIFY := verify-winner verify-pytorch verify-crashes compare-search audit
 
-.PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) ablation mutants bench bench-trainer env clean-cache
+.PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) verify-gpu ablation mutants bench bench-trainer bench-trainer-gpu env clean-cache
 
 help: ## what can be made
 	@awk -F ': .*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +93,10 @@ verify-winner: build ## stage: the search's winner is trained in full and checke
 verify-pytorch: build ## stage: the PyTorch example keeps to the contract (fetches PyTorch, about 2.5 GB, once; says so where it cannot)
 	$(stage) verify-pytorch scripts/verify-pytorch.sh
 
+# By itself: most machines have none.
+verify-gpu: build ## stage: the trainer on this machine's GPU (docs/gpu.md; says so where there is none)
+	$(stage) verify-gpu scripts/verify-gpu.sh
+
 verify-crashes: setup programs ## stage: the operator dies at every write of a search (about 8 minutes; writes docs/results/crashes.md)
 	$(stage) verify-crashes scripts/verify-crashes.sh
 
@@ -116,6 +120,10 @@ mutants: ## change the deciding code place by place, and see that a test fails (
 bench-trainer: build ## a training step beside the same network in PyTorch (fetches PyTorch, about 2.5 GB, once; 20 minutes; writes docs/results/training-speed.md)
 	packages=$$(scripts/pytorch.sh) && \
 	  python3 trainer/benches/pytorch/compare.py "cargo bench --quiet -p nas-trainer --bench step --" "$$packages" --page docs/results/training-speed.md
+
+bench-trainer-gpu: build ## the same on this machine's GPU, in bf16 (docs/gpu.md; half an hour; writes docs/results/training-speed-gpu.md)
+	packages=$$(scripts/pytorch.sh) && NAS_LIBTORCH_CUDA=$${NAS_LIBTORCH_CUDA:-$$packages/torch/lib/libtorch_cuda.so} \
+	  python3 trainer/benches/pytorch/compare.py "cargo bench --quiet -p nas-trainer --bench step --" "$$packages" --device cuda --page docs/results/training-speed-gpu.md
 
 bench: ## what a decision costs: one report among 1,000 to 100,000 trials (docs/results/decision-cost.md)
 	cargo bench -p nas-search --bench report

@@ -3,7 +3,7 @@
 use std::{env, path::Path};
 
 /// What sees libtorch.
-const SHIMS: [&str; 3] = ["kernels/device.cpp", "kernels/functions.cpp", "kernels/sgd.cpp"];
+const SHIMS: [&str; 4] = ["kernels/device.cpp", "kernels/functions.cpp", "kernels/graph.cpp", "kernels/sgd.cpp"];
 
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");

@@ -1,4 +1,5 @@
 // What a process sets about its devices.
+#include <ATen/ATen.h>
 #include <ATen/Context.h>
 #include <ATen/autocast_mode.h>
 #include <c10/core/CachingDeviceAllocator.h>
@@ -14,6 +15,13 @@ bool nas_load_cuda(const char* library) {
   const char* words = dlerror();
   nas::failure = words == nullptr ? "it cannot be loaded" : words;
   return false;
+}
+
+// A tensor of the CPU on a GPU; nothing waits for the copy. Null: see nas_failure.
+at::Tensor* nas_to_gpu(const at::Tensor* x, int8_t device) {
+  at::Tensor* made = nullptr;
+  nas::succeeds([&] { made = new at::Tensor(x->pin_memory().to(at::Device(at::kCUDA, device), x->scalar_type(), /*non_blocking=*/true)); });
+  return made;
 }
 
 // Whether matrix products and convolutions on the GPU may round their inputs to TF32 (10 bits of mantissa).

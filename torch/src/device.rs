@@ -9,8 +9,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tch::{Device, Tensor};
+
 use crate::foreign::{
-    failure, nas_allow_tf32, nas_begin_bf16, nas_deterministic, nas_end_bf16, nas_load_cuda, nas_peak_gpu_bytes,
+    failure, made, nas_allow_tf32, nas_begin_bf16, nas_deterministic, nas_end_bf16, nas_load_cuda, nas_peak_gpu_bytes,
+    nas_to_gpu, pointer,
 };
 
 /// File name of libtorch's CUDA part.
@@ -35,6 +38,22 @@ pub fn load_cuda(library: &Path) -> Result<(), NotLoaded> {
     let name = CString::new(library.as_os_str().as_bytes()).map_err(|error| not_loaded(error.to_string()))?;
     // SAFETY: a text that ends with 0. The library's initialisers are libtorch's own.
     if unsafe { nas_load_cuda(name.as_ptr()) } { Ok(()) } else { Err(not_loaded(failure())) }
+}
+
+/// The tensor on `device`. Nothing waits until it is there: what the GPU is given later finds it.
+///
+/// # Panics
+///
+/// With libtorch's words where it cannot be brought there.
+pub fn to_device(tensor: &Tensor, device: Device) -> Tensor {
+    match device {
+        Device::Cuda(number) if tensor.device() == Device::Cpu => {
+            let number = i8::try_from(number).unwrap_or(-1);
+            // SAFETY: the tensor outlives the call.
+            made(unsafe { nas_to_gpu(pointer(tensor), number) })
+        }
+        _ => tensor.to_device(device),
+    }
 }
 
 /// Whether matrix products and convolutions on a GPU may round what they read to TF32 (10 bits of mantissa).

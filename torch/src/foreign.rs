@@ -6,6 +6,8 @@ use tch::Tensor;
 
 /// An `at::Tensor`.
 pub(crate) type Pointer = *const c_void;
+/// A recording of `graph.cpp`.
+pub(crate) type Handle = *mut c_void;
 
 unsafe extern "C" {
     fn nas_failure() -> *const c_char;
@@ -34,11 +36,16 @@ unsafe extern "C" {
         learning_rate: f64,
     ) -> bool;
     pub(crate) fn nas_load_cuda(library: *const c_char) -> bool;
+    pub(crate) fn nas_to_gpu(x: Pointer, device: i8) -> *mut c_void;
     pub(crate) fn nas_allow_tf32(allowed: bool);
     pub(crate) fn nas_deterministic(on: bool);
     pub(crate) fn nas_begin_bf16();
     pub(crate) fn nas_end_bf16();
     pub(crate) fn nas_peak_gpu_bytes(device: i8) -> i64;
+    pub(crate) fn nas_begin_recording(device: i8) -> Handle;
+    pub(crate) fn nas_end_recording(recording: Handle) -> bool;
+    pub(crate) fn nas_replay(recording: Handle) -> bool;
+    pub(crate) fn nas_drop_recording(recording: Handle);
 }
 
 pub(crate) fn pointer(tensor: &Tensor) -> Pointer {

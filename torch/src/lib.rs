@@ -4,8 +4,10 @@
 
 pub mod device;
 mod foreign;
+mod graph;
 mod operations;
 mod sgd;
 
+pub use graph::Graph;
 pub use operations::{batch_norm, max_pool, mean_pool, relu_depthwise};
 pub use sgd::{SgdStep, sgd_step};

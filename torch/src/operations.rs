@@ -96,7 +96,13 @@ pub fn mean_pool(x: &Tensor, stride: i64) -> Tensor {
         // SAFETY: the tensor outlives the call, and is of a kind that the kernel reads.
         return made(unsafe { nas_mean_pool(pointer(x), stride) });
     }
-    x.avg_pool2d([3, 3], [stride; 2], [1, 1], false, false, None)
+    let pool = |x: &Tensor| x.avg_pool2d([3, 3], [stride; 2], [1, 1], false, false, None);
+    if x.device().is_cuda() {
+        // On a GPU libtorch's gradient is wrong where channels lie innermost and there is padding (2.11 and 2.13 on an H100;
+        // github.com/pytorch/pytorch/issues/188344), so it never sees them like that.
+        return pool(&x.contiguous()).permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
+    }
+    pool(x)
 }
 
 /// Whether the kernels take images like this.

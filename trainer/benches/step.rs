@@ -2,9 +2,18 @@
 //!
 //!     cargo bench -p nas-trainer --bench step -- --channels 16 --layers 8 --threads 1
 //!
-//! `make bench-trainer` runs it beside the same network in `PyTorch` (`benches/pytorch/step.py`) and prints both.
+//! `make bench-trainer` runs it beside the same network in `PyTorch` (`benches/pytorch/step.py`) and prints both. It computes where the trainer
+//! would: `docs/gpu.md` says how that is set.
 
-#![allow(clippy::unwrap_used, clippy::cast_precision_loss, missing_docs, reason = "a benchmark fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    missing_docs,
+    reason = "a benchmark fails by panicking"
+)]
 
 use std::{
     fs,
@@ -14,13 +23,15 @@ use std::{
 
 use clap::Parser;
 use nas_darts::{Choice, Genotype, Image, Skeleton};
+use nas_torch::device::peak_gpu_bytes;
 use nas_trainer::{
-    loss::cross_entropy,
-    model::{DropPath, MemoryFormat, Network, Pass, Variables},
+    device::Machine,
+    model::{DropPath, MemoryFormat, Network, Variables},
     optimizer::{Sgd, SgdConfig},
+    step::{Inputs, Learner, Recorder},
 };
 use serde_json::{Value, json};
-use tch::{Device, Kind, Tensor};
+use tch::{Cuda, Device, Kind, Tensor};
 
 #[derive(Parser)]
 struct Arguments {
@@ -55,19 +66,33 @@ fn main() {
     let Arguments { channels, layers, .. } = arguments;
     let image = Image { channels: 3, height: 32, width: 32 };
     let skeleton = Skeleton { channels, layers, auxiliary: true, image, classes: 10 };
+    let machine = Machine::from_env().unwrap();
+    let Machine { device, .. } = machine;
     let format = MemoryFormat::ChannelsLast;
-    let mut variables = Variables::new(Kind::Float, Device::Cpu, format, 1);
+    let mut variables = Variables::new(Kind::Float, device, format, 1);
     let network = Network::new(&mut variables, &genotype.unwrap(), &skeleton).unwrap();
-    let mut sgd = Sgd::new(&variables, SgdConfig { momentum: 0.9, weight_decay: 3e-4, max_norm: 5.0 });
-    let images = format.lay_out(&Tensor::randn([arguments.batch, 3, 32, 32], (Kind::Float, Device::Cpu)));
-    let labels = Tensor::randint(10, [arguments.batch], (Kind::Int64, Device::Cpu));
-    let mut step = |number| {
-        let edges = network.droppable_edges();
-        let drop_path = DropPath::draw(1, number, edges, labels.numel(), 0.1, Kind::Float, Device::Cpu);
-        let output = network.forward(&images, Pass::Train { drop_path: drop_path.as_ref() });
-        let loss = cross_entropy(&output.logits, &labels) + cross_entropy(&output.auxiliary.unwrap(), &labels) * 0.4;
-        sgd.step(&sgd.gradients(&loss), 0.025);
+    let sgd = Sgd::new(&variables, SgdConfig { momentum: 0.9, weight_decay: 3e-4, max_norm: 5.0 });
+    let mut learner = Learner { network, sgd, auxiliary_weight: 0.4, machine };
+    let mut recorder = Recorder::new(machine, arguments.batch as usize);
+    let images = format.lay_out(&Tensor::randn([arguments.batch, 3, 32, 32], (Kind::Float, device)));
+    let labels = Tensor::randint(10, [arguments.batch], (Kind::Int64, device));
+    let mut one = |number| {
+        let edges = learner.network.droppable_edges();
+        let drop_path = DropPath::draw(1, number, edges, labels.numel(), 0.1, Kind::Float, device);
+        let inputs = Inputs { images: images.shallow_clone(), labels: labels.shallow_clone(), drop_path };
+        let loss = match &mut recorder {
+            Some(recorder) => recorder.step(&mut learner, inputs, 0.025),
+            None => learner.step(&inputs, 0.025),
+        };
         let _ = black_box(loss);
+    };
+    // A GPU is not waited for between steps, in training either.
+    let at_once = if device.is_cuda() { 20 } else { 1 };
+    let mut step = |number| {
+        (number * at_once..(number + 1) * at_once).for_each(&mut one);
+        if let Device::Cuda(gpu) = device {
+            Cuda::synchronize(gpu as i64);
+        }
     };
     (0..2).for_each(&mut step);
     let mut times: Vec<Duration> = Vec::new();
@@ -79,15 +104,16 @@ fn main() {
     }
     let cpu = cpu_seconds() - before;
     times.sort();
-    let images_per_second = arguments.batch as f64 / times[times.len() / 2].as_secs_f64();
-    let images_per_cpu_second = arguments.batch as f64 * times.len() as f64 / cpu;
+    let images = arguments.batch as f64 * at_once as f64;
+    let images_per_second = images / times[times.len() / 2].as_secs_f64();
+    let images_per_cpu_second = images * times.len() as f64 / cpu;
     println!(
         "{}",
         json!({
             "images_per_second": images_per_second,
             "images_per_cpu_second": images_per_cpu_second,
-            "peak_mib": peak_mib(),
-            "steps": times.len(),
+            "peak_mib": if device.is_cuda() { peak_gpu_bytes(0).unwrap() as f64 / f64::from(1 << 20) } else { peak_mib() },
+            "steps": times.len() * at_once as usize,
         })
     );
 }
@@ -100,7 +126,7 @@ fn cpu_seconds() -> f64 {
     (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
 }
 
-/// Most memory that this process has held, in MiB.
+/// Most memory of the machine that this process has held, in MiB.
 fn peak_mib() -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")).unwrap();

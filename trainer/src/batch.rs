@@ -1,5 +1,6 @@
 //! Batches: images from memory, augmented as tensors on the device.
 
+use nas_torch::device::to_device;
 use tch::{Device, Kind, Tensor};
 
 use crate::{
@@ -80,7 +81,7 @@ impl Batches {
 
     /// The images at these places as they are, normalised [n, C, H, W], and their labels [n].
     pub fn plain(&self, places: &[i64]) -> (Tensor, Tensor) {
-        let places = Tensor::from_slice(places).to_device(self.pixels.device());
+        let places = to_device(&Tensor::from_slice(places), self.pixels.device());
         let images = self.normalize(&self.pixels.index_select(0, &places));
         (self.format.lay_out(&images), self.labels.index_select(0, &places))
     }
@@ -88,7 +89,7 @@ impl Batches {
     /// The images at these places padded, cropped, flipped, normalised and cut out, and their labels.
     pub fn augmented(&self, places: &[i64], augmentation: &Augmentation) -> (Tensor, Tensor) {
         let device = self.pixels.device();
-        let places = Tensor::from_slice(places).to_device(device);
+        let places = to_device(&Tensor::from_slice(places), device);
         let padded = self.pixels.index_select(0, &places).constant_pad_nd([PADDING; 4]);
         let (count, channels) = (augmentation.images.len() as i64, self.pixels.size()[1]);
         let (height, width) = (self.height, self.width);
@@ -96,7 +97,7 @@ impl Batches {
         let of_each = |from: &dyn Fn(&Change, i64) -> i64, length: i64| -> Tensor {
             let indices: Vec<i64> =
                 augmentation.images.iter().flat_map(|change| (0..length).map(move |at| from(change, at))).collect();
-            Tensor::from_slice(&indices).to_device(device)
+            to_device(&Tensor::from_slice(&indices), device)
         };
         let rows = of_each(&|change, row| change.crop[0] + row, height);
         let columns = of_each(&|change, column| change.crop[1] + if change.flip { width - 1 - column } else { column }, width);

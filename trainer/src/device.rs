@@ -14,6 +14,8 @@ use crate::error::TrainerError;
 const LIBRARY: &str = "NAS_LIBTORCH_CUDA";
 /// In what a GPU computes: `bf16` (the default) or `f32`.
 const PRECISION: &str = "NAS_TRAINER_PRECISION";
+/// Whether a GPU's steps are played from a recording: `on`, or `off` (the default).
+const GRAPHS: &str = "NAS_TRAINER_CUDA_GRAPHS";
 
 /// In what numbers a GPU computes. Weights, statistics, losses and all on the CPU are f32 always.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,33 +33,41 @@ pub struct Machine {
     pub device: Device,
     /// What it computes in.
     pub precision: Precision,
+    /// Whether steps are recorded, and played for each batch.
+    pub records: bool,
 }
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.device, self.precision) {
-            (Device::Cuda(number), Precision::Bf16) => write!(f, "GPU {number} in bf16"),
-            (Device::Cuda(number), Precision::F32) => write!(f, "GPU {number} in f32"),
-            _ => f.write_str("the CPU"),
-        }
+        let Device::Cuda(number) = self.device else { return f.write_str("the CPU") };
+        let precision = match self.precision {
+            Precision::Bf16 => "bf16",
+            Precision::F32 => "f32",
+        };
+        write!(f, "GPU {number} in {precision}{}", if self.records { ", steps recorded" } else { "" })
     }
 }
 
 impl Machine {
     /// The CPU.
-    pub const CPU: Self = Self { device: Device::Cpu, precision: Precision::F32 };
+    pub const CPU: Self = Self { device: Device::Cpu, precision: Precision::F32, records: false };
 
     /// Loads what the environment asks for and takes the first GPU, or the CPU. Must come before the first use of a tensor.
     ///
     /// # Errors
     ///
-    /// A library that was named and cannot be loaded, or another word for the precision.
+    /// A library that was named and cannot be loaded, or a word that is not one of those that a variable may hold.
     pub fn from_env() -> Result<Self, TrainerError> {
         let problem = |text: String| TrainerError::Configuration(vec![text]);
         let precision = match env::var(PRECISION).as_deref() {
             Ok("f32") => Precision::F32,
             Ok("bf16" | "") | Err(_) => Precision::Bf16,
             Ok(other) => return Err(problem(format!("{PRECISION} is {other}: it must be bf16 or f32"))),
+        };
+        let records = match env::var(GRAPHS).as_deref() {
+            Ok("on") => true,
+            Ok("off" | "") | Err(_) => false,
+            Ok(other) => return Err(problem(format!("{GRAPHS} is {other}: it must be on or off"))),
         };
         match env::var_os(LIBRARY).map(PathBuf::from) {
             Some(path) if path.as_os_str().is_empty() => {}
@@ -81,7 +91,7 @@ impl Machine {
             Cuda::cudnn_set_benchmark(true);
             allow_tf32(precision == Precision::Bf16);
         }
-        Ok(Self { device, precision })
+        Ok(Self { device, precision, records })
     }
 
     /// While the guard lives, the network computes in this machine's numbers.

@@ -29,4 +29,5 @@ pub mod random;
 pub mod schedule;
 pub mod session;
 pub mod sinks;
+pub mod step;
 pub mod train;

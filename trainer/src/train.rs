@@ -21,10 +21,10 @@ use crate::{
     divergence::{Diverged, Losses},
     error::TrainerError,
     evaluate::{ACCURACY, BEST_ACCURACY, Metrics, evaluate, metric_names},
-    loss::cross_entropy,
-    model::{DropPath, MemoryFormat, Network, Pass, Variables},
+    model::{DropPath, MemoryFormat, Network, Variables},
     optimizer::Sgd,
     schedule::{Schedule, Steps},
+    step::{Inputs, Learner, Recorder},
 };
 
 /// Points of the learning curve that go into a report.
@@ -88,10 +88,9 @@ pub struct Trainer {
     split: Split,
     steps: Steps,
     schedule: Schedule,
-    network: Network,
     variables: Variables,
-    sgd: Sgd,
-    machine: Machine,
+    learner: Learner,
+    recorder: Option<Recorder>,
 }
 
 impl Trainer {
@@ -129,7 +128,9 @@ impl Trainer {
         let mut variables = Variables::new(Kind::Float, machine.device, MemoryFormat::ChannelsLast, segment.seed);
         let network = Network::new(&mut variables, &hyperparameters.genotype, &skeleton)?;
         let sgd = Sgd::new(&variables, hyperparameters.sgd);
-        Ok(Self { segment, hyperparameters, data, normalization, split, steps, schedule, network, variables, sgd, machine })
+        let learner = Learner { network, sgd, auxiliary_weight: hyperparameters.auxiliary_weight, machine };
+        let recorder = Recorder::new(machine, hyperparameters.batch_size);
+        Ok(Self { segment, hyperparameters, data, normalization, split, steps, schedule, variables, learner, recorder })
     }
 
     /// One line about what would be trained.
@@ -175,7 +176,7 @@ impl Trainer {
         }
         let (train, judge) = self.batches();
         let mut order = (u64::MAX, Vec::new());
-        let mut losses = Losses::new(self.machine.device);
+        let mut losses = Losses::new(self.learner.machine.device);
         let mut images = 0_u64;
         let mut committed = Instant::now();
         let last = self.steps.to_batches(self.segment.target_step);
@@ -236,39 +237,33 @@ impl Trainer {
 
     fn resume(&mut self, store: &Store, watch: &mut impl FnMut(&TrainEvent)) -> Result<Progress, TrainerError> {
         let Some(loaded) = store.newest()? else { return Ok(Progress::default()) };
-        restore(&loaded.state, &self.variables, &self.sgd).map_err(TrainerError::State)?;
+        restore(&loaded.state, &self.variables, &self.learner.sgd).map_err(TrainerError::State)?;
         watch(&TrainEvent::Resumed { batches: loaded.progress.batches });
         Ok(loaded.progress)
     }
 
     /// The images to train on and those to evaluate on.
     fn batches(&self) -> (Batches, Batches) {
-        let device = self.machine.device;
+        let device = self.learner.machine.device;
         let on_device = |images| Batches::new(images, &self.normalization, Kind::Float, device, MemoryFormat::ChannelsLast);
         (on_device(&self.data.train), on_device(if self.split.held_out { &self.data.train } else { &self.data.test }))
     }
 
     /// One step of the optimiser; the loss stays on the device.
     fn step(&mut self, train: &Batches, places: &[i64], epoch: u64, batch: u64) -> Tensor {
-        let Hyperparameters { cutout, auxiliary_weight, .. } = self.hyperparameters;
         let [_, height, width] = self.data.train.shape;
-        let augmentation = Augmentation::draw(self.segment.seed, batch, places.len(), [height, width], cutout);
+        let augmentation =
+            Augmentation::draw(self.segment.seed, batch, places.len(), [height, width], self.hyperparameters.cutout);
         let (images, labels) = train.augmented(places, &augmentation);
         let probability = self.schedule.drop_path_prob(epoch);
-        let edges = self.network.droppable_edges();
+        let edges = self.learner.network.droppable_edges();
         let drop_path = DropPath::draw(self.segment.seed, batch, edges, places.len(), probability, Kind::Float, images.device());
-        let loss = {
-            let _numbers = self.machine.begin();
-            let output = self.network.forward(&images, Pass::Train { drop_path: drop_path.as_ref() });
-            let loss = cross_entropy(&output.logits, &labels);
-            match output.auxiliary {
-                Some(logits) => loss + cross_entropy(&logits, &labels) * auxiliary_weight,
-                None => loss,
-            }
-        };
-        let gradients = self.sgd.gradients(&loss);
-        self.sgd.step(&gradients, self.schedule.learning_rate(epoch));
-        loss.detach()
+        let inputs = Inputs { images, labels, drop_path };
+        let learning_rate = self.schedule.learning_rate(epoch);
+        match &mut self.recorder {
+            Some(recorder) => recorder.step(&mut self.learner, inputs, learning_rate),
+            None => self.learner.step(&inputs, learning_rate),
+        }
     }
 
     fn evaluates_after(&self, batches: u64) -> bool {
@@ -279,8 +274,8 @@ impl Trainer {
     fn measure(&self, judge: &Batches, progress: &mut Progress, watch: &mut impl FnMut(&TrainEvent)) -> Metrics {
         let size = self.hyperparameters.batch_size;
         let began = Instant::now();
-        let _numbers = self.machine.begin();
-        let mut metrics = evaluate(&self.network, judge, &self.split.evaluate, size, self.data.classes);
+        let _numbers = self.learner.machine.begin();
+        let mut metrics = evaluate(&self.learner.network, judge, &self.split.evaluate, size, self.data.classes);
         let accuracy = metrics.get(ACCURACY).copied().unwrap_or_default();
         let best = match progress.best_accuracy {
             Some(best) if best >= accuracy => best,
@@ -300,7 +295,7 @@ impl Trainer {
 
     fn commit(&self, store: &mut Store, progress: &Progress, watch: &mut impl FnMut(&TrainEvent)) -> Result<(), TrainerError> {
         let began = Instant::now();
-        let state = capture(&self.variables, &self.sgd).map_err(TrainerError::State)?;
+        let state = capture(&self.variables, &self.learner.sgd).map_err(TrainerError::State)?;
         store.commit(progress, &state)?;
         watch(&TrainEvent::Committed { batches: progress.batches, spent: began.elapsed() });
         Ok(())

@@ -10,6 +10,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod device;
+
 use std::path::Path;
 
 use nas_darts::{Cell, Edge, Genotype, Image, Op, Skeleton};
@@ -19,7 +21,9 @@ use nas_trainer::{
     optimizer::{Sgd, SgdConfig},
 };
 use serde_json::Value;
-use tch::{Device, Kind, Tensor, no_grad};
+use tch::{Kind, Tensor, no_grad};
+
+use device::machine;
 
 /// How far a number may be off, relative to its size where that is above 1.
 const fn tolerance(kind: Kind) -> f64 {
@@ -45,8 +49,9 @@ fn hash(t: u64, i: u64) -> f64 {
 }
 
 fn tensor(shape: &[i64], value: impl Fn(u64) -> f64) -> Tensor {
+    let device = machine().device;
     let values: Vec<f64> = (0..shape.iter().product::<i64>() as u64).map(value).collect();
-    Tensor::from_slice(&values).reshape(shape)
+    Tensor::from_slice(&values).reshape(shape).to_device(device)
 }
 
 /// Names and shapes of a golden `state_dict`, with the places that its entries have there.
@@ -149,7 +154,7 @@ fn every_operation_is_the_original() {
         let operation: Op = case["op"].as_str().unwrap().parse().unwrap();
         let formats = [MemoryFormat::ChannelsFirst, MemoryFormat::ChannelsLast];
         for (format, kind) in formats.into_iter().flat_map(|format| [(format, Kind::Double), (format, Kind::Float)]) {
-            let mut vars = Variables::new(kind, Device::Cpu, format, 0);
+            let mut vars = Variables::new(kind, machine().device, format, 0);
             let operator = Operator::new(&mut vars, "edge", operation, 4, case["stride"].as_i64().unwrap());
             fill(&vars, case, "edge.", true);
             assert_eq!(vars.parameter_count() as u64, case["params"].as_u64().unwrap());
@@ -165,11 +170,11 @@ fn both_preprocessings_are_the_original() {
     let input = tensor(&[2, 6, 8, 8], |i| 2.0 * hash(78, i));
     let cases = golden("ops.json");
     let [reduce, keep] = cases["preprocess"].as_array().unwrap().as_slice() else { panic!("two cases") };
-    let mut vars = Variables::new(Kind::Double, Device::Cpu, MemoryFormat::ChannelsLast, 0);
+    let mut vars = Variables::new(Kind::Double, machine().device, MemoryFormat::ChannelsLast, 0);
     let module = FactorizedReduce::new(&mut vars, "p", 6, 4);
     fill(&vars, reduce, "p.", true);
     all_close("factorized reduce", &module.forward(&input, Pass::Evaluate), &reduce["eval_out"]);
-    let mut vars = Variables::new(Kind::Double, Device::Cpu, MemoryFormat::ChannelsLast, 0);
+    let mut vars = Variables::new(Kind::Double, machine().device, MemoryFormat::ChannelsLast, 0);
     let module = ReluConvBn::new(&mut vars, "p", 6, 4);
     fill(&vars, keep, "p.", true);
     all_close("ReLU, convolution, batch norm", &module.forward(&input, Pass::Evaluate), &keep["eval_out"]);
@@ -196,7 +201,7 @@ fn network(golden: &Value, format: MemoryFormat, kind: Kind) -> (Variables, Netw
         image: Image::CIFAR,
         classes: 10,
     };
-    let mut vars = Variables::new(kind, Device::Cpu, format, 0);
+    let mut vars = Variables::new(kind, machine().device, format, 0);
     let network = Network::new(&mut vars, &genotype(golden), &skeleton).unwrap();
     assert_eq!(vars.parameter_count() as u64, golden["param_count"].as_u64().unwrap());
     fill(&vars, golden, "", by_hash);
@@ -220,7 +225,8 @@ fn network_is_the_original(file: &str, format: MemoryFormat) {
         summary_close(&name, stage, &stages[&name]);
     }
 
-    let targets = Tensor::from_slice(&serde_json::from_value::<Vec<i64>>(golden["train_f64_targets"].clone()).unwrap());
+    let targets: Vec<i64> = serde_json::from_value(golden["train_f64_targets"].clone()).unwrap();
+    let targets = Tensor::from_slice(&targets).to_device(machine().device);
     let mut sgd = Sgd::new(&vars, SgdConfig { momentum: 0.9, weight_decay: 3e-4, max_norm: 5.0 });
     let variable = |name: &str| vars.iter().find(|variable| variable.name == name).unwrap().tensor.shallow_clone();
     for step in golden["train_f64_steps"].as_array().unwrap() {

@@ -79,7 +79,7 @@ class Cell(nn.Module):
         x = self._ops[edge](states[self.inputs[edge]])
         if self.training and drop_path_prob > 0 and not isinstance(self._ops[edge], nn.Identity):
             kept = 1 - drop_path_prob
-            mask = next(masks) if masks else torch.empty(x.size(0), dtype=x.dtype).bernoulli_(kept)
+            mask = next(masks) if masks else torch.empty(x.size(0), dtype=x.dtype, device=x.device).bernoulli_(kept)
             x = x.div(kept).mul(mask.view(-1, 1, 1, 1))
         return x
 

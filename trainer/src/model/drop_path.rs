@@ -1,5 +1,6 @@
 //! Drop-path: in training, each edge of a cell is left out for some images, and the rest is scaled up to make good for it.
 
+use nas_torch::device::to_device;
 use tch::{Device, Kind, Tensor};
 
 use crate::random::{Purpose, Stream};
@@ -17,7 +18,12 @@ impl DropPath {
         let mut stream = Stream::new(seed, Purpose::DropPath, step);
         let scales: Vec<f64> = (0..edges * images).map(|_| if stream.chance(kept) { 1.0 / kept } else { 0.0 }).collect();
         let scales = Tensor::from_slice(&scales).reshape([edges as i64, images as i64]);
-        Some(Self(scales.to_kind(kind).to_device(device)))
+        Some(Self(to_device(&scales.to_kind(kind), device)))
+    }
+
+    /// Takes over what another one of the same shape drops.
+    pub(crate) fn copy(&mut self, other: &Self) {
+        self.0.copy_(&other.0);
     }
 
     /// By how much droppable edge number `edge` counts in each image [N].
