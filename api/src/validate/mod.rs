@@ -30,6 +30,8 @@ const DEFAULT_RUNGS: i64 = 4;
 const TRIED_DRAWS: u32 = 500;
 /// A space in which nothing is found for so long is refused.
 const LONGEST_TRY: Duration = Duration::from_secs(30);
+/// The least `spec.trial.timeLimit`: pods take seconds to begin.
+const SHORTEST_TIME_LIMIT: Duration = Duration::from_secs(10);
 /// Longest name: trials and Jobs append to it within Kubernetes' 63 characters.
 const MAX_NAME: usize = 40;
 
@@ -92,6 +94,13 @@ impl NasExperiment {
         }
         if let Some(memory) = spec.trial.memory.as_deref().filter(|memory| !quantity::is_positive(memory)) {
             problems.push(Problem::new("spec.trial.memory", format!("must be an amount of memory, such as 8Gi, not {memory:?}")));
+        }
+        if let Some(limit) = spec.trial.time_limit.filter(|limit| *limit < SHORTEST_TIME_LIMIT) {
+            let message = format!(
+                "is {limit}, but must be at least {SHORTEST_TIME_LIMIT:?}, since pods take seconds to begin: give more than the longest \
+                 segment takes, or remove it for no limit"
+            );
+            problems.push(Problem::new("spec.trial.timeLimit", message));
         }
         data::check(&spec.trial.data, &mut problems);
         confirm::check(self, &mut problems);
@@ -252,6 +261,14 @@ impl NasExperiment {
     pub fn checkpoint_every(&self) -> Duration {
         let every: ObjectDuration = self.spec.trial.checkpoint_every;
         if every.is_negative() { Duration::ZERO } else { every.into() }
+    }
+
+    /// The most time that the process of one segment may take, in whole seconds; `None`: no limit.
+    pub fn time_limit(&self) -> Option<Duration> {
+        // Kubernetes takes no longer deadline of a pod.
+        const LONGEST: Duration = Duration::from_secs(i32::MAX as u64);
+        let limit = Duration::from(self.spec.trial.time_limit?).min(LONGEST);
+        Some(Duration::from_secs(limit.as_secs() + u64::from(limit.subsec_nanos() > 0)))
     }
 }
 

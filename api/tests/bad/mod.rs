@@ -239,5 +239,14 @@ pub(crate) const BAD: &[(&str, &str, &str, &str, &[&str])] = &[
         &["name of a PersistentVolumeClaim"],
     ),
     ("negative time", "checkpointEvery: 60s", "checkpointEvery: 60", "spec.trial.checkpointEvery", &["text"]),
+    ("no time", "  trial:\n", "  trial:\n    timeLimit: '0'\n", "spec.trial.timeLimit", &["is 0ns", "at least 10s", "remove it"]),
+    (
+        "time that runs back",
+        "  trial:\n",
+        "  trial:\n    timeLimit: -1h\n",
+        "spec.trial.timeLimit",
+        &["is -3600s", "at least 10s"],
+    ),
+    ("time for no pod", "  trial:\n", "  trial:\n    timeLimit: 9.5s\n", "spec.trial.timeLimit", &["is 9.5s", "longest segment"]),
     ("YAML 1.1", "constant: false} # the", "constant: no} # the", "spec.space.parameters[2].constant", &["\"no\"", "or false"]),
 ];

@@ -170,9 +170,17 @@ impl Runner {
                 self.erase();
                 return Err(Failure::Interrupted);
             }
+            self.keep_within_limit();
             if let Ok(ended) = self.ended.1.recv_timeout(TICK) {
                 self.take_end(&ended)?;
             }
+        }
+    }
+
+    /// Stops the trainers that have taken as long as `spec.trial.timeLimit` allows.
+    fn keep_within_limit(&mut self) {
+        if let Some(limit) = self.source.experiment.time_limit() {
+            self.children.values_mut().for_each(|child| child.keep_within(limit));
         }
     }
 
@@ -301,7 +309,11 @@ impl Runner {
         let at = |rung: usize| if self.confirmation.is_some() { String::new() } else { format!(" at rung {rung}") };
         let status = trial.status.get_or_insert_default();
         let report = Report::from_message(&message, attempt, target).ok();
-        let conclusion = conclude(ended.exit, &message, attempt, target, status.rungs.len(), counted);
+        let overran = self.source.experiment.time_limit().filter(|_| running.overran());
+        let conclusion = match (overran, ended.exit) {
+            (Some(limit), Exit::Stopped | Exit::Other(_)) => Conclusion::overran(limit, status.rungs.len(), counted),
+            (_, exit) => conclude(exit, &message, attempt, target, status.rungs.len(), counted),
+        };
         let conclusion = conclusion.measured(&self.source.plan, &assignment, report.as_ref());
         status.note(RunSegment {
             rung: trial.spec.target_rung,
@@ -324,11 +336,11 @@ impl Runner {
         for line in &told {
             self.say(line);
         }
-        if let Conclusion::Again { message, .. } = conclusion {
+        if let Conclusion::Again { counted, message } = conclusion {
             if ended.exit == Exit::Temporary {
                 return Err(Failure::Trainer { message: format!("{name}: {message}; then run the same command"), code: 75 });
             }
-            if ended.exit != Exit::Stopped {
+            if counted || ended.exit != Exit::Stopped {
                 self.say(&format!("{name} starts again: {message}"));
             }
         }
@@ -345,13 +357,14 @@ impl Runner {
 
     /// Stops every trainer after a checkpoint and records how it ended; a second signal kills.
     pub(super) fn stop_children(&mut self) {
-        self.children.values().for_each(|child| child.signal(false));
+        self.children.values_mut().for_each(|child| child.signal(false));
         let mut killed = false;
         while !self.children.is_empty() {
             if self.stops.load(Ordering::SeqCst) > 1 && !killed {
-                self.children.values().for_each(|child| child.signal(true));
+                self.children.values_mut().for_each(|child| child.signal(true));
                 killed = true;
             }
+            self.keep_within_limit();
             if let Ok(ended) = self.ended.1.recv_timeout(TICK)
                 && let Err(failure) = self.take_end(&ended)
             {

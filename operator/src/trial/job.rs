@@ -176,6 +176,8 @@ fn pod(experiment: &NasExperiment, trial: &NasTrial, rungs: &Rungs, settings: &S
     PodSpec {
         service_account_name: Some(if reports { TRAINER.to_owned() } else { settings.service_account.clone() }),
         termination_grace_period_seconds: Some(GRACE_SECONDS.into()),
+        // The pod's and not the Job's: a Job's would count what its earlier pods took, and the time between them.
+        active_deadline_seconds: experiment.time_limit().and_then(|limit| i64::try_from(limit.as_secs()).ok()),
         tolerations: Some(tolerations(experiment)),
         init_containers: init.map(|init| vec![init]),
         containers: vec![Container {
