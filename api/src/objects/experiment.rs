@@ -1,5 +1,7 @@
 //! `NasExperiment`: what a user writes.
 
+use std::collections::BTreeMap;
+
 use kube::{CustomResource, KubeSchema, core::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -378,6 +380,12 @@ pub struct TrialTemplate {
         .message("must be at least 10s: pods take seconds to begin"))]
     #[schemars(length(max = 32))]
     pub time_limit: Option<Duration>,
+    /// Environment variables of a trial's containers, by name: of the trainer, and of the one that fetches the data set, such as `HTTPS_PROXY` and
+    /// `NO_PROXY`. They stand here to be read by all who may read the experiment: no place for passwords. Names that begin with NAS_ are the
+    /// contract's. `nasctl run` sets them beside its own environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "maxLength": 4096}))]
+    pub env: BTreeMap<String, String>,
     /// Where checkpoints lie. `nasctl run` keeps them in its own folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoints: Option<Claim>,

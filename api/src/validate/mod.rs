@@ -102,6 +102,7 @@ impl NasExperiment {
             );
             problems.push(Problem::new("spec.trial.timeLimit", message));
         }
+        self.check_env(&mut problems);
         data::check(&spec.trial.data, &mut problems);
         confirm::check(self, &mut problems);
         self.check_claims(&mut problems);
@@ -127,6 +128,21 @@ impl NasExperiment {
         };
         self.try_plan(&plan)?;
         Ok(plan)
+    }
+
+    /// A name in `spec.trial.env` is one that every shell takes, and none of the contract's.
+    fn check_env(&self, problems: &mut Vec<Problem>) {
+        for name in self.spec.trial.env.keys() {
+            let is_word = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            let problem = if !is_word || name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+                format!("has the name {name:?}, but names are letters, digits and _, and begin with no digit")
+            } else if name.starts_with("NAS_") {
+                format!("has the name {name:?}, but what begins with NAS_ is set by who starts the trainer: remove it")
+            } else {
+                continue;
+            };
+            problems.push(Problem::new("spec.trial.env", problem));
+        }
     }
 
     /// Claims are names: the operator asks for them by path, and a path must not lead anywhere else.

@@ -248,5 +248,20 @@ pub(crate) const BAD: &[(&str, &str, &str, &str, &[&str])] = &[
         &["is -3600s", "at least 10s"],
     ),
     ("time for no pod", "  trial:\n", "  trial:\n    timeLimit: 9.5s\n", "spec.trial.timeLimit", &["is 9.5s", "longest segment"]),
+    (
+        "the contract's environment",
+        "  trial:\n",
+        "  trial:\n    env: {NAS_SEED: '3'}\n",
+        "spec.trial.env",
+        &["\"NAS_SEED\"", "remove it"],
+    ),
+    (
+        "no name of a variable",
+        "  trial:\n",
+        "  trial:\n    env: {http-proxy: x}\n",
+        "spec.trial.env",
+        &["\"http-proxy\"", "letters"],
+    ),
+    ("a variable that is no text", "  trial:\n", "  trial:\n    env: {RETRIES: 3}\n", "spec.trial.env.RETRIES", &["text"]),
     ("YAML 1.1", "constant: false} # the", "constant: no} # the", "spec.space.parameters[2].constant", &["\"no\"", "or false"]),
 ];

@@ -1,6 +1,7 @@
 //! Trainer processes.
 
 use std::{
+    collections::BTreeMap,
     env,
     fs::{self, File},
     os::unix::process::{CommandExt, ExitStatusExt},
@@ -29,6 +30,8 @@ pub(crate) struct Launcher {
     pub(super) itself: PathBuf,
     pub(crate) data_dir: PathBuf,
     pub(crate) threads: u16,
+    /// `spec.trial.env`.
+    pub(super) env: BTreeMap<String, String>,
 }
 
 /// A trainer that runs.
@@ -48,9 +51,9 @@ pub(crate) struct Ended {
 }
 
 impl Launcher {
-    pub(crate) fn new(trainer: PathBuf, data_dir: PathBuf, threads: u16) -> Result<Self, Failure> {
+    pub(crate) fn new(trainer: PathBuf, data_dir: PathBuf, threads: u16, env: BTreeMap<String, String>) -> Result<Self, Failure> {
         let itself = env::current_exe().map_err(Failure::io("nasctl"))?;
-        Ok(Self { trainer, itself, data_dir, threads })
+        Ok(Self { trainer, itself, data_dir, threads, env })
     }
 
     /// Has the trainer check a segment without training it.
@@ -93,7 +96,9 @@ impl Launcher {
     }
 
     fn command(&self, segment: &Segment) -> Command {
-        supervised(&self.itself, segment, &[&self.trainer])
+        let mut command = supervised(&self.itself, segment, &[&self.trainer]);
+        command.envs(&self.env);
+        command
     }
 }
 
