@@ -1,5 +1,7 @@
 //! What the end of a trainer process means for its trial: the same on a cluster and on a laptop.
 
+use std::time::Duration;
+
 use nas_search::{Assignment, Outcome, Plan};
 
 use crate::{
@@ -58,6 +60,16 @@ impl Conclusion {
         }
         let message = format!("{MAX_ATTEMPTS} attempts ended like this: {message}");
         Self::Record { ends: vec![RungEnd::new(recorded, Outcome::Failed)], message }
+    }
+
+    /// The end of a process that was stopped since it took `limit`, its `spec.trial.timeLimit`: it counts, since what hangs once may hang again.
+    pub fn overran(limit: Duration, recorded: usize, counted: usize) -> Self {
+        let message = format!(
+            "stopped after {} s, at its spec.trial.timeLimit: the log of its trainer says whether it hung; if training takes so long, \
+             a new experiment needs a longer timeLimit",
+            limit.as_secs()
+        );
+        Self::crashed(message, recorded, counted)
     }
 
     /// With the values of the additional objectives, of which the trainer told in `report`. A trainer that does not report one of them

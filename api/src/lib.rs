@@ -10,6 +10,7 @@ pub mod objects;
 mod policy;
 mod problem;
 mod published;
+mod retention;
 mod schema;
 mod segment;
 mod validate;

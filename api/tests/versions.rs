@@ -72,7 +72,7 @@ fn holds_for<K: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(file
 #[test]
 fn everything_that_an_older_version_wrote_is_still_there() {
     // Objects whose names are a user's, or of Kubernetes.
-    let open = ["metadata", "assignment", "metrics", "additional", "fixed", "random"];
+    let open = ["metadata", "assignment", "metrics", "additional", "fixed", "random", "env"];
     holds_for::<NasTrial>("trial.json", &open);
     // A choice of one is told by the name of its only field.
     let open = [&open[..], &["scheduler", "sampler", "parameters"]].concat();

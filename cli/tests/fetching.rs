@@ -28,7 +28,7 @@ spec:
   scheduler: {fullLength: {}}
   resource: {unit: epochs, max: 1}
   maxTrials: 1
-  trial: {data: {name: mnist, fetch: {url: 'http://mirror/mnist'}}}
+  trial: {data: {name: mnist, fetch: {url: 'http://mirror/mnist'}}, env: {NO_PROXY: '*'}}
 ";
 
 struct Run {
@@ -86,6 +86,15 @@ fn what_is_not_there_is_fetched_once_before_the_first_trial() {
     assert_eq!(run.calls(), [run.fetch_call(), "check".to_owned()]);
     run.run();
     assert_eq!(run.calls()[2..], ["check"], "it is there");
+}
+
+#[test]
+fn the_environment_of_the_experiment_is_that_of_the_fetch_and_of_the_trainer() {
+    let run = Run::new("echo fetches past \"$NO_PROXY\"; mkdir \"$dir/mnist\"; echo x >\"$dir/mnist/images\"");
+    let script = fs::read_to_string(run.path("trainer")).unwrap().replace("'no such parameter'", "\"trains past $NO_PROXY\"");
+    fs::write(run.path("trainer"), script).unwrap();
+    let (_, said) = run.run();
+    assert!(said.contains("fetches past *") && said.contains("trains past *"), "{said}");
 }
 
 #[test]

@@ -128,10 +128,10 @@ impl Search {
         }
     }
 
-    /// What the trainer of each trial said, attempts one after the other; trials that were retired have no log any more.
+    /// What the trainer of each trial said, attempts one after the other.
     fn logs(&self) -> Vec<String> {
         let trials = fs::read_dir(self.folder().join("trials")).unwrap();
-        trials.filter_map(|trial| fs::read_to_string(trial.unwrap().path().join("trainer.log")).ok()).collect()
+        trials.map(|trial| fs::read_to_string(trial.unwrap().path().join("trainer.log")).unwrap()).collect()
     }
 
     /// Waits until the journal has recorded this many rungs.

@@ -159,8 +159,8 @@ pub(crate) fn prune_pod(pod: &mut Pod) {
     pod.metadata.managed_fields = None;
     pod.metadata.annotations = None;
     if let Some(spec) = &mut pod.spec {
-        let node_name = spec.node_name.take();
-        *spec = k8s_openapi::api::core::v1::PodSpec { node_name, ..Default::default() };
+        let (node_name, active_deadline_seconds) = (spec.node_name.take(), spec.active_deadline_seconds);
+        *spec = k8s_openapi::api::core::v1::PodSpec { node_name, active_deadline_seconds, ..Default::default() };
     }
 }
 

@@ -124,6 +124,7 @@ async fn an_experiment_may_change_only_where_a_search_can_follow() {
         json!({"scheduler": {"asha": {"eta": 3}}}),
         json!({"resource": {"max": 8}}),
         json!({"trial": {"data": {"name": "cifar100"}}}),
+        json!({"trial": {"timeLimit": "1h"}}),
         json!({"constraints": [{"rule": "hp.layers == 2"}]}),
         json!({"confirm": {"topK": 1, "seeds": 3}}),
     ] {
@@ -223,6 +224,8 @@ async fn the_server_knows_what_one_object_alone_shows_to_be_wrong() {
         ("/spec/scheduler", json!({"asha": {"eta": 4, "maxRungs": 5}})),
         ("/spec/scheduler", json!({"fullLength": {}})),
         ("/spec/trial/data", json!({"name": "mnist", "claim": "datasets", "fetch": {}})),
+        ("/spec/trial", json!({"data": {"name": "mnist"}, "timeLimit": "10s"})),
+        ("/spec/trial", json!({"data": {"name": "mnist"}, "timeLimit": "1h30m"})),
         ("/spec/trial/data", json!({"name": "mnist", "claim": "datasets", "fetch": {"url": "https://mirror:8443/sets/x%20y/"}})),
     ] {
         verdict(pointer, value.clone()).await.unwrap_or_else(|said| panic!("{pointer} {value}: {said}"));
@@ -245,6 +248,9 @@ async fn the_server_knows_what_one_object_alone_shows_to_be_wrong() {
         ("/spec/maxTrials", json!(0), "greater than or equal to 1"),
         ("/spec/maxTrials", json!("4"), "must be of type integer"),
         ("/spec/trial/cpu", json!(0), "greater than or equal to 1"),
+        ("/spec/trial", json!({"data": {"name": "mnist"}, "timeLimit": "9s"}), "at least 10s"),
+        ("/spec/trial", json!({"data": {"name": "mnist"}, "timeLimit": "-1h"}), "at least 10s"),
+        ("/spec/trial", json!({"data": {"name": "mnist"}, "timeLimit": "soon"}), "spec.trial.timeLimit"),
         ("/spec/trial/data", json!({"name": "mnist", "fetch": {}}), "needs trial.data.claim"),
         (
             "/spec/trial/data",

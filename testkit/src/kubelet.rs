@@ -93,6 +93,19 @@ impl Kubelet {
         self.status(pod, phase, container, &state).await
     }
 
+    /// The pod has had its `activeDeadlineSeconds`, and its container, told to stop, has ended.
+    pub async fn overrun(&self, pod: &Pod, container: &str, exit_code: i32, message: &str) -> Result<(), kube::Error> {
+        let state = json!({"terminated": {
+            "exitCode": exit_code, "reason": "Error", "message": message,
+            "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:01:00Z",
+        }});
+        let status = json!({"status": {
+            "phase": "Failed", "reason": "DeadlineExceeded", "message": "Pod was active on the node longer than the specified deadline",
+            "containerStatuses": [of_container(container, &state)],
+        }});
+        self.pods.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Strategic(status)).await.map(drop)
+    }
+
     /// The scheduler finds no node for the pod.
     pub async fn fits_nowhere(&self, pod: &Pod, message: &str) -> Result<(), kube::Error> {
         let condition = json!({"status": {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",

@@ -7,14 +7,14 @@ use std::{
     time::Instant,
 };
 
-use nas_api::contract::{Exit, Reporting, Segment};
+use nas_api::contract::{CURVE, Exit, Reporting, Segment};
 
 use crate::{
     checkpoint::Store,
     device::Machine,
     error::TrainerError,
     live::{ApiServer, Live, REPORT_EVERY},
-    sinks::{CURVE, Curve, Input, Prometheus, Sink, Times, Words},
+    sinks::{Curve, Input, Prometheus, Sink, Times, Words},
     train::{Ended, TrainEvent, Trainer},
 };
 

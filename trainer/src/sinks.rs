@@ -44,9 +44,6 @@ impl Sink for Words {
     }
 }
 
-/// Name of the file that [`Curve`] writes.
-pub const CURVE: &str = "curve.jsonl";
-
 /// Every evaluation in full, as JSON lines beside the checkpoints.
 pub struct Curve(pub PathBuf);
 

@@ -3,11 +3,13 @@
 //! It is plain enough for a trainer in any language: read environment variables ([`Segment`]), train to a step, write one JSON
 //! document ([`Report`]) to the termination message, leave with an exit code ([`Exit`]).
 
+mod checkpoints;
 mod data_shape;
 mod exit;
 mod report;
 mod segment;
 
+pub use checkpoints::{CURVE, NotRemoved, remove_checkpoints};
 pub use data_shape::DataShape;
 pub use exit::Exit;
 pub use report::{CurvePoint, MAX_MESSAGE_BYTES, NotAReport, Report, Reported, RungResult};

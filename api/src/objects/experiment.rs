@@ -1,5 +1,7 @@
 //! `NasExperiment`: what a user writes.
 
+use std::collections::BTreeMap;
+
 use kube::{CustomResource, KubeSchema, core::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -368,6 +370,22 @@ pub struct TrialTemplate {
     #[serde(default = "default_checkpoint_every")]
     #[schemars(length(max = 32))]
     pub checkpoint_every: Duration,
+    /// The most time that the process of one segment may take, such as `2h`, so that a trainer that hangs is noticed: then it is stopped, after a
+    /// checkpoint if it still can, and the next attempt goes on from there; after five attempts that took so long the trial has Failed. At least
+    /// 10s, rounded up to seconds. The longest segment is that to the top rung, or a training of `confirm`. On a cluster it is the pod's
+    /// `activeDeadlineSeconds`: it counts from when a node takes the pod, so that the pull of the image and the fetch of the data set count, and the
+    /// wait in a queue does not. Default: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('10s')")
+        .message("must be at least 10s: pods take seconds to begin"))]
+    #[schemars(length(max = 32))]
+    pub time_limit: Option<Duration>,
+    /// Environment variables of a trial's containers, by name: of the trainer, and of the one that fetches the data set, such as `HTTPS_PROXY` and
+    /// `NO_PROXY`. They stand here to be read by all who may read the experiment: no place for passwords. Names that begin with NAS_ are the
+    /// contract's. `nasctl run` sets them beside its own environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "maxLength": 4096}))]
+    pub env: BTreeMap<String, String>,
     /// Where checkpoints lie. `nasctl run` keeps them in its own folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoints: Option<Claim>,

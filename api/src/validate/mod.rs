@@ -30,6 +30,8 @@ const DEFAULT_RUNGS: i64 = 4;
 const TRIED_DRAWS: u32 = 500;
 /// A space in which nothing is found for so long is refused.
 const LONGEST_TRY: Duration = Duration::from_secs(30);
+/// The least `spec.trial.timeLimit`: pods take seconds to begin.
+const SHORTEST_TIME_LIMIT: Duration = Duration::from_secs(10);
 /// Longest name: trials and Jobs append to it within Kubernetes' 63 characters.
 const MAX_NAME: usize = 40;
 
@@ -93,6 +95,14 @@ impl NasExperiment {
         if let Some(memory) = spec.trial.memory.as_deref().filter(|memory| !quantity::is_positive(memory)) {
             problems.push(Problem::new("spec.trial.memory", format!("must be an amount of memory, such as 8Gi, not {memory:?}")));
         }
+        if let Some(limit) = spec.trial.time_limit.filter(|limit| *limit < SHORTEST_TIME_LIMIT) {
+            let message = format!(
+                "is {limit}, but must be at least {SHORTEST_TIME_LIMIT:?}, since pods take seconds to begin: give more than the longest \
+                 segment takes, or remove it for no limit"
+            );
+            problems.push(Problem::new("spec.trial.timeLimit", message));
+        }
+        self.check_env(&mut problems);
         data::check(&spec.trial.data, &mut problems);
         confirm::check(self, &mut problems);
         self.check_claims(&mut problems);
@@ -118,6 +128,21 @@ impl NasExperiment {
         };
         self.try_plan(&plan)?;
         Ok(plan)
+    }
+
+    /// A name in `spec.trial.env` is one that every shell takes, and none of the contract's.
+    fn check_env(&self, problems: &mut Vec<Problem>) {
+        for name in self.spec.trial.env.keys() {
+            let is_word = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            let problem = if !is_word || name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+                format!("has the name {name:?}, but names are letters, digits and _, and begin with no digit")
+            } else if name.starts_with("NAS_") {
+                format!("has the name {name:?}, but what begins with NAS_ is set by who starts the trainer: remove it")
+            } else {
+                continue;
+            };
+            problems.push(Problem::new("spec.trial.env", problem));
+        }
     }
 
     /// Claims are names: the operator asks for them by path, and a path must not lead anywhere else.
@@ -252,6 +277,14 @@ impl NasExperiment {
     pub fn checkpoint_every(&self) -> Duration {
         let every: ObjectDuration = self.spec.trial.checkpoint_every;
         if every.is_negative() { Duration::ZERO } else { every.into() }
+    }
+
+    /// The most time that the process of one segment may take, in whole seconds; `None`: no limit.
+    pub fn time_limit(&self) -> Option<Duration> {
+        // Kubernetes takes no longer deadline of a pod.
+        const LONGEST: Duration = Duration::from_secs(i32::MAX as u64);
+        let limit = Duration::from(self.spec.trial.time_limit?).min(LONGEST);
+        Some(Duration::from_secs(limit.as_secs() + u64::from(limit.subsec_nanos() > 0)))
     }
 }
 

@@ -9,17 +9,20 @@ use super::runner::Runner;
 use crate::failure::Failure;
 
 impl Runner {
-    /// After the end of the search: what trains its best anew, if that is asked for and there is something to confirm.
+    /// After the end of the search: removes the checkpoints that nobody will ask for, and returns what trains its best anew, if that is asked for
+    /// and there is something to confirm.
     pub(crate) fn confirming(mut self, end: &EndStatus) -> Result<Option<Self>, Failure> {
-        if !self.source.experiment.confirms_after(end) {
-            return Ok(None);
-        }
-        if self.journal.state.confirm.is_empty() {
+        let confirms = self.source.experiment.confirms_after(end);
+        if confirms && self.journal.state.confirm.is_empty() {
             let list = self.source.experiment.to_confirm(&self.index);
-            if list.is_empty() {
-                return Ok(None);
+            if !list.is_empty() {
+                self.journal.confirm(list)?;
             }
-            self.journal.confirm(list)?;
+        }
+        // Not sooner: the confirmed keep theirs, whether or not they are among the best.
+        self.clean_up(true);
+        if !confirms {
+            return Ok(None);
         }
         let SourceFile { experiment, plan } = self.source;
         let Some((confirmation, plan)) = self.journal.state.confirmation(&experiment, &plan) else { return Ok(None) };

@@ -30,6 +30,7 @@ impl Launcher {
         let Some(fetch) = data.fetch.as_ref().filter(|_| !holds_something(&folder)) else { return Ok(()) };
         let mut command = bound(&self.itself, &[&self.trainer]);
         command.args(["data", "fetch", &data.name, "--dir"]).arg(&self.data_dir);
+        command.envs(&self.env);
         command.args(fetch.url.iter().flat_map(|url| ["--url", url]));
         let mut child = command.spawn().map_err(Failure::io(&self.itself))?;
         let status = loop {

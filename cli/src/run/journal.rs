@@ -141,7 +141,7 @@ impl Journal {
             Some(earlier) if *earlier == experiment => {}
             Some(earlier) if !may_become(earlier, &experiment) => {
                 return Err(Failure::Folder(format!(
-                    "{} holds the search of another experiment: only parallelTrials, budget, target, suspend, maxFailedTrials and maxTrials may \
+                    "{} holds the search of another experiment: only parallelTrials, budget, target, suspend, maxFailedTrials, retention and maxTrials may \
                      change; use another --dir",
                     self.folder.display()
                 )));
@@ -230,6 +230,7 @@ fn may_become(earlier: &NasExperiment, later: &NasExperiment) -> bool {
     earlier.spec.target = spec.target;
     earlier.spec.suspend = spec.suspend;
     earlier.spec.max_failed_trials = spec.max_failed_trials;
+    earlier.spec.retention = spec.retention;
     earlier.spec.max_trials = spec.max_trials;
     earlier.spec == *spec && earlier.metadata.name == later.metadata.name
 }

@@ -56,6 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         arguments.trainer.clone().unwrap_or_else(default_trainer),
         data_dir,
         arguments.threads.unwrap_or_else(|| threads_of_a_slot(&source)),
+        source.experiment.spec.trial.env.clone(),
     )?;
     let stops = hear_stops()?;
     let (journal, source) = Journal::open(&folder, source)?;

@@ -1,6 +1,7 @@
 //! Trainer processes.
 
 use std::{
+    collections::BTreeMap,
     env,
     fs::{self, File},
     os::unix::process::{CommandExt, ExitStatusExt},
@@ -11,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nas_api::contract::{Exit, Segment};
+use nas_api::contract::{Exit, GRACE_SECONDS, Segment};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -20,12 +21,17 @@ use nix::{
 use super::supervise::supervised;
 use crate::failure::Failure;
 
+/// A trainer that was told to stop at its time limit has so long to write a checkpoint, as on a cluster.
+const GRACE: Duration = Duration::from_secs(GRACE_SECONDS as u64);
+
 /// Starts trainers.
 pub(crate) struct Launcher {
     pub(super) trainer: PathBuf,
     pub(super) itself: PathBuf,
     pub(crate) data_dir: PathBuf,
     pub(crate) threads: u16,
+    /// `spec.trial.env`.
+    pub(super) env: BTreeMap<String, String>,
 }
 
 /// A trainer that runs.
@@ -33,6 +39,9 @@ pub(crate) struct Running {
     pid: Pid,
     started: Instant,
     pub(crate) attempt: i64,
+    /// Since when it is told to stop.
+    told: Option<Instant>,
+    overran: bool,
 }
 
 /// A trainer that has ended.
@@ -42,9 +51,9 @@ pub(crate) struct Ended {
 }
 
 impl Launcher {
-    pub(crate) fn new(trainer: PathBuf, data_dir: PathBuf, threads: u16) -> Result<Self, Failure> {
+    pub(crate) fn new(trainer: PathBuf, data_dir: PathBuf, threads: u16, env: BTreeMap<String, String>) -> Result<Self, Failure> {
         let itself = env::current_exe().map_err(Failure::io("nasctl"))?;
-        Ok(Self { trainer, itself, data_dir, threads })
+        Ok(Self { trainer, itself, data_dir, threads, env })
     }
 
     /// Has the trainer check a segment without training it.
@@ -83,24 +92,53 @@ impl Launcher {
         let child = command.spawn().map_err(Failure::io(&self.itself))?;
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
         wait_for(trial, child, ended);
-        Ok(Running { pid, started: Instant::now(), attempt: i64::from(segment.attempt) })
+        Ok(Running { pid, started: Instant::now(), attempt: i64::from(segment.attempt), told: None, overran: false })
     }
 
     fn command(&self, segment: &Segment) -> Command {
-        supervised(&self.itself, segment, &[&self.trainer])
+        let mut command = supervised(&self.itself, segment, &[&self.trainer]);
+        command.envs(&self.env);
+        command
     }
 }
 
 impl Running {
     /// Asks the trainer to stop after a checkpoint, or kills it.
-    pub(crate) fn signal(&self, at_once: bool) {
-        let signal = if at_once { Signal::SIGKILL } else { Signal::SIGTERM };
+    pub(crate) fn signal(&mut self, at_once: bool) {
+        self.send(if at_once { Signal::SIGKILL } else { Signal::SIGTERM });
+    }
+
+    /// Stops the trainer if it has run for `limit`; kills it where it does not listen.
+    pub(crate) fn keep_within(&mut self, limit: Duration) {
+        if let Some(signal) = due(self.held(), limit, self.told.map(|told| told.elapsed())) {
+            self.overran = true;
+            self.send(signal);
+        }
+    }
+
+    /// Whether it was stopped at its time limit.
+    pub(crate) fn overran(&self) -> bool {
+        self.overran
+    }
+
+    fn send(&mut self, signal: Signal) {
+        self.told.get_or_insert_with(Instant::now);
         // The process may have ended a moment ago; then there is nothing to do.
         let _ = kill(self.pid, signal);
     }
 
     pub(crate) fn held(&self) -> Duration {
         self.started.elapsed()
+    }
+}
+
+/// The signal that is due to a trainer that has run for `held`, and was told to stop `told` ago if at all.
+fn due(held: Duration, limit: Duration, told: Option<Duration>) -> Option<Signal> {
+    match told {
+        _ if held < limit => None,
+        None => Some(Signal::SIGTERM),
+        Some(told) if told < GRACE => None,
+        Some(_) => Some(Signal::SIGKILL),
     }
 }
 
@@ -116,4 +154,23 @@ pub(super) fn exit_of(status: ExitStatus) -> Exit {
     let code = status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or(-1);
     // Killed by SIGTERM before the trainer could listen is as good as stopped.
     Exit::from_code(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trainer_is_stopped_at_its_limit_and_killed_after_the_grace() {
+        let due =
+            |held, told: Option<u64>| due(Duration::from_secs(held), Duration::from_hours(1), told.map(Duration::from_secs));
+        assert_eq!(due(3599, None), None);
+        assert_eq!(due(3600, None), Some(Signal::SIGTERM));
+        assert_eq!(due(3601, Some(1)), None);
+        assert_eq!(due(3709, Some(109)), None);
+        assert_eq!(due(3710, Some(110)), Some(Signal::SIGKILL));
+        // One that hangs where the search stops it, too; not before its limit, since a slow disk is no fault of its own.
+        assert_eq!(due(3599, Some(600)), None);
+        assert_eq!(due(3600, Some(600)), Some(Signal::SIGKILL));
+    }
 }

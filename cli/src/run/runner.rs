@@ -1,7 +1,7 @@
 //! The loop: decide, record, start, wait. All that is decided is in the journal before it is done.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fs,
     io::{IsTerminal, Write},
     path::PathBuf,
@@ -15,9 +15,9 @@ use std::{
 
 use nas_api::{
     Conclusion, Confirmation, RungEnd, SourceFile, Surroundings, conclude,
-    contract::{Exit, Report, Reporting, Segment},
+    contract::{Exit, Report, Reporting, Segment, remove_checkpoints},
     genotype,
-    objects::{EndStatus, NasTrial, NasTrialStatus, Retained, Retention, RunSegment},
+    objects::{EndStatus, NasTrial, NasTrialStatus, RunSegment},
 };
 use nas_search::{Decision, Index, Outcome, Plan, Usage, decide};
 
@@ -43,6 +43,8 @@ pub(crate) struct Runner {
     pub(super) index: Index,
     /// Outcomes up to here were there when a person started this command: they cannot stall it.
     stall_cleared: u64,
+    /// Numbers of trials that have lost their checkpoints.
+    cleaned: HashSet<u64>,
     children: BTreeMap<i64, Running>,
     ended: (Sender<Ended>, Receiver<Ended>),
     began: Instant,
@@ -80,6 +82,7 @@ impl Runner {
             stops,
             index,
             stall_cleared,
+            cleaned: HashSet::new(),
             children: BTreeMap::new(),
             ended: channel(),
             began: Instant::now(),
@@ -135,6 +138,7 @@ impl Runner {
         }
         self.launcher.fetch(&self.source.experiment.spec.trial.data, &self.stops)?;
         let mut checked = false;
+        let mut cleaned_at = None;
         loop {
             let usage = Usage {
                 wall_clock: self.journal.elapsed(),
@@ -161,6 +165,10 @@ impl Runner {
                 }
                 self.record(&decision)?;
             }
+            if cleaned_at.replace(self.index.view().seq) != Some(self.index.view().seq) {
+                // Who never goes on is decided at outcomes.
+                self.clean_up(false);
+            }
             self.start_granted()?;
             if self.children.is_empty() && self.index.is_stalled(self.stall_cleared) {
                 return Err(self.stall());
@@ -170,9 +178,17 @@ impl Runner {
                 self.erase();
                 return Err(Failure::Interrupted);
             }
+            self.keep_within_limit();
             if let Ok(ended) = self.ended.1.recv_timeout(TICK) {
                 self.take_end(&ended)?;
             }
+        }
+    }
+
+    /// Stops the trainers that have taken as long as `spec.trial.timeLimit` allows.
+    fn keep_within_limit(&mut self) {
+        if let Some(limit) = self.source.experiment.time_limit() {
+            self.children.values_mut().for_each(|child| child.keep_within(limit));
         }
     }
 
@@ -216,22 +232,26 @@ impl Runner {
             }
             Decision::Finish { .. } => return Ok(()),
         };
-        let is_over = trial.is_over();
-        let number = trial.number();
-        let folder = self.checkpoint_dir(&trial);
-        self.keep(trial)?;
-        if is_over && !self.is_retained(number) {
-            // What is left of it only takes space; it is gone at the latest with the run's folder.
-            let _ = fs::remove_dir_all(folder);
-        }
-        Ok(())
+        self.keep(trial)
     }
 
-    /// Whether `spec.retention` keeps a trial's checkpoints though it never goes on.
-    fn is_retained(&self, number: u64) -> bool {
-        let Retention { checkpoints, best } = self.source.experiment.spec.retention;
-        let best = usize::try_from(best).unwrap_or_default();
-        checkpoints == Retained::All || self.index.best().take(best).any(|(_, _, trial)| trial.number == number)
+    /// Removes the checkpoints that `spec.retention` does not keep. What fails is told, and tried again by the next run of the command.
+    pub(super) fn clean_up(&mut self, is_finished: bool) {
+        if self.confirmation.is_some() {
+            // The trainings of a confirmation keep theirs.
+            return;
+        }
+        let retention = self.source.experiment.spec.retention;
+        let (confirmed, trials) = (&self.journal.state.confirm, self.trials().values());
+        let due = retention.loses(confirmed, &self.index, trials, is_finished);
+        let due: Vec<_> = due.into_iter().filter(|trial| !self.cleaned.contains(&trial.number())).collect();
+        let due: Vec<_> = due.into_iter().map(|trial| (trial.number(), self.checkpoint_dir(trial))).collect();
+        for (number, folder) in due {
+            if let Err(error) = remove_checkpoints(&folder) {
+                self.say(&format!("the checkpoints of trial {number} are still there: {error}"));
+            }
+            self.cleaned.insert(number);
+        }
     }
 
     fn keep(&mut self, trial: NasTrial) -> Result<(), Failure> {
@@ -301,7 +321,11 @@ impl Runner {
         let at = |rung: usize| if self.confirmation.is_some() { String::new() } else { format!(" at rung {rung}") };
         let status = trial.status.get_or_insert_default();
         let report = Report::from_message(&message, attempt, target).ok();
-        let conclusion = conclude(ended.exit, &message, attempt, target, status.rungs.len(), counted);
+        let overran = self.source.experiment.time_limit().filter(|_| running.overran());
+        let conclusion = match (overran, ended.exit) {
+            (Some(limit), Exit::Stopped | Exit::Other(_)) => Conclusion::overran(limit, status.rungs.len(), counted),
+            (_, exit) => conclude(exit, &message, attempt, target, status.rungs.len(), counted),
+        };
         let conclusion = conclusion.measured(&self.source.plan, &assignment, report.as_ref());
         status.note(RunSegment {
             rung: trial.spec.target_rung,
@@ -324,11 +348,11 @@ impl Runner {
         for line in &told {
             self.say(line);
         }
-        if let Conclusion::Again { message, .. } = conclusion {
+        if let Conclusion::Again { counted, message } = conclusion {
             if ended.exit == Exit::Temporary {
                 return Err(Failure::Trainer { message: format!("{name}: {message}; then run the same command"), code: 75 });
             }
-            if ended.exit != Exit::Stopped {
+            if counted || ended.exit != Exit::Stopped {
                 self.say(&format!("{name} starts again: {message}"));
             }
         }
@@ -345,13 +369,14 @@ impl Runner {
 
     /// Stops every trainer after a checkpoint and records how it ended; a second signal kills.
     pub(super) fn stop_children(&mut self) {
-        self.children.values().for_each(|child| child.signal(false));
+        self.children.values_mut().for_each(|child| child.signal(false));
         let mut killed = false;
         while !self.children.is_empty() {
             if self.stops.load(Ordering::SeqCst) > 1 && !killed {
-                self.children.values().for_each(|child| child.signal(true));
+                self.children.values_mut().for_each(|child| child.signal(true));
                 killed = true;
             }
+            self.keep_within_limit();
             if let Ok(ended) = self.ended.1.recv_timeout(TICK)
                 && let Err(failure) = self.take_end(&ended)
             {

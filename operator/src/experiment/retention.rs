@@ -4,8 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use k8s_openapi::api::batch::v1::Job;
 use kube::{Resource, ResourceExt};
-use nas_api::objects::{ConfirmStatus, NasTrial, Retained, Retention};
-use nas_search::{Index, Outcome};
+use nas_api::objects::NasTrial;
 
 use super::{
     reconcile::{Pass, RECHECK},
@@ -35,30 +34,6 @@ enum Standing {
     Failed(String),
 }
 
-/// The trials that lose their checkpoints, by number: none of those that were confirmed. Pure.
-fn due(
-    retention: Retention,
-    confirmed: &[ConfirmStatus],
-    index: &Index,
-    trials: &[Arc<NasTrial>],
-    is_finished: bool,
-) -> Vec<Arc<NasTrial>> {
-    if retention.checkpoints == Retained::All {
-        return Vec::new();
-    }
-    let best = usize::try_from(retention.best).unwrap_or_default();
-    let kept: HashSet<u64> = index.best().take(best).map(|(_, _, trial)| trial.number).collect();
-    let is_due = |trial: &&Arc<NasTrial>| {
-        let record = trial.to_record();
-        let ended = record.last().is_some_and(|last| !matches!(last.outcome, Outcome::Value(_)));
-        let is_over = is_finished || trial.is_over() || ended;
-        let removed = trial.status.as_ref().is_some_and(|status| holds(&status.conditions, Kind::CheckpointsRemoved));
-        let is_confirmed = confirmed.iter().any(|confirmed| confirmed.trial == trial.name_any());
-        is_over && !is_confirmed && !removed && record.running().is_none() && !kept.contains(&record.number)
-    };
-    trials.iter().filter(is_due).cloned().collect()
-}
-
 impl Pass<'_> {
     /// Goes on with taking away checkpoints. What fails is told and tried again; the search does not notice.
     pub(super) async fn retain(&mut self, search: &mut Search, is_finished: bool) {
@@ -76,7 +51,9 @@ impl Pass<'_> {
         };
         let trials = self.trials();
         let confirmed = self.experiment.status.as_ref().map_or(&[] as &[_], |status| &status.confirm);
-        let due = due(self.experiment.spec.retention, confirmed, search.searched.index(&self.plan), &trials, is_finished);
+        let trials = trials.iter().map(Arc::as_ref);
+        let mut due = self.experiment.spec.retention.loses(confirmed, search.searched.index(&self.plan), trials, is_finished);
+        due.retain(|trial| !trial.status.as_ref().is_some_and(|status| holds(&status.conditions, Kind::CheckpointsRemoved)));
         // Before the end this says nothing of what is to go after it.
         search.nothing_to_remove = generation.filter(|_| is_finished && due.is_empty());
         if due.len() < if is_finished { 1 } else { AT_LEAST } {
@@ -104,7 +81,7 @@ impl Pass<'_> {
     }
 
     /// Tells what a Job has removed, and deletes it once nobody needs it; returns when to look again.
-    async fn see_to(&self, job: &Job, due: &[Arc<NasTrial>], search: &mut Search) -> Result<Duration, Error> {
+    async fn see_to(&self, job: &Job, due: &[&NasTrial], search: &mut Search) -> Result<Duration, Error> {
         let (name, uid) = (job.name_any(), job.uid().unwrap_or_default());
         match standing(job) {
             Standing::Working => return Ok(EVERY),
@@ -141,10 +118,10 @@ impl Pass<'_> {
 }
 
 /// Those of the trials that a Job was made for.
-fn named<'a>(job: &Job, trials: &'a [Arc<NasTrial>]) -> impl Iterator<Item = &'a Arc<NasTrial>> {
+fn named<'a>(job: &Job, trials: &[&'a NasTrial]) -> impl Iterator<Item = &'a NasTrial> {
     let names: HashSet<String> =
         job.annotations().get(labels::TRIALS).map(|names| names.split(',').map(str::to_owned).collect()).unwrap_or_default();
-    trials.iter().filter(move |trial| names.contains(&trial.name_any()))
+    trials.iter().copied().filter(move |trial| names.contains(&trial.name_any()))
 }
 
 fn standing(job: &Job) -> Standing {
@@ -154,69 +131,5 @@ fn standing(job: &Job) -> Standing {
         (Some(_), _) => Standing::Complete,
         (_, Some(failed)) => Standing::Failed(failed.message.clone().unwrap_or_default()),
         _ => Standing::Working,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use nas_api::read_experiment;
-    use nas_search::{Decision, Usage, decide};
-
-    use super::*;
-    use crate::conditions::Conditions;
-
-    /// Trials of a search that has gone on for a while: number 0 is the best, 1 was retired, 2 diverged, 3 trains.
-    fn trials() -> Option<(Index, Vec<Arc<NasTrial>>)> {
-        let plan = read_experiment(include_str!("../../../configs/quickstart.yaml")).ok()?.plan;
-        let mut index = Index::new(plan.direction, &plan.rungs);
-        let mut trials = Vec::new();
-        while trials.len() < 4 {
-            let decisions = decide(&plan, &index, &Usage::default());
-            let Decision::Create { new, view } =
-                decisions.into_iter().find(|decision| matches!(decision, Decision::Create { .. }))?
-            else {
-                return None;
-            };
-            let mut trial = NasTrial::create("e", &new, view);
-            let mut status = nas_api::objects::NasTrialStatus::default();
-            let end = match new.number {
-                0 => Some(Outcome::Value(0.9)),
-                1 => Some(Outcome::Value(0.1)),
-                2 => Some(Outcome::Diverged),
-                _ => None,
-            };
-            let ends: Vec<_> = end.map(|end| nas_api::RungEnd::new(0, end)).into_iter().collect();
-            status.record(&ends, index.view().seq);
-            trial.status = Some(status);
-            if new.number == 1 {
-                trial.retire(view);
-            }
-            index.apply(trial.to_record());
-            trials.push(Arc::new(trial));
-        }
-        Some((index, trials))
-    }
-
-    #[test]
-    fn who_never_goes_on_loses_them_unless_among_the_best() {
-        let Some((index, mut trials)) = trials() else { unreachable!() };
-        let numbers = |retention, trials: &[Arc<NasTrial>], is_finished| -> Vec<u64> {
-            due(retention, &[], &index, trials, is_finished).iter().map(|trial| trial.number()).collect()
-        };
-        let best = |best| Retention { checkpoints: Retained::Best, best };
-        assert_eq!(numbers(best(1), &trials, false), [1, 2]);
-        assert_eq!(numbers(best(2), &trials, false), [2], "the second best is kept though it was retired");
-        assert_eq!(numbers(best(0), &trials, true), [0, 1, 2], "what trains keeps them, whatever is written of the end");
-        assert_eq!(numbers(Retention { checkpoints: Retained::All, best: 0 }, &trials, true), [] as [u64; 0]);
-        let confirmed = ConfirmStatus { trial: "e-1".to_owned(), ..ConfirmStatus::default() };
-        assert_eq!(due(best(0), &[confirmed], &index, &trials, true).len(), 2);
-        // Once is enough.
-        let mut told = (*trials[2]).clone();
-        let mut status = told.status.clone().unwrap_or_default();
-        let now = k8s_openapi::jiff::Timestamp::UNIX_EPOCH;
-        Conditions { list: &mut status.conditions, generation: None, now }.set(Kind::CheckpointsRemoved, true, "x", "");
-        told.status = Some(status);
-        trials[2] = Arc::new(told);
-        assert_eq!(numbers(best(1), &trials, false), [1]);
     }
 }

@@ -14,6 +14,7 @@ use nas_api::objects::TrialTemplate;
 
 use super::{
     end::PodEnd,
+    job::own_env,
     standing::Waiting,
     view::{Clock, TrialView, end_of, is_terminal},
 };
@@ -43,6 +44,7 @@ pub(super) fn container(template: &TrialTemplate, image: &str, dir: &str, mounts
         name: labels::FETCH.to_owned(),
         image: Some(image.to_owned()),
         command: Some(command),
+        env: Some(own_env(template).collect()).filter(|env: &Vec<_>| !env.is_empty()),
         resources: Some(ResourceRequirements { requests: Some(requests), limits, claims: None }),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(mounts),

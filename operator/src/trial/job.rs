@@ -20,7 +20,7 @@ use kube::{Resource, ResourceExt};
 use nas_api::{
     MAX_ATTEMPTS, Surroundings, TRAINER,
     contract::{Exit, GRACE_SECONDS, Reporting, Segment},
-    objects::{NasExperiment, NasTrial, ReportingSpec},
+    objects::{NasExperiment, NasTrial, ReportingSpec, TrialTemplate},
 };
 use nas_search::Rungs;
 use sha2::{Digest, Sha256};
@@ -176,12 +176,14 @@ fn pod(experiment: &NasExperiment, trial: &NasTrial, rungs: &Rungs, settings: &S
     PodSpec {
         service_account_name: Some(if reports { TRAINER.to_owned() } else { settings.service_account.clone() }),
         termination_grace_period_seconds: Some(GRACE_SECONDS.into()),
+        // The pod's and not the Job's: a Job's would count what its earlier pods took, and the time between them.
+        active_deadline_seconds: experiment.time_limit().and_then(|limit| i64::try_from(limit.as_secs()).ok()),
         tolerations: Some(tolerations(experiment)),
         init_containers: init.map(|init| vec![init]),
         containers: vec![Container {
             name: labels::CONTAINER.to_owned(),
             image: Some(template.image.clone().unwrap_or_else(|| settings.image.clone())),
-            env: Some(env(&segment)),
+            env: Some(env(template, &segment)),
             ports: Some(vec![ContainerPort {
                 name: Some("metrics".to_owned()),
                 container_port: 9464,
@@ -229,7 +231,7 @@ pub(super) fn confined() -> SecurityContext {
     }
 }
 
-fn env(segment: &Segment) -> Vec<EnvVar> {
+fn env(template: &TrialTemplate, segment: &Segment) -> Vec<EnvVar> {
     let pod_uid = EnvVarSource {
         field_ref: Some(ObjectFieldSelector { field_path: "metadata.uid".to_owned(), api_version: None }),
         ..EnvVarSource::default()
@@ -237,7 +239,14 @@ fn env(segment: &Segment) -> Vec<EnvVar> {
     let values =
         segment.to_env().into_iter().map(|(name, value)| EnvVar { name: name.to_owned(), value: Some(value), value_from: None });
     let own = EnvVar { name: "NAS_POD_UID".to_owned(), value: None, value_from: Some(pod_uid) };
-    values.chain([own]).collect()
+    values.chain([own]).chain(own_env(template)).collect()
+}
+
+/// What the experiment adds to the environment of every container.
+pub(super) fn own_env(template: &TrialTemplate) -> impl Iterator<Item = EnvVar> {
+    // Kubernetes would put other variables in place of `$(NAME)`; `nasctl run` does not, and one file means one thing.
+    let literal = |value: &String| value.replace('$', "$$");
+    template.env.iter().map(move |(name, value)| EnvVar { name: name.clone(), value: Some(literal(value)), value_from: None })
 }
 
 fn resources(experiment: &NasExperiment) -> ResourceRequirements {

@@ -1,7 +1,9 @@
 //! How the present segment of a trial stands, read from its Job and pods. The first that applies, in this order:
 //!
-//! a pod that ended with a report, or in a way that no retry changes, be it while its data set was fetched; a Job that failed or is
-//! Complete; a Job that is not ours, is being deleted, or works; no Job.
+//! a pod that ended with a report, or in a way that no retry changes, be it while its data set was fetched; a pod that was stopped at its
+//! deadline; a Job that is not ours or is being deleted; one that failed or is Complete; one that works; no Job.
+
+use std::time::Duration;
 
 use k8s_openapi::api::{
     batch::v1::{Job, JobCondition},
@@ -76,6 +78,9 @@ pub(crate) fn standing(view: &TrialView, clock: &Clock) -> Standing {
     if let Some(ended) = ended_pod(view) {
         return Standing::Ended(ended);
     }
+    if let Some(conclusion) = view.segment_pods().find_map(|pod| overran(view, pod)) {
+        return Standing::Ended(Ended { conclusion, report: None });
+    }
     let Some(job) = view.job() else { return Standing::Absent };
     if let Some(waiting) = blocked(view, job) {
         return Standing::Blocked(waiting);
@@ -122,6 +127,23 @@ fn conclude_end(view: &TrialView, exit: Exit, message: &str) -> Ended {
     let conclusion = conclude(exit, message, attempt, target, recorded(view), view.trial.counted_ends());
     let report = Report::from_message(message, attempt, target).ok().filter(|_| exit == Exit::Reported);
     Ended { conclusion, report }
+}
+
+/// The pod was stopped at its `activeDeadlineSeconds`. Its Job would start another, but a person is to hear of it.
+fn overran(view: &TrialView, pod: &Pod) -> Option<Conclusion> {
+    if pod.status.as_ref()?.reason.as_deref() != Some("DeadlineExceeded") || is_disrupted(pod) {
+        return None;
+    }
+    let seconds = pod.spec.as_ref()?.active_deadline_seconds.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or_default();
+    if terminated(pod).is_some_and(|end| end.started_at.is_some()) {
+        return Some(Conclusion::overran(Duration::from_secs(seconds), recorded(view), view.trial.counted_ends()));
+    }
+    let message = format!(
+        "the pod was stopped after {seconds} s, at its spec.trial.timeLimit, before its trainer began: the pull of its image and the \
+         fetch of its data set count, too; if they take so long, a new experiment needs a longer timeLimit"
+    );
+    // That says nothing about the trial.
+    Some(Conclusion::Again { counted: false, message })
 }
 
 /// The Job has given up.
@@ -231,14 +253,51 @@ mod tests {
 
     use super::{super::job::job_name, *};
 
-    #[test]
-    fn a_job_whose_last_pod_could_not_fetch_is_made_anew_and_counts_for_nothing() {
+    /// The first trial of a search, without Jobs and pods.
+    fn view() -> TrialView {
         let sample = Sample { assignment: nas_search::Assignment::new(), rejected: 0, repeats: 0 };
         let new = NewTrial { number: 0, seed: 1, bracket: 0, rung: 0, sample };
         let mut trial = NasTrial::create("small", &new, View::default());
         trial.metadata.uid = Some("uid".to_owned());
         let rungs = Rungs::full_length(1);
-        let mut view = TrialView::new(Arc::new(trial), Vec::new(), Vec::new(), &rungs);
+        TrialView::new(Arc::new(trial), Vec::new(), Vec::new(), &rungs)
+    }
+
+    fn clock() -> Clock {
+        let wait = Duration::from_secs(10);
+        Clock { now: Timestamp::default(), stuck_after: wait, name_taken_after: wait }
+    }
+
+    #[test]
+    fn a_pod_at_its_deadline_counts_only_where_its_trainer_had_begun() {
+        let standing = |started: Option<&str>, disrupted: &str| {
+            let state = json!({"terminated": {"exitCode": 137, "startedAt": started}});
+            let container =
+                json!({"name": labels::CONTAINER, "state": state, "image": "", "imageID": "", "ready": false, "restartCount": 0});
+            let pod = json!({
+                "metadata": {"name": "pod", "labels": {labels::RUNG: "0", labels::ATTEMPT: "0"}},
+                "spec": {"activeDeadlineSeconds": 90, "containers": []},
+                "status": {"phase": "Failed", "reason": "DeadlineExceeded", "containerStatuses": [container],
+                    "conditions": [{"type": "DisruptionTarget", "status": disrupted}]},
+            });
+            let mut view = view();
+            view.pods = vec![serde_json::from_value(pod).map(Arc::new).unwrap_or_default()];
+            standing(&view, &clock())
+        };
+        let ended = |conclusion| Standing::Ended(Ended { conclusion, report: None });
+        let overran = Conclusion::overran(Duration::from_secs(90), 0, 0);
+        assert_eq!(standing(Some("2026-01-01T00:00:00Z"), "False"), ended(overran));
+        // Its image was not there yet; the kubelet gives the container an end all the same.
+        let Standing::Ended(Ended { conclusion: Conclusion::Again { counted, message }, .. }) = standing(None, "False") else {
+            unreachable!("{:?}", standing(None, "False"))
+        };
+        assert!(!counted && message.contains("after 90 s, at its spec.trial.timeLimit, before its trainer began"), "{message}");
+        assert_eq!(standing(Some("2026-01-01T00:00:00Z"), "True"), Standing::Absent, "the node was taken away");
+    }
+
+    #[test]
+    fn a_job_whose_last_pod_could_not_fetch_is_made_anew_and_counts_for_nothing() {
+        let mut view = view();
         let owner = json!({"apiVersion": "v1", "kind": "NasTrial", "name": "small-0", "uid": "uid", "controller": true});
         let job = json!({
             "metadata": {"name": job_name(&view.trial), "ownerReferences": [owner], "annotations": {labels::SEGMENT: view.digest}},
@@ -255,8 +314,7 @@ mod tests {
         let read = |pod| serde_json::from_value(pod).map(Arc::new).unwrap_or_default();
         view.jobs = vec![serde_json::from_value(job).map(Arc::new).unwrap_or_default()];
         view.pods = vec![read(crash.clone()), read(fetch)];
-        let wait = Duration::from_secs(10);
-        let clock = Clock { now: Timestamp::default(), stuck_after: wait, name_taken_after: wait };
+        let clock = clock();
         let Standing::Ended(Ended { conclusion: Conclusion::Again { counted, message }, .. }) = standing(&view, &clock) else {
             unreachable!("{:?}", standing(&view, &clock))
         };

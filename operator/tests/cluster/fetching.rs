@@ -33,8 +33,8 @@ fn mount(container: &Container, path: &str) -> Option<(String, bool)> {
 
 #[tokio::test]
 async fn a_pod_fetches_in_the_installations_image_and_then_trains_on_what_it_cannot_write() {
-    let data =
-        "    image: ours:1\n    data: {name: cifar10, claim: datasets, fetch: {url: 'https://mirror/cifar'}}\n    memory: 2Gi\n";
+    let data = "    image: ours:1\n    data: {name: cifar10, claim: datasets, fetch: {url: 'https://mirror/cifar'}}\n    memory: 2Gi\n    \
+         env: {HTTPS_PROXY: 'http://proxy:3128', MARK: $$(HTTPS_PROXY)}\n";
     let rig = rig("fetch", data).await;
     let operator = rig.operator();
     let pod = new_pod(&rig, &[]).await;
@@ -45,7 +45,16 @@ async fn a_pod_fetches_in_the_installations_image_and_then_trains_on_what_it_can
     assert_eq!(trainer.image.as_deref(), Some("ours:1"));
     let command = ["nas-trainer", "data", "fetch", "cifar10", "--dir", "/data", "--url", "https://mirror/cifar"];
     assert_eq!(fetch.command.as_deref().unwrap(), command);
-    assert_eq!((fetch.args.as_ref(), fetch.env.as_ref()), (None, None));
+    assert_eq!(fetch.args, None);
+    let env = |container: &Container| -> Vec<(String, String)> {
+        let set = container.env.iter().flatten().filter(|variable| !variable.name.starts_with("NAS_"));
+        set.map(|variable| (variable.name.clone(), variable.value.clone().unwrap())).collect()
+    };
+    // Each $ doubled: the kubelet turns it into one, and reads no $(NAME) out of it.
+    let expected = [("HTTPS_PROXY", "http://proxy:3128"), ("MARK", "$$$$(HTTPS_PROXY)")];
+    assert_eq!(env(fetch), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert_eq!(env(trainer), env(fetch));
+    assert_eq!(fetch.env.as_ref().unwrap().len(), 2, "nothing of the contract");
     assert_eq!(fetch.termination_message_policy.as_deref(), Some("FallbackToLogsOnError"));
     assert_eq!(fetch.security_context, trainer.security_context);
     assert_eq!(fetch.security_context.as_ref().unwrap().read_only_root_filesystem, Some(true));

@@ -1,15 +1,10 @@
 //! `nas-trainer checkpoints remove`: takes away the checkpoints of trials that never go on. Their learning curves stay.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use nas_api::contract::Exit;
+use nas_api::contract::{Exit, NotRemoved, remove_checkpoints};
 use thiserror::Error;
-
-use crate::sinks::CURVE;
 
 /// Whose checkpoints to remove.
 #[derive(Args)]
@@ -33,13 +28,8 @@ pub enum RemoveError {
     #[error("{0:?} is no name of a trial: give the names of folders below --dir")]
     Name(String),
     /// The file system refuses.
-    #[error("cannot remove {path}: {source}")]
-    Storage {
-        /// What.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Storage(#[from] NotRemoved),
 }
 
 impl RemoveError {
@@ -47,14 +37,12 @@ impl RemoveError {
     pub const fn exit(&self) -> Exit {
         match self {
             Self::Name(_) => Exit::Usage,
-            Self::Storage { .. } => Exit::Temporary,
+            Self::Storage(_) => Exit::Temporary,
         }
     }
 }
 
 /// Removes them, and returns what is to be printed.
-///
-/// A trainer may have left anything in its folder. Links are never followed: they could lead to another trial's.
 ///
 /// # Errors
 ///
@@ -65,9 +53,7 @@ pub fn remove(arguments: &Remove) -> Result<String, RemoveError> {
     }
     let mut removed = 0;
     for trial in &arguments.trials {
-        for process in folders(&arguments.dir.join(trial))? {
-            removed += empty(&process)?;
-        }
+        removed += remove_checkpoints(&arguments.dir.join(trial))?;
     }
     Ok(format!("removed {removed} files of {} trials", arguments.trials.len()))
 }
@@ -77,55 +63,9 @@ fn is_name(name: &str) -> bool {
     matches!((parts.next(), parts.next()), (Some(std::path::Component::Normal(only)), None) if only == name)
 }
 
-/// The folders of a trial's processes.
-fn folders(trial: &Path) -> Result<Vec<PathBuf>, RemoveError> {
-    let mut folders = Vec::new();
-    for path in if is_folder(trial)? { entries(trial)? } else { Vec::new() } {
-        if is_folder(&path)? {
-            folders.push(path);
-        }
-    }
-    Ok(folders)
-}
-
-/// Removes all but the learning curve; returns how many entries.
-fn empty(folder: &Path) -> Result<usize, RemoveError> {
-    let mut removed = 0;
-    for path in entries(folder)? {
-        let is_folder = is_folder(&path)?;
-        if !is_folder && path.file_name().is_some_and(|name| name == CURVE) {
-            continue;
-        }
-        // Neither follows links.
-        let gone = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        gone.map_err(storage(&path))?;
-        removed += 1;
-    }
-    Ok(removed)
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, RemoveError> {
-    let entries = fs::read_dir(folder).map_err(storage(folder))?;
-    entries.map(|entry| entry.map(|entry| entry.path()).map_err(storage(folder))).collect()
-}
-
-/// Whether it is a folder, and no link to one; a path that is not there is none.
-fn is_folder(path: &Path) -> Result<bool, RemoveError> {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) => Ok(metadata.is_dir()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(storage(path)(error)),
-    }
-}
-
-fn storage(path: &Path) -> impl FnOnce(io::Error) -> RemoveError {
-    let path = path.to_owned();
-    move |source| RemoveError::Storage { path, source }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::{fs, io, os::unix::fs::symlink};
 
     use super::*;
 
@@ -133,7 +73,7 @@ mod tests {
         let mut found = Vec::new();
         let mut left = vec![folder.to_owned()];
         while let Some(next) = left.pop() {
-            for path in entries(&next).unwrap_or_default() {
+            for path in fs::read_dir(next).into_iter().flatten().flatten().map(|entry| entry.path()) {
                 if path.is_dir() && !path.is_symlink() {
                     left.push(path);
                 } else {

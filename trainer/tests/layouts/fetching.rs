@@ -2,8 +2,8 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
-    net::TcpListener,
+    io::{self, BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
     path::Path,
     process::{Command, Stdio},
     thread,
@@ -171,6 +171,49 @@ fn the_commands_say_what_they_do_and_leave_with_the_codes_of_the_contract() {
     let (code, _, err) = run(&["data", "fetch", "mnist", "--dir", path, "--url", &server.url]);
     assert_eq!(code, Some(65));
     says(&err, &["fetching", IMAGES, "has 10 bytes", "9912422"]);
+}
+
+/// A proxy that connects whatever it is asked for with this server, once; returns its address and what it was asked for.
+fn proxy(server: &Server) -> (String, thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let to = server.url.strip_prefix("http://").and_then(|rest| rest.split('/').next()).unwrap().to_owned();
+    let asked = thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(client.try_clone().unwrap()).lines().map_while(Result::ok);
+        let asked = lines.next().unwrap();
+        while lines.next().is_some_and(|line| !line.is_empty()) {}
+        client.write_all(b"HTTP/1.1 200 x\r\n\r\n").unwrap();
+        let mut server = TcpStream::connect(to).unwrap();
+        let (mut from, mut into) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        thread::spawn(move || io::copy(&mut from, &mut into));
+        // Either side may hang up.
+        let _ = io::copy(&mut server, &mut client);
+        asked
+    });
+    (url, asked)
+}
+
+#[test]
+fn a_fetch_goes_through_the_proxy_of_its_environment_and_past_it_where_that_says_so() {
+    let server = Server::start(Files::from([(IMAGES.to_owned(), vec![0; 10])]), &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let fetch = |url: &str, env: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nas-trainer"));
+        for name in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"] {
+            command.env_remove(name).env_remove(name.to_lowercase());
+        }
+        command.args(["data", "fetch", "mnist", "--url", url, "--dir"]).arg(dir.path()).envs(env.iter().copied());
+        let output = command.output().unwrap();
+        // It arrived there, and found something else than the published file.
+        says(&String::from_utf8(output.stderr).unwrap(), &["has 10 bytes", "9912422"]);
+    };
+    let (through, asked) = proxy(&server);
+    // A name that only the proxy knows.
+    fetch("http://sets.invalid/sets/", &[("HTTPS_PROXY", &through)]);
+    assert_eq!(asked.join().unwrap(), "CONNECT sets.invalid:80 HTTP/1.1");
+    fetch(&server.url, &[("HTTPS_PROXY", "http://nowhere.invalid:3128"), ("NO_PROXY", "127.0.0.1")]);
+    assert_eq!(server.requests(), 2);
 }
 
 #[test]

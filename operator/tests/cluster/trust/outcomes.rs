@@ -11,7 +11,7 @@ use kube::{
 use nas_testkit::eventually;
 use serde_json::json;
 
-use crate::rig::{EXPERIMENT, Rig, surrogate};
+use crate::rig::{EXPERIMENT, Rig, report, surrogate};
 
 /// Waits until a condition of a trial has this status and reason; returns its message.
 async fn told(rig: &Rig, trial: usize, kind: &str, status: &str, reason: &str) -> String {
@@ -99,6 +99,42 @@ async fn a_policy_that_refuses_jobs_is_named_and_the_search_goes_on_without_it()
     policies.delete(&name, &DeleteParams::default()).await.unwrap();
     assert_eq!(rig.next_pod().await.segment.trial_name, "small-0");
     rig.progressing("Searching").await;
+    rig.close(operator).await;
+}
+
+#[tokio::test]
+async fn a_trainer_that_hangs_is_stopped_at_the_time_limit_and_tried_again_five_times() {
+    let rig = Rig::new("hang").await;
+    let operator = rig.operator();
+    rig.create(&EXPERIMENT.replace("cpu: 1", "cpu: 1\n    timeLimit: 89m59.5s")).await;
+    for attempt in 0..5 {
+        let started = rig.next_pod().await;
+        assert_eq!((started.segment.trial_name.as_str(), started.segment.attempt), ("small-0", attempt));
+        // Of the pod, which a queue lets begin: a Job's would count the wait for its next pod.
+        assert_eq!(started.pod.spec.as_ref().unwrap().active_deadline_seconds, Some(5400));
+        assert_eq!(rig.jobs().await[0].spec.as_ref().unwrap().active_deadline_seconds, None);
+        // One that listens, one that does not.
+        let exit = if attempt % 2 == 0 { 143 } else { 137 };
+        rig.kubelet.overrun(&started.pod, "trainer", exit, "stopped after a checkpoint").await.unwrap();
+        if attempt < 4 {
+            let message = told(&rig, 0, "Waiting", "True", "Crashed").await;
+            assert!(
+                message.contains("5400 s, at its spec.trial.timeLimit") && message.contains("log of its trainer"),
+                "{message}"
+            );
+        }
+    }
+    let message = told(&rig, 0, "Failed", "True", "Failed").await;
+    assert!(message.contains("5 attempts") && message.contains("spec.trial.timeLimit"), "{message}");
+    // A report that comes at the last moment is one.
+    let started = rig.next_pod().await;
+    let message = report(&started.segment, surrogate).to_message();
+    rig.kubelet.overrun(&started.pod, "trainer", 0, &message).await.unwrap();
+    eventually("the value", || async {
+        let rungs = rig.trials().await[1].status.clone().unwrap_or_default().rungs;
+        if rungs.iter().any(|rung| rung.value.is_some()) { Ok(()) } else { Err(rungs) }
+    })
+    .await;
     rig.close(operator).await;
 }
 
