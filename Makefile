@@ -32,7 +32,7 @@ stage := @scripts/stage.sh
 TEST := check-fmt check-arrows check-lints check-tests check-generated kind-e2e
 VERIFY := verify-winner verify-pytorch verify-crashes compare-search audit
 
-.PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) verify-gpu ablation mutants bench bench-trainer bench-trainer-gpu env clean-cache
+.PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) verify-gpu ablation mutants bench bench-trainer bench-trainer-gpu bench-control-plane env clean-cache
 
 help: ## what can be made
 	@awk -F ': .*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -124,6 +124,10 @@ bench-trainer: build ## a training step beside the same network in PyTorch (fetc
 bench-trainer-gpu: build ## the same on this machine's GPU, in bf16 (docs/gpu.md; half an hour; writes docs/results/training-speed-gpu.md)
 	packages=$$(scripts/pytorch.sh) && NAS_LIBTORCH_CUDA=$${NAS_LIBTORCH_CUDA:-$$packages/torch/lib/libtorch_cuda.so} \
 	  python3 trainer/benches/pytorch/compare.py "cargo bench --quiet -p nas-trainer --bench step --" "$$packages" --device cuda --page docs/results/training-speed-gpu.md
+
+bench-control-plane: setup programs ## 10,000 trials, 500 at the same time, on simulated nodes (20 minutes on quiet cores; writes docs/results/control-plane.md)
+	cargo build --release --package nas-testkit --bins
+	cargo bench --package nas-operator --bench control_plane -- --page "$$PWD/docs/results/control-plane.md"
 
 bench: ## what a decision costs: one report among 1,000 to 100,000 trials (docs/results/decision-cost.md)
 	cargo bench -p nas-search --bench report

@@ -24,11 +24,10 @@ impl Retention {
         let best = usize::try_from(self.best).unwrap_or_default();
         let kept: HashSet<u64> = index.best().take(best).map(|(_, _, trial)| trial.number).collect();
         let is_due = |trial: &&NasTrial| {
-            let record = trial.to_record();
-            let ended = record.last().is_some_and(|last| !matches!(last.outcome, Outcome::Value(_)));
+            let ended = trial.last().is_some_and(|last| !matches!(last.outcome, Outcome::Value(_)));
             let is_over = is_finished || trial.is_over() || ended;
             let is_confirmed = confirmed.iter().any(|confirmed| Some(&confirmed.trial) == trial.metadata.name.as_ref());
-            is_over && !is_confirmed && record.running().is_none() && !kept.contains(&record.number)
+            is_over && !is_confirmed && trial.running().is_none() && !kept.contains(&trial.number())
         };
         trials.into_iter().filter(is_due).collect()
     }

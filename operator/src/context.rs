@@ -19,8 +19,7 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(client: Client, config: Config, world: Arc<World>, metrics: Metrics) -> Self {
-        let events = Events::new(client.clone(), &config.identity);
+    pub(crate) fn new(client: Client, config: Config, world: Arc<World>, metrics: Metrics, events: Events) -> Self {
         Self { client, config, world, metrics, events, searches: Mutex::new(HashMap::new()) }
     }
 

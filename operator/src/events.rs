@@ -1,5 +1,9 @@
 //! Events: one for each thing that happened, told only after it was written. They are for people; nothing is decided by them.
 
+use futures::{
+    StreamExt,
+    channel::mpsc::{self, UnboundedSender},
+};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
     Client,
@@ -62,19 +66,28 @@ impl Happened {
     }
 }
 
-/// Publishes events. Losing one is logged and changes nothing.
+/// Takes events to be published. Nothing waits for that, and losing one is logged and changes nothing.
 #[derive(Clone)]
-pub(crate) struct Events(Recorder);
+pub(crate) struct Events(UnboundedSender<(ObjectReference, Happened)>);
 
 impl Events {
-    pub(crate) fn new(client: Client, instance: &str) -> Self {
+    /// The sender, and what publishes: until all senders are gone, and everything is told.
+    pub(crate) fn new(client: Client, instance: &str) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let reporter = Reporter { controller: "nas-operator.dev/nas-operator".to_owned(), instance: Some(instance.to_owned()) };
-        Self(Recorder::new(client, reporter))
+        let recorder = Recorder::new(client, reporter);
+        let (sender, mut told) = mpsc::unbounded::<(ObjectReference, Happened)>();
+        let publish = async move {
+            while let Some((regarding, happened)) = told.next().await {
+                if let Err(error) = recorder.publish(&happened.event(), &regarding).await {
+                    tracing::warn!(%error, ?happened, "an event is lost");
+                }
+            }
+        };
+        (Self(sender), publish)
     }
 
-    pub(crate) async fn publish(&self, regarding: &ObjectReference, happened: &Happened) {
-        if let Err(error) = self.0.publish(&happened.event(), regarding).await {
-            tracing::warn!(%error, ?happened, "an event is lost");
-        }
+    pub(crate) fn tell(&self, regarding: &ObjectReference, happened: Happened) {
+        // Nobody listens any more when the operator ends.
+        let _ = self.0.unbounded_send((regarding.clone(), happened));
     }
 }

@@ -10,7 +10,7 @@ use kube::{
         applier,
         controller::Action,
         reflector::{self, ObjectRef},
-        watcher::{Config as Watch, Event},
+        watcher::Event,
     },
 };
 use nas_api::objects::{NasExperiment, NasTrial};
@@ -19,11 +19,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     Config, Error, Metrics,
     context::Context,
+    events::Events,
     experiment::{Next, delete_orphans, reconcile, tell_unreadable},
     lease::Candidate,
     store::Group,
     web,
-    world::{World, owned, prune_pod, watch},
+    world::{World, all, owned, watch},
 };
 
 /// Passes over different experiments at the same time.
@@ -32,6 +33,8 @@ const AT_ONCE: u16 = 16;
 const DEBOUNCE: std::time::Duration = std::time::Duration::from_millis(5);
 /// Jobs that outlive their experiment are looked at again after this long.
 const ORPHANS_AGAIN: std::time::Duration = std::time::Duration::from_secs(10);
+/// At the end, events that nobody has been told of yet have so long.
+const LAST_EVENTS: std::time::Duration = std::time::Duration::from_secs(5);
 /// Pause after a pass that failed.
 const AFTER_ERROR: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -42,7 +45,8 @@ const AFTER_ERROR: std::time::Duration = std::time::Duration::from_secs(2);
 /// If it cannot listen, or another replica takes the lease.
 pub async fn run(config: Config, client: Client, metrics: Metrics, stop: CancellationToken) -> Result<(), Error> {
     let world = Arc::new(World::new());
-    let context = Arc::new(Context::new(client.clone(), config.clone(), Arc::clone(&world), metrics.clone()));
+    let (events, publish) = Events::new(client.clone(), &config.identity);
+    let context = Arc::new(Context::new(client.clone(), config.clone(), Arc::clone(&world), metrics.clone(), events));
     let (touch, touched) = mpsc::unbounded();
     let writer = reflector::store::Writer::default();
     let reader = writer.as_reader();
@@ -58,6 +62,14 @@ pub async fn run(config: Config, client: Client, metrics: Metrics, stop: Cancell
             }
         });
     };
+    let last = end.clone();
+    tasks.spawn(async move {
+        let late = async {
+            last.cancelled().await;
+            tokio::time::sleep(LAST_EVENTS).await;
+        };
+        future::select(Box::pin(publish), Box::pin(late)).await;
+    });
     let namespace = || config.watch_namespace.clone();
     let store = Arc::clone(&world);
     let keep = std::sync::Mutex::new(writer);
@@ -76,7 +88,7 @@ pub async fn run(config: Config, client: Client, metrics: Metrics, stop: Cancell
         store.note_readable(&group, (!gone).then(|| invalid.error.clone()));
         Some(group)
     };
-    spawn(Box::pin(watch(client.clone(), namespace(), Watch::default(), take, unreadable, touch.clone())));
+    spawn(Box::pin(watch(client.clone(), namespace(), all(), take, unreadable, touch.clone())));
     let left_alone = |_: &InvalidObject| None;
     let store = Arc::clone(&world);
     let trials = move |event: Event<NasTrial>| {
@@ -88,12 +100,12 @@ pub async fn run(config: Config, client: Client, metrics: Metrics, stop: Cancell
     };
     let store = Arc::clone(&world);
     let unreadable = move |invalid: &InvalidObject| store.note_unreadable_trial(&invalid.metadata, &invalid.error);
-    spawn(Box::pin(watch(client.clone(), namespace(), Watch::default(), trials, unreadable, touch.clone())));
+    spawn(Box::pin(watch(client.clone(), namespace(), all(), trials, unreadable, touch.clone())));
     let store = Arc::clone(&world);
     let jobs = move |event| store.jobs.take(event);
     spawn(Box::pin(watch(client.clone(), namespace(), owned(), jobs, left_alone, touch.clone())));
     let store = Arc::clone(&world);
-    let pods = move |event: Event<_>| store.pods.take(event.modify(prune_pod));
+    let pods = move |event| store.pods.take(event);
     spawn(Box::pin(watch(client.clone(), namespace(), owned(), pods, left_alone, touch.clone())));
     let web = tokio::spawn(web::serve(config.listen, Arc::clone(&world), metrics.clone(), end.clone()));
 
@@ -122,6 +134,8 @@ pub async fn run(config: Config, client: Client, metrics: Metrics, stop: Cancell
     .await;
     metrics.leads(&config.lease_name, false);
     end.cancel();
+    // With it goes the last that could tell something.
+    drop(context);
     tasks.close();
     tasks.wait().await;
     let served = web.await.unwrap_or_else(|error| Err(Error::Task(error.to_string())));

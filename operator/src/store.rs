@@ -18,6 +18,8 @@ pub(crate) struct Group {
 
 /// All objects of one kind, grouped by experiment.
 pub(crate) struct Store<K> {
+    /// Takes out what nobody reads, so that a cache of many objects stays small.
+    prune: fn(&mut K),
     group_of: fn(&K) -> Option<Group>,
     /// Whether a newer object says nothing that anybody waits for.
     is_no_news: fn(&K, &K) -> bool,
@@ -40,9 +42,9 @@ struct Listing<K> {
 }
 
 impl<K: ResourceExt + Clone> Store<K> {
-    pub(crate) fn new(group_of: fn(&K) -> Option<Group>) -> Self {
+    pub(crate) fn new(group_of: fn(&K) -> Option<Group>, prune: fn(&mut K)) -> Self {
         let inner = Inner { groups: HashMap::new(), listing: None, synced: false, watched: 0 };
-        Self { group_of, is_no_news: |_, _| false, inner: Mutex::new(inner) }
+        Self { prune, group_of, is_no_news: |_, _| false, inner: Mutex::new(inner) }
     }
 
     /// Takes in objects that differ from the last ones as `is_no_news` says, and tells nobody.
@@ -61,6 +63,7 @@ impl<K: ResourceExt + Clone> Store<K> {
 
     /// Takes in what the watch brings; returns the groups that it may have changed.
     pub(crate) fn take(&self, event: Event<K>) -> Vec<Group> {
+        let event = event.modify(self.prune);
         let mut inner = self.lock();
         match event {
             Event::Apply(object) => {
@@ -89,7 +92,8 @@ impl<K: ResourceExt + Clone> Store<K> {
     }
 
     /// Takes in the answer to a write of ours.
-    pub(crate) fn written(&self, object: K) -> Arc<K> {
+    pub(crate) fn written(&self, mut object: K) -> Arc<K> {
+        (self.prune)(&mut object);
         let shared = Arc::new(object);
         self.lock().answered(self.group_of, self.is_no_news, &shared);
         shared
@@ -97,7 +101,8 @@ impl<K: ResourceExt + Clone> Store<K> {
 
     /// Takes in all objects of a group as the server listed them at version `at`; returns whether the cache knew otherwise. `unread` are
     /// the names of those that this version cannot read: they are there, and stay as they were known.
-    pub(crate) fn listed(&self, group: &Group, objects: Vec<K>, unread: Vec<String>, at: u64) -> bool {
+    pub(crate) fn listed(&self, group: &Group, mut objects: Vec<K>, unread: Vec<String>, at: u64) -> bool {
+        objects.iter_mut().for_each(self.prune);
         let there: HashSet<String> = objects.iter().map(ResourceExt::name_any).chain(unread).collect();
         let mut inner = self.lock();
         let known = inner.groups.get(group).into_iter().flatten();
@@ -209,7 +214,7 @@ mod tests {
     }
 
     fn store() -> Store<ConfigMap> {
-        Store::new(|object| Some(Group { namespace: object.namespace()?, experiment: "e".to_owned() }))
+        Store::new(|object| Some(Group { namespace: object.namespace()?, experiment: "e".to_owned() }), |_| ())
     }
 
     fn versions(store: &Store<ConfigMap>) -> Vec<(String, u64)> {

@@ -8,7 +8,10 @@ use std::{
 
 use futures::{StreamExt, channel::mpsc::UnboundedSender};
 use k8s_openapi::{
-    api::{batch::v1::Job, core::v1::Pod},
+    api::{
+        batch::v1::{Job, JobSpec},
+        core::v1::{Pod, PodSpec},
+    },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{
@@ -40,12 +43,12 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         Self {
-            experiments: Store::new(|object| group(object, Some(object.name_any()))),
+            experiments: Store::new(|object| group(object, Some(object.name_any())), prune),
             // No decision rests on what a trainer says of its own accord, and it may say it often.
-            trials: Store::new(|object: &NasTrial| group(object, Some(object.spec.experiment.clone())))
+            trials: Store::new(|object: &NasTrial| group(object, Some(object.spec.experiment.clone())), prune)
                 .quiet(NasTrial::differs_in_report_alone),
-            jobs: Store::new(by_label),
-            pods: Store::new(by_label),
+            jobs: Store::new(by_label, prune_job),
+            pods: Store::new(by_label, prune_pod),
             unreadable: Mutex::default(),
             unreadable_trials: Mutex::default(),
         }
@@ -154,19 +157,34 @@ fn readable<K>(event: Event<DeserializeGuard<K>>) -> Result<Event<K>, InvalidObj
     })
 }
 
-/// Takes out what nobody reads, so that a cache of many pods stays small.
-pub(crate) fn prune_pod(pod: &mut Pod) {
-    pod.metadata.managed_fields = None;
-    pod.metadata.annotations = None;
-    if let Some(spec) = &mut pod.spec {
-        let (node_name, active_deadline_seconds) = (spec.node_name.take(), spec.active_deadline_seconds);
-        *spec = k8s_openapi::api::core::v1::PodSpec { node_name, active_deadline_seconds, ..Default::default() };
+fn prune<K: ResourceExt>(object: &mut K) {
+    object.meta_mut().managed_fields = None;
+}
+
+fn prune_job(job: &mut Job) {
+    prune(job);
+    if let Some(spec) = &mut job.spec {
+        *spec = JobSpec { suspend: spec.suspend, ..JobSpec::default() };
     }
 }
 
-/// Labels of the objects that the operator makes.
+fn prune_pod(pod: &mut Pod) {
+    prune(pod);
+    pod.metadata.annotations = None;
+    if let Some(spec) = &mut pod.spec {
+        let (node_name, active_deadline_seconds) = (spec.node_name.take(), spec.active_deadline_seconds);
+        *spec = PodSpec { node_name, active_deadline_seconds, ..PodSpec::default() };
+    }
+}
+
+/// All objects of a kind, listed in pages that are small enough to be read without a peak of memory.
+pub(crate) fn all() -> watcher::Config {
+    watcher::Config::default().page_size(100)
+}
+
+/// The objects that the operator makes.
 pub(crate) fn owned() -> watcher::Config {
-    watcher::Config::default().labels(labels::TRIAL)
+    all().labels(labels::TRIAL)
 }
 
 /// An object of the API as another reads it: for comparing and sending parts of it.

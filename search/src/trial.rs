@@ -107,8 +107,13 @@ impl Trial {
 
     /// The next rung whose outcome will be recorded; `None`: nothing is granted that has not been recorded.
     pub fn running(&self) -> Option<usize> {
-        let ended = self.recorded.last().is_some_and(|last| !matches!(last.outcome, Outcome::Value(_)));
-        (!ended && self.recorded.len() <= self.target_rung).then_some(self.recorded.len())
+        Self::running_after(self.last(), self.recorded.len(), self.target_rung)
+    }
+
+    /// As [`Trial::running`], of a trial of which `recorded` ends are known, the `last` among them.
+    pub fn running_after(last: Option<Recorded>, recorded: usize, target_rung: usize) -> Option<usize> {
+        let ended = last.is_some_and(|last| !matches!(last.outcome, Outcome::Value(_)));
+        (!ended && recorded <= target_rung).then_some(recorded)
     }
 
     /// The last that came out.

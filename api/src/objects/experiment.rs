@@ -6,7 +6,7 @@ use kube::{CustomResource, KubeSchema, core::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConfirmSpec, DataSet, NasExperimentStatus, ReportingSpec, SpaceSpec};
+use super::{ConfirmSpec, DataSet, NasExperimentStatus, ReportingSpec, SpaceSpec, duration};
 
 /// A search for the best neural architecture or hyperparameters within a budget.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -312,6 +312,7 @@ pub struct BudgetSpec {
     /// Time since the experiment began, such as `48h` or `90m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
+    #[serde(deserialize_with = "duration::read_optional")]
     pub wall_clock: Option<Duration>,
 }
 
@@ -369,6 +370,7 @@ pub struct TrialTemplate {
     /// Time between checkpoints inside a rung, such as `300s`; a rung's end always has one.
     #[serde(default = "default_checkpoint_every")]
     #[schemars(length(max = 32))]
+    #[serde(deserialize_with = "duration::read")]
     pub checkpoint_every: Duration,
     /// The most time that the process of one segment may take, such as `2h`, so that a trainer that hangs is noticed: then it is stopped, after a
     /// checkpoint if it still can, and the next attempt goes on from there; after five attempts that took so long the trial has Failed. At least
@@ -379,6 +381,7 @@ pub struct TrialTemplate {
     #[x_kube(validation = Rule::new("duration(self) >= duration('10s')")
         .message("must be at least 10s: pods take seconds to begin"))]
     #[schemars(length(max = 32))]
+    #[serde(deserialize_with = "duration::read_optional")]
     pub time_limit: Option<Duration>,
     /// Environment variables of a trial's containers, by name: of the trainer, and of the one that fetches the data set, such as `HTTPS_PROXY` and
     /// `NO_PROXY`. They stand here to be read by all who may read the experiment: no place for passwords. Names that begin with NAS_ are the

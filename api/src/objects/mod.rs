@@ -5,6 +5,7 @@
 
 mod confirm;
 mod data;
+mod duration;
 mod experiment;
 mod experiment_status;
 mod reported;

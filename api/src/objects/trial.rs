@@ -94,6 +94,8 @@ fn open_object(_: &mut SchemaGenerator) -> Schema {
         "description": "The configuration: the value of each parameter by name.",
         "maxProperties": 256,
         "x-kubernetes-preserve-unknown-fields": true,
+        // The server then keeps one manager of it instead of one for each parameter.
+        "x-kubernetes-map-type": "atomic",
     })
 }
 
@@ -407,9 +409,22 @@ impl NasTrial {
         }
     }
 
+    fn recorded(&self) -> &[RecordedRung] {
+        self.status.as_ref().map_or(&[], |status| &status.rungs)
+    }
+
+    /// The end that was recorded last.
+    pub fn last(&self) -> Option<Recorded> {
+        self.recorded().last().map(RecordedRung::to_recorded)
+    }
+
+    /// As [`Trial::running`] of its record, without making one.
+    pub fn running(&self) -> Option<usize> {
+        Trial::running_after(self.last(), self.recorded().len(), usize::try_from(self.spec.target_rung).unwrap_or_default())
+    }
+
     /// The trial as the search sees it.
     pub fn to_record(&self) -> Trial {
-        let rungs = self.status.as_ref().map_or(&[] as &[_], |status| &status.rungs);
         Trial {
             number: self.number(),
             assignment: self.assignment().into(),
@@ -418,7 +433,7 @@ impl NasTrial {
             target_rung: usize::try_from(self.spec.target_rung).unwrap_or_default(),
             stopped: !self.spec.stopped.is_empty(),
             retired: !self.spec.retired.is_empty(),
-            recorded: rungs.iter().map(RecordedRung::to_recorded).collect(),
+            recorded: self.recorded().iter().map(RecordedRung::to_recorded).collect(),
         }
     }
 }

@@ -84,7 +84,7 @@ impl<'a> Pass<'a> {
         status.confirm = list;
         self.experiment = self.writer.write_status(&self.experiment, &status).await?;
         tracing::info!(message, "the best trials are trained anew");
-        self.context.events.publish(&self.experiment.object_ref(&()), &Happened::Confirming { message }).await;
+        self.context.events.tell(&self.experiment.object_ref(&()), Happened::Confirming { message });
         Ok(())
     }
 

@@ -132,7 +132,7 @@ pub(crate) async fn reconcile(context: &Context, group: &Group) -> Result<Next, 
 fn is_left_over(context: &Context, group: &Group, experiment: &NasExperiment) -> bool {
     let mut trials = trials_of(&context.world, group, experiment);
     trials.extend(confirmations_of(&context.world, group, experiment));
-    !context.world.jobs.of(group).is_empty() || trials.iter().any(|trial| trial.to_record().running().is_some())
+    !context.world.jobs.of(group).is_empty() || trials.iter().any(|trial| trial.running().is_some())
 }
 
 async fn refuse(
@@ -150,7 +150,7 @@ async fn refuse(
     if experiment.status.as_ref() != Some(&status) {
         writer.write_status(experiment, &status).await?;
         let happened = Happened::NotAccepted { message: refusal.message.clone() };
-        context.events.publish(&experiment.object_ref(&()), &happened).await;
+        context.events.tell(&experiment.object_ref(&()), happened);
     }
     Ok(())
 }
@@ -161,7 +161,7 @@ async fn note_late_edit(context: &Context, writer: &Writer<'_>, experiment: &Nas
     if status.observed_generation != experiment.metadata.generation {
         status.observed_generation = experiment.metadata.generation;
         writer.write_status(experiment, &status).await?;
-        context.events.publish(&experiment.object_ref(&()), &Happened::EditIgnored).await;
+        context.events.tell(&experiment.object_ref(&()), Happened::EditIgnored);
     }
     Ok(())
 }
@@ -221,7 +221,7 @@ impl Pass<'_> {
 
     /// Whether nothing is at work, and nothing is to be.
     pub(super) fn is_quiet(&self, views: &[TrialView]) -> bool {
-        let is_idle = |view: &TrialView| view.trial.to_record().running().is_none() && view.jobs.is_empty();
+        let is_idle = |view: &TrialView| view.trial.running().is_none() && view.jobs.is_empty();
         views.iter().all(|view| is_idle(view) && !view.has_live_pods(&self.clock))
     }
 
@@ -229,7 +229,7 @@ impl Pass<'_> {
     pub(super) fn orders(&self, records: &mut Records, views: &[TrialView]) -> Vec<Orders> {
         let ended = if self.confirmation.is_some() { is_finished(&self.experiment) } else { self.has_ended() };
         let stalled = records.index(&self.plan).is_stalled(stall_cleared(&self.experiment));
-        let mut pending: Vec<usize> = (0..views.len()).filter(|at| views[*at].trial.to_record().running().is_some()).collect();
+        let mut pending: Vec<usize> = (0..views.len()).filter(|at| views[*at].trial.running().is_some()).collect();
         pending.sort_by_key(|at| (std::cmp::Reverse(views[*at].trial.spec.target_rung), views[*at].trial.spec.number));
         let slots = if self.experiment.spec.suspend { 0 } else { self.plan.parallel_trials };
         let mut orders = vec![if stalled { Orders::Hold } else { Orders::Run }; views.len()];
@@ -287,7 +287,7 @@ impl Pass<'_> {
                 self.conditions(&mut status.conditions, trial).set(Kind::Waiting, true, &segment.outcome, &again);
                 status.note(segment);
                 self.writer.write_trial_status(trial, &status).await?;
-                self.context.events.publish(&about, &Happened::SegmentAgain { message }).await;
+                self.context.events.tell(&about, Happened::SegmentAgain { message });
             }
             Account::Record { ends, segment, report } => {
                 let RunSegment { message, .. } = &segment;
@@ -305,13 +305,13 @@ impl Pass<'_> {
                 let report = report.map(ReportedStatus::from).filter(|report| report.follows(status.reported.as_ref()));
                 status.reported = report.or(status.reported);
                 let written = self.writer.write_trial_status(trial, &status).await?;
-                self.fold(records);
+                records.take(&self.plan, &written);
                 for RungEnd { rung, outcome, .. } in ends {
                     tracing::info!(trial = written.name_any(), rung, ?outcome, message, "recorded");
                     self.context.metrics.recorded(self.group, outcome.name());
                     if !matches!(outcome, Outcome::Value(_)) {
                         let happened = Happened::OutcomeRecorded { outcome: outcome.name(), message: message.clone() };
-                        self.context.events.publish(&about, &happened).await;
+                        self.context.events.tell(&about, happened);
                     }
                 }
             }
@@ -362,21 +362,21 @@ impl Pass<'_> {
                     self.written.extend(promoted.resource_version());
                     tracing::info!(trial = name(*number), rung, %reason, "promoted");
                     let happened = Happened::Promoted { rung: *rung, reason: reason.to_string() };
-                    self.context.events.publish(&trial.object_ref(&()), &happened).await;
+                    self.context.events.tell(&trial.object_ref(&()), happened);
                     "promote"
                 }
                 Decision::Stop { trial: number, view, reason } => {
                     let trial = trial(*number)?;
                     self.writer.stop(&trial, *view).await?;
                     let happened = Happened::Stopped { reason: reason.to_string() };
-                    self.context.events.publish(&trial.object_ref(&()), &happened).await;
+                    self.context.events.tell(&trial.object_ref(&()), happened);
                     "stop"
                 }
                 Decision::Retire { trial: number, view, reason } => {
                     let trial = trial(*number)?;
                     self.writer.retire(&trial, *view).await?;
                     let happened = Happened::Retired { reason: reason.to_string() };
-                    self.context.events.publish(&trial.object_ref(&()), &happened).await;
+                    self.context.events.tell(&trial.object_ref(&()), happened);
                     "retire"
                 }
                 Decision::Finish { view, reason } => {
@@ -384,7 +384,7 @@ impl Pass<'_> {
                     status.end = Some(EndStatus::new(*reason, *view));
                     self.experiment = self.writer.write_status(&self.experiment, &status).await?;
                     tracing::info!(%reason, "the search ends");
-                    self.context.events.publish(&self.experiment.object_ref(&()), &Happened::Ended { reason: *reason }).await;
+                    self.context.events.tell(&self.experiment.object_ref(&()), Happened::Ended { reason: *reason });
                     "finish"
                 }
             };
@@ -438,7 +438,7 @@ impl Pass<'_> {
         self.experiment = self.writer.write_status(&self.experiment, &wanted).await?;
         search.status_written = Some(Instant::now());
         for happened in happened {
-            self.context.events.publish(&self.experiment.object_ref(&()), &happened).await;
+            self.context.events.tell(&self.experiment.object_ref(&()), happened);
         }
         Ok(())
     }

@@ -1,6 +1,10 @@
 //! Checkpoints that nobody will ask for again are taken away, by one Job at a time and beside the search: no decision waits for it.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::api::batch::v1::Job;
 use kube::{Resource, ResourceExt};
@@ -59,6 +63,11 @@ impl Pass<'_> {
         if due.len() < if is_finished { 1 } else { AT_LEAST } {
             return Ok(());
         }
+        let left = search.cleanup_due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
+        if !left.is_zero() {
+            self.next = self.next.min(left);
+            return Ok(());
+        }
         let name = cleanup_name(&self.experiment);
         let again = match self.writer.read_job(&name).await? {
             None => {
@@ -71,6 +80,7 @@ impl Pass<'_> {
             // A namesake's that is about to go.
             Some(_) => EVERY,
         };
+        search.cleanup_due = Some(Instant::now() + again);
         self.next = self.next.min(again);
         Ok(())
     }
@@ -94,7 +104,7 @@ impl Pass<'_> {
                 if search.cleanup_failed.as_ref() != Some(&uid) {
                     let message =
                         format!("the Job {name} failed ({said}): see the log of its pod; it is tried again in ten minutes");
-                    self.context.events.publish(&self.experiment.object_ref(&()), &Happened::CleanupFailed { message }).await;
+                    self.context.events.tell(&self.experiment.object_ref(&()), Happened::CleanupFailed { message });
                     search.cleanup_failed = Some(uid.clone());
                 }
                 let began = job.metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);

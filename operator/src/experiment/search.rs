@@ -12,11 +12,11 @@ use nas_api::{
     Problem,
     objects::{NasExperiment, NasTrial},
 };
-use nas_search::{Index, Plan};
+use nas_search::{Index, Plan, Rungs};
 
 use crate::{
     store::Group,
-    trial::{TrialView, Waiting, held_seconds},
+    trial::{TrialView, Waiting, held_seconds, segment_digest},
     world::World,
 };
 
@@ -26,8 +26,11 @@ pub(crate) type Checked = Result<Arc<Plan>, Vec<Problem>>;
 /// What was seen of a segment.
 #[derive(Default)]
 struct Seen {
+    trial_uid: Option<String>,
     rung: i64,
     attempt: i64,
+    /// Its digest: the same as long as it is the same segment.
+    digest: Arc<str>,
     job: bool,
     /// When its Job began to have pods.
     started: Option<Timestamp>,
@@ -36,12 +39,22 @@ struct Seen {
 }
 
 impl Seen {
-    /// Takes in what is there now, and tells the view what was there before.
-    fn of(&mut self, view: &mut TrialView, now: Timestamp) {
-        let spec = &view.trial.spec;
-        if (self.rung, self.attempt) != (spec.target_rung, spec.attempt) {
-            *self = Self { rung: spec.target_rung, attempt: spec.attempt, ..Self::default() };
+    /// Forgets what belongs to another segment than the present one of `trial`.
+    fn of(&mut self, trial: &NasTrial, rungs: &Rungs) {
+        let spec = &trial.spec;
+        if (&self.trial_uid, self.rung, self.attempt) != (&trial.metadata.uid, spec.target_rung, spec.attempt) {
+            *self = Self {
+                trial_uid: trial.uid(),
+                rung: spec.target_rung,
+                attempt: spec.attempt,
+                digest: segment_digest(trial, rungs).into(),
+                ..Self::default()
+            };
         }
+    }
+
+    /// Takes in what is there now, and tells the view what was there before.
+    fn tell(&mut self, view: &mut TrialView, now: Timestamp) {
         if let Some(job) = view.job() {
             self.job = true;
             let status = job.status.as_ref();
@@ -74,6 +87,8 @@ pub(crate) struct Search {
     pub(crate) confirmed: Records,
     /// The generation of a finished experiment that keeps only what its retention keeps.
     pub(crate) nothing_to_remove: Option<i64>,
+    /// When the clean-up Job is looked at again.
+    pub(crate) cleanup_due: Option<Instant>,
     /// UID of the clean-up Job whose failure was told.
     pub(crate) cleanup_failed: Option<String>,
     /// When the status was written last.
@@ -113,10 +128,10 @@ impl Records {
         let index = self.index.get_or_insert_with(|| Index::new(plan.direction, &plan.rungs));
         debug_assert_eq!(index.summaries(&plan.rungs).count(), rungs, "rungs are immutable");
         for trial in trials {
-            let version = trial.resource_version().unwrap_or_default();
-            if self.versions.get(&trial.number()) != Some(&version) {
+            let version = trial.metadata.resource_version.as_deref().unwrap_or_default();
+            if self.versions.get(&trial.number()).is_none_or(|known| known != version) {
                 index.apply(trial.to_record());
-                self.versions.insert(trial.number(), version);
+                self.versions.insert(trial.number(), version.to_owned());
             }
         }
         if self.versions.len() > trials.len() {
@@ -130,6 +145,12 @@ impl Records {
             });
         }
         index
+    }
+
+    /// Takes in a trial that was just written.
+    pub(crate) fn take(&mut self, plan: &Plan, trial: &NasTrial) {
+        self.index.get_or_insert_with(|| Index::new(plan.direction, &plan.rungs)).apply(trial.to_record());
+        self.versions.insert(trial.number(), trial.resource_version().unwrap_or_default());
     }
 
     pub(crate) fn index(&mut self, plan: &Plan) -> &Index {
@@ -164,17 +185,22 @@ impl Records {
         }
         let mut views = Vec::new();
         for trial in trials {
-            let name = trial.name_any();
-            let (jobs, pods) = (jobs.remove(&name).unwrap_or_default(), pods.remove(&name).unwrap_or_default());
-            let pending = trial.to_record().running().is_some();
+            let name = trial.metadata.name.as_deref().unwrap_or_default();
+            let (jobs, pods) = (jobs.remove(name).unwrap_or_default(), pods.remove(name).unwrap_or_default());
+            let pending = trial.running().is_some();
             if !pending {
                 self.seen.remove(&trial.number());
             }
             if pending || !jobs.is_empty() || !pods.is_empty() {
-                let mut view = TrialView::new(Arc::clone(trial), jobs, pods, &plan.rungs);
-                if pending {
-                    self.seen.entry(trial.number()).or_default().of(&mut view, now);
-                }
+                let seen = pending.then(|| self.seen.entry(trial.number()).or_default());
+                let mut view = if let Some(seen) = seen {
+                    seen.of(trial, &plan.rungs);
+                    let mut view = TrialView::new(Arc::clone(trial), jobs, pods, Arc::clone(&seen.digest));
+                    seen.tell(&mut view, now);
+                    view
+                } else {
+                    TrialView::new(Arc::clone(trial), jobs, pods, segment_digest(trial, &plan.rungs).into())
+                };
                 view.name_taken_since = self.names_taken.get(&(trial.number(), trial.spec.attempt)).copied();
                 views.push(view);
             }
@@ -193,10 +219,14 @@ pub(crate) fn confirmations_of(world: &World, group: &Group, experiment: &NasExp
     owned(world, group, experiment, NasTrial::is_confirmation)
 }
 
+/// Whether it is a trial, or a training, of this very experiment.
+pub(crate) fn is_owned(trial: &NasTrial, experiment: &NasExperiment) -> bool {
+    trial.owner_references().iter().any(|owner| Some(&owner.uid) == experiment.metadata.uid.as_ref())
+}
+
 fn owned(world: &World, group: &Group, experiment: &NasExperiment, is_wanted: fn(&NasTrial) -> bool) -> Vec<Arc<NasTrial>> {
-    let uid = experiment.uid();
     let mut trials = world.trials.of(group);
-    trials.retain(|trial| is_wanted(trial) && trial.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref()));
+    trials.retain(|trial| is_wanted(trial) && is_owned(trial, experiment));
     trials.sort_by_key(|trial| trial.spec.number);
     trials
 }

@@ -163,9 +163,9 @@ fn set_progress(conditions: &mut Conditions<'_>, experiment: &NasExperiment, inp
 impl Failure {
     /// Of the trial that was recorded last, after the `decisionSeq` `cleared`.
     pub(crate) fn last(trials: &[Arc<NasTrial>], cleared: u64) -> Option<Self> {
-        let last = |trial: &Arc<NasTrial>| trial.to_record().last().map_or(0, |last| last.seq);
+        let last = |trial: &Arc<NasTrial>| trial.last().map_or(0, |last| last.seq);
         let trial = trials.iter().max_by_key(|trial| last(trial)).filter(|trial| last(trial) > cleared)?;
-        let outcome = trial.to_record().last()?.outcome;
+        let outcome = trial.last()?.outcome;
         let segment = trial.status.as_ref()?.segments.last().filter(|_| !matches!(outcome, Outcome::Value(_)))?;
         Some(Self { outcome, said: format!("{}: {}", trial.name_any(), segment.message) })
     }

@@ -5,11 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use kube::ResourceExt;
 use nas_search::Usage;
 
-use super::{
-    reconcile::Pass,
-    search::{confirmations_of, trials_of},
-    status::stall_cleared,
-};
+use super::{reconcile::Pass, search::is_owned, status::stall_cleared};
 use crate::{
     labels,
     trial::{TrialView, is_live},
@@ -23,7 +19,7 @@ impl Pass<'_> {
         if let Some(limit) = self.plan.budget.wall_clock {
             self.next = self.next.min(limit.saturating_sub(since).max(Duration::from_millis(100)));
         }
-        let lingering = |view: &&TrialView| view.trial.to_record().running().is_none() && view.has_live_pods(&self.clock);
+        let lingering = |view: &&TrialView| view.trial.running().is_none() && view.has_live_pods(&self.clock);
         Usage {
             wall_clock: since,
             accelerator: Duration::try_from_secs_f64(self.accelerator_seconds(views)).unwrap_or(Duration::MAX),
@@ -36,12 +32,13 @@ impl Pass<'_> {
 
     /// Trials that a person deleted and that have a pod which has not ended.
     fn orphans(&self) -> usize {
-        let (world, experiment) = (&self.context.world, &self.experiment);
-        let all = [trials_of(world, self.group, experiment), confirmations_of(world, self.group, experiment)].concat();
-        let trials: HashSet<String> = all.iter().map(|trial| trial.name_any()).collect();
         let pods = self.context.world.pods.of(self.group);
         let left = pods.iter().filter(|pod| is_live(pod, &self.clock)).filter_map(|pod| pod.labels().get(labels::TRIAL));
-        left.filter(|trial| !trials.contains(*trial)).collect::<HashSet<_>>().len()
+        let is_known = |name: &String| {
+            let trial = self.context.world.trials.get(self.group, name);
+            trial.is_some_and(|trial| is_owned(&trial, &self.experiment))
+        };
+        left.collect::<HashSet<_>>().into_iter().filter(|name| !is_known(name)).count()
     }
 
     /// Time that accelerators were held, by segments that ended and by pods that run.
@@ -49,7 +46,7 @@ impl Pass<'_> {
         if self.accelerators() == 0 {
             return 0.0;
         }
-        let open = |view: &&TrialView| view.trial.to_record().running().is_some() && !view.is_noted();
+        let open = |view: &&TrialView| view.trial.running().is_some() && !view.is_noted();
         let running: f64 = views.iter().filter(open).map(|view| view.held_seconds(self.clock.now).0).sum();
         self.ended_seconds() + running * self.held_by_a_trial()
     }

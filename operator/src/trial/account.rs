@@ -23,7 +23,7 @@ pub(crate) enum Account {
 
 /// What is to be written; `None`: nothing.
 pub(crate) fn account(plan: &Plan, view: &TrialView, orders: Orders, count: i64, clock: &Clock) -> Option<Account> {
-    let rung = view.trial.to_record().running()?;
+    let rung = view.trial.running()?;
     let noted = view.is_noted();
     let note = |outcome: &str, message: &str| (!noted).then(|| Account::Note(segment(view, outcome, message, count, clock.now)));
     let mut standing = standing(view, clock);
@@ -114,7 +114,7 @@ mod tests {
         let labels = json!({labels::RUNG: "0", labels::ATTEMPT: attempt.to_string()});
         let pod = json!({"metadata": {"name": "pod", "labels": labels}, "status": {"phase": "Succeeded", "containerStatuses": [container]}});
         let pods = vec![Arc::new(serde_json::from_value(pod).ok()?)];
-        let view = TrialView::new(Arc::new(trial), Vec::new(), pods, &plan.rungs);
+        let view = TrialView::new(Arc::new(trial), Vec::new(), pods, "".into());
         Some((plan, view))
     }
 

@@ -30,7 +30,7 @@ pub(crate) fn plan(view: &TrialView, orders: Orders, clock: &Clock) -> Vec<JobSt
     let named = |job: &Job| (job.name_any(), job.uid().unwrap_or_default());
     let others = view.other_jobs().filter(stays).map(named);
     let mut steps: Vec<JobStep> = others.map(|(name, uid)| JobStep::DeleteOther { name, uid }).collect();
-    let pending = view.trial.to_record().running().is_some();
+    let pending = view.trial.running().is_some();
     let own = view.job().filter(stays).map(named);
     if !pending || orders == Orders::End || view.is_noted() {
         steps.extend(own.map(|(name, uid)| JobStep::Delete { name, uid }));

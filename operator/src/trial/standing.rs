@@ -190,7 +190,7 @@ fn blocked(view: &TrialView, job: &Job) -> Option<Waiting> {
     if !is_ours {
         return Some(Waiting::name_taken(&job.name_any()));
     }
-    if job.annotations().get(labels::SEGMENT) != Some(&view.digest) {
+    if job.annotations().get(labels::SEGMENT).map(String::as_str) != Some(&*view.digest) {
         return block("OtherSegment", format!("the Job {} trains something else than was granted: delete it", job.name_any()));
     }
     job.metadata.deletion_timestamp.as_ref()?;
@@ -260,7 +260,8 @@ mod tests {
         let mut trial = NasTrial::create("small", &new, View::default());
         trial.metadata.uid = Some("uid".to_owned());
         let rungs = Rungs::full_length(1);
-        TrialView::new(Arc::new(trial), Vec::new(), Vec::new(), &rungs)
+        let digest = crate::trial::segment_digest(&trial, &rungs).into();
+        TrialView::new(Arc::new(trial), Vec::new(), Vec::new(), digest)
     }
 
     fn clock() -> Clock {
@@ -300,7 +301,7 @@ mod tests {
         let mut view = view();
         let owner = json!({"apiVersion": "v1", "kind": "NasTrial", "name": "small-0", "uid": "uid", "controller": true});
         let job = json!({
-            "metadata": {"name": job_name(&view.trial), "ownerReferences": [owner], "annotations": {labels::SEGMENT: view.digest}},
+            "metadata": {"name": job_name(&view.trial), "ownerReferences": [owner], "annotations": {labels::SEGMENT: &*view.digest}},
             "status": {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "too often"}]},
         });
         let pod = |list: &str, name: &str, code: i32, finished: &str| {

@@ -9,11 +9,7 @@ use k8s_openapi::{
 use kube::ResourceExt;
 use nas_api::objects::NasTrial;
 
-use super::{
-    end::terminated,
-    fetch,
-    job::{job_name, segment_digest},
-};
+use super::{end::terminated, fetch, job::job_name};
 use crate::labels;
 
 /// The time of a pass, and how long it waits for what may never come.
@@ -44,7 +40,7 @@ pub(crate) struct TrialView {
     pub(crate) jobs: Vec<Arc<Job>>,
     pub(crate) pods: Vec<Arc<Pod>>,
     /// Digest of the segment that was granted last.
-    pub(crate) digest: String,
+    pub(crate) digest: Arc<str>,
     /// A Job of the present segment was seen before, in this life of the operator.
     pub(crate) job_was_seen: bool,
     /// When the present segment's Job began to have pods, as far as that was seen.
@@ -71,8 +67,7 @@ pub(crate) enum Orders {
 }
 
 impl TrialView {
-    pub(crate) fn new(trial: Arc<NasTrial>, jobs: Vec<Arc<Job>>, pods: Vec<Arc<Pod>>, rungs: &nas_search::Rungs) -> Self {
-        let digest = segment_digest(&trial, rungs);
+    pub(crate) fn new(trial: Arc<NasTrial>, jobs: Vec<Arc<Job>>, pods: Vec<Arc<Pod>>, digest: Arc<str>) -> Self {
         Self {
             trial,
             jobs,
@@ -184,7 +179,7 @@ pub(crate) fn is_stuck(pod: &Pod, clock: &Clock) -> bool {
 #[cfg(test)]
 mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-    use nas_search::{NewTrial, Rungs, Sample, View};
+    use nas_search::{NewTrial, Sample, View};
 
     use super::*;
 
@@ -196,7 +191,7 @@ mod tests {
         let trial = NasTrial::create("small", &new, View::default());
         let metadata = ObjectMeta { deletion_timestamp: Some(Time(at(100))), ..ObjectMeta::default() };
         let pod = Pod { metadata, ..Pod::default() };
-        let mut view = TrialView::new(Arc::new(trial), Vec::new(), vec![Arc::new(pod)], &Rungs::full_length(1));
+        let mut view = TrialView::new(Arc::new(trial), Vec::new(), vec![Arc::new(pod)], "".into());
         view.name_taken_since = Some(at(110));
         let wakes = |second| {
             let wait = Duration::from_secs(10);

@@ -113,9 +113,13 @@ async fn the_best_are_trained_anew_on_all_images_whoever_goes_on_with_it() {
     let budget = status.budget.unwrap();
     assert_eq!((budget.gpu_hours, budget.confirm_gpu_hours), (0.05, Some(0.08)), "3 and 5 segments of a minute");
     assert!(rig.jobs().await.is_empty(), "finished Jobs are deleted");
-    let events = rig.namespace.api::<Event>().list(&ListParams::default()).await.unwrap();
+    let events = eventually("the end is told", || async {
+        let events = rig.namespace.api::<Event>().list(&ListParams::default()).await.unwrap().items;
+        if events.iter().any(|event| event.reason.as_deref() == Some("Finished")) { Ok(events) } else { Err(events) }
+    })
+    .await;
     let told = |reason: &str| {
-        let event = events.items.iter().find(|event| event.reason.as_deref() == Some(reason));
+        let event = events.iter().find(|event| event.reason.as_deref() == Some(reason));
         event.and_then(|event| event.note.clone()).unwrap_or_default()
     };
     assert!(told("Confirming").contains("2 seeds: small-1, small-2"), "{}", told("Confirming"));

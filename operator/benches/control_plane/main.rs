@@ -1,0 +1,190 @@
+//! How fast the control plane serves a large search: the real operator as its own process, a real etcd, kube-apiserver and Job controller, and
+//! simulated nodes whose pods end after a while with values of a surrogate. Prints a page of results.
+//!
+//!     make bench-control-plane
+//!     cargo bench -p nas-operator --bench control_plane -- --trials 1000 --parallel 100 --epoch-seconds 2
+//!
+//! The nodes are this program itself: they need what a trainer would say in its termination message, which kwok's stages cannot compute.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    missing_docs,
+    reason = "a benchmark fails by panicking"
+)]
+
+mod ledger;
+mod nodes;
+mod page;
+mod process;
+mod requests;
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use clap::Parser;
+use k8s_openapi::api::{batch::v1::Job, core::v1::PersistentVolumeClaim};
+use kube::{CustomResourceExt, api::PostParams};
+use nas_api::{
+    objects::{NasExperiment, NasTrial},
+    read_experiment,
+};
+use nas_testkit::{Cluster, Namespace};
+use serde_json::json;
+
+use self::{ledger::Ledger, nodes::Nodes, page::Findings, process::Operator, requests::Requests};
+
+#[derive(Parser)]
+struct Arguments {
+    /// Trials of the search.
+    #[arg(long, default_value_t = 10_000)]
+    trials: u64,
+    /// Trials at the same time: slots.
+    #[arg(long, default_value_t = 500)]
+    parallel: u64,
+    /// How long an epoch of a pod takes here.
+    #[arg(long, default_value_t = 10.0)]
+    epoch_seconds: f64,
+    /// An experiment to run instead, as it is but for its claims.
+    #[arg(long)]
+    experiment: Option<PathBuf>,
+    /// Writes the results here.
+    #[arg(long)]
+    page: Option<PathBuf>,
+    /// What cargo passes to every benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// The search that is run unless another is given: four rungs, each three times as long as the one below.
+fn experiment(trials: u64, parallel: u64) -> String {
+    format!(
+        "
+apiVersion: nas-operator.dev/v1alpha1
+kind: NasExperiment
+metadata: {{name: large}}
+spec:
+  space: {{darts: {{}}}}
+  sampler: {{random: {{}}}}
+  scheduler: {{asha: {{eta: 3, rungs: [1, 3, 9, 27]}}}}
+  resource: {{unit: epochs, max: 27}}
+  maxTrials: {trials}
+  parallelTrials: {parallel}
+  seed: 1
+  trial:
+    accelerator: {{resource: nvidia.com/gpu, count: 1}}
+    data: {{name: cifar10}}
+    checkpoints: {{claim: checkpoints}}
+"
+    )
+}
+
+#[tokio::main]
+async fn main() {
+    let arguments = Arguments::parse();
+    let text = match &arguments.experiment {
+        Some(path) => std::fs::read_to_string(path).unwrap(),
+        None => experiment(arguments.trials, arguments.parallel),
+    };
+    let read = read_experiment(&text).unwrap();
+    let plan = read.experiment.validate().unwrap();
+
+    let cluster = Cluster::shared();
+    let namespace = cluster.namespace("bench").await;
+    namespace.define(&[NasExperiment::crd(), NasTrial::crd()]).await;
+    for name in ["checkpoints", "datasets"] {
+        claim(&namespace, name).await;
+    }
+    let ledger = Arc::new(Ledger::new(plan.max_trials as usize));
+    let nodes = Nodes { namespace: namespace.clone(), ledger: Arc::clone(&ledger), epoch_seconds: arguments.epoch_seconds };
+    let watchers = [
+        tokio::spawn(nodes.run()),
+        tokio::spawn(Arc::clone(&ledger).watch(namespace.api::<Job>(), |ledger, job: Job| ledger.job(&job))),
+        tokio::spawn(Arc::clone(&ledger).watch(namespace.api::<NasTrial>(), |ledger, trial: NasTrial| ledger.trial(&trial))),
+    ];
+
+    let mut operator = Operator::start(cluster.kubeconfig(), &namespace.name);
+    operator.until_ready().await;
+    let before = Requests::read(&namespace.client).await;
+    let others: Vec<f64> = cluster.processes().iter().map(|id| process::cpu_seconds(*id)).collect();
+    let began = Instant::now();
+    let experiments = namespace.api::<NasExperiment>();
+    let created = experiments.create(&PostParams::default(), &read.experiment).await.unwrap();
+    let name = created.metadata.name.unwrap();
+
+    let mut largest = 0;
+    let mut cold_start = None;
+    let mut times = Vec::new();
+    let mut usage = process::Usage::default();
+    let finished = loop {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let experiment = experiments.get(&name).await.unwrap();
+        largest = largest.max(serde_json::to_vec(&experiment).unwrap().len());
+        usage = usage.max(operator.usage());
+        let status = experiment.status.clone().unwrap_or_default();
+        let trials = status.trials.unwrap_or_default();
+        let rungs: Vec<String> = status.rungs.iter().map(|rung| rung.entries.to_string()).collect();
+        let cpu = usage.cpu_seconds / began.elapsed().as_secs_f64();
+        eprintln!(
+            "{:6.1} s: {} created, {} running, rungs {}; operator {} MiB, {cpu:.2} of a core",
+            began.elapsed().as_secs_f64(),
+            trials.created,
+            trials.running,
+            rungs.join("/"),
+            usage.resident_mib,
+        );
+        if status.conditions.iter().any(|condition| condition.type_ == "Finished" && condition.status == "True") {
+            break experiment;
+        }
+        if trials.created as u64 >= plan.max_trials && cold_start.is_none() {
+            // Everything is there that a large search has: another operator takes over.
+            times = operator.times();
+            let spent = operator.stop().await;
+            let at = Instant::now();
+            operator = Operator::start(cluster.kubeconfig(), &namespace.name);
+            operator.until_passed().await;
+            cold_start = Some(at.elapsed());
+            operator.add(spent);
+        }
+    };
+    let took = began.elapsed();
+    usage = usage.max(operator.usage());
+    for watcher in &watchers {
+        watcher.abort();
+    }
+    let processes =
+        cluster.processes().iter().zip(others).map(|(id, before)| (process::name(*id), process::cpu_seconds(*id) - before));
+    let findings = Findings {
+        command: std::env::args().skip(1).filter(|argument| argument != "--bench").collect(),
+        experiment: &finished,
+        plan: &plan,
+        took,
+        seen: ledger.seen(plan.parallel_trials),
+        requests: Requests::read(&namespace.client).await.since(&before),
+        operator: usage,
+        others: processes.collect(),
+        largest,
+        cold_start,
+        times,
+    };
+    let page = findings.page();
+    println!("{page}");
+    if let Some(path) = arguments.page {
+        std::fs::write(path, page).unwrap();
+    }
+    operator.stop().await;
+}
+
+async fn claim(namespace: &Namespace, name: &str) {
+    let claim = json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name},
+        "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}},
+    });
+    let claim: PersistentVolumeClaim = serde_json::from_value(claim).unwrap();
+    namespace.api().create(&PostParams::default(), &claim).await.unwrap();
+}

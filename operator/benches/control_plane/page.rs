@@ -1,0 +1,132 @@
+//! The page of results.
+
+use std::{fmt::Write as _, fs, process::Command, time::Duration};
+
+use nas_api::objects::NasExperiment;
+use nas_search::Plan;
+
+use crate::{ledger::Seen, process::Usage, requests::Requests};
+
+/// What creates or changes an object.
+const WRITES: [&str; 5] = ["POST", "PUT", "PATCH", "APPLY", "DELETE"];
+/// What is the operator's alone: its own objects, and Jobs but for their status.
+const OWN: [&str; 5] = ["nastrials", "nastrials/status", "nasexperiments", "nasexperiments/status", "jobs"];
+
+/// All that a run has shown.
+pub(crate) struct Findings<'a> {
+    pub(crate) command: Vec<String>,
+    pub(crate) experiment: &'a NasExperiment,
+    pub(crate) plan: &'a Plan,
+    pub(crate) took: Duration,
+    pub(crate) seen: Seen,
+    pub(crate) requests: Requests,
+    pub(crate) operator: Usage,
+    pub(crate) others: Vec<(String, f64)>,
+    /// Bytes of the experiment at its largest.
+    pub(crate) largest: usize,
+    pub(crate) cold_start: Option<Duration>,
+    /// What the operator timed: what, how often, and its mean in milliseconds.
+    pub(crate) times: Vec<(String, u64, f64)>,
+}
+
+impl Findings<'_> {
+    pub(crate) fn page(&self) -> String {
+        let Self { plan, seen, operator, .. } = self;
+        let trials = plan.max_trials;
+        let seconds = self.took.as_secs_f64();
+        let status = self.experiment.status.clone().unwrap_or_default();
+        let entries: Vec<String> = status.rungs.iter().map(|rung| format!("{} at {}", rung.entries, rung.step)).collect();
+        let per_trial = |count: u64| count as f64 / trials as f64;
+        let writes: u64 = OWN.iter().map(|resource| self.requests.of(&WRITES, resource)).sum();
+        let gets = self.times.iter().filter(|(what, ..)| what.contains("rest_client") && what.contains("\"GET\""));
+        let reads: u64 = gets.map(|(_, count, _)| count).sum();
+        // Two kinds of writes that nothing waits for.
+        let retired = status.trials.map_or(0, |trials| trials.retired) as u64;
+        let conditions = self.requests.of(&WRITES, "nastrials/status").saturating_sub(seen.commits.len() as u64);
+        let mut page = format!(
+            "# What the control plane serves
+
+`make bench-control-plane` (`{}`), {}, on {}, which the API server, etcd, the Job controller and the simulated nodes share with the operator. {trials} trials, {} at the same time;
+results at the rungs: {}; {} segments in {seconds:.0} s.
+
+| | found | goal |
+|---|---:|---:|
+",
+            self.command.join(" "),
+            made(),
+            machine(),
+            plan.parallel_trials,
+            entries.join(", "),
+            seen.jobs,
+        );
+        let mut row = |what: &str, found: String, goal: &str| {
+            let _ = writeln!(page, "| {what} | {found} | {goal} |");
+        };
+        let counted = per_trial(writes - retired - conditions);
+        row("writes on the operator's own objects and Jobs, per trial", format!("{counted:.2}"), "6");
+        row("for retirements and for conditions, apart", format!("{:.2}, {:.2}", per_trial(retired), per_trial(conditions)), "");
+        row("reads, per trial", format!("{:.3}", per_trial(reads)), "0");
+        row("from a pod's end to its outcome on the trial, half / 99 of 100 within", quantiles(&seen.commits), "20 / 100 ms");
+        row("from a pod's end to the next Job, half / 99 of 100 within", quantiles(&seen.gaps), "- / 250 ms");
+        row("slots that were busy while trials were created", format!("{:.1} %", 100.0 * seen.busy), "95 %");
+        row("segments per second then", format!("{:.1}", seen.rate), "");
+        row("the operator's memory at most", format!("{} MiB", operator.resident_mib), "80 MiB");
+        row("the operator's share of a core", format!("{:.2}", operator.cpu_seconds / seconds), "");
+        row(
+            "CPU time of the operator per segment",
+            format!("{:.1} ms", 1000.0 * operator.cpu_seconds / seen.jobs.max(1) as f64),
+            "",
+        );
+        row("the experiment object at most", format!("{:.1} kB", self.largest as f64 / 1000.0), "20 kB");
+        if let Some(cold_start) = self.cold_start {
+            row(
+                "another operator's first pass over all of it, from its start",
+                format!("{:.2} s", cold_start.as_secs_f64()),
+                "5 s",
+            );
+        }
+        let others: Vec<String> = self.others.iter().map(|(name, cpu)| format!("{name} {:.2}", cpu / seconds)).collect();
+        let _ = writeln!(page, "\nShares of a core that the others took: {}.\n", others.join(", "));
+        page.push_str("What the operator timed until all trials were created:\n\n| | times | mean |\n|---|---:|---:|\n");
+        for (what, count, mean) in &self.times {
+            let _ = writeln!(page, "| `{what}` | {count} | {mean:.1} ms |");
+        }
+        page.push_str(
+            "\nRequests per trial, as the API server counts them:\n\n| resource | verb | per trial |\n|---|---|---:|\n",
+        );
+        for ((verb, resource), count) in &self.requests.0 {
+            let is_told =
+                OWN.contains(&resource.as_str()) || ["events", "leases", "pods", "jobs/status"].contains(&resource.as_str());
+            if is_told && per_trial(*count) >= 0.005 {
+                let _ = writeln!(page, "| {resource} | {verb} | {:.2} |", per_trial(*count));
+            }
+        }
+        page
+    }
+}
+
+/// Of sorted times, those that half and 99 of 100 are within.
+fn quantiles(sorted: &[Duration]) -> String {
+    let at = |share: f64| sorted.get(((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1)));
+    let milliseconds =
+        |time: Option<&Duration>| time.map_or_else(|| "-".to_owned(), |time| format!("{:.0}", time.as_secs_f64() * 1000.0));
+    format!("{} / {} ms", milliseconds(at(0.5)), milliseconds(at(0.99)))
+}
+
+/// Day and commit.
+fn made() -> String {
+    let said = |command: &mut Command| {
+        let output = command.output().map(|output| output.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&output).trim().to_owned()
+    };
+    let day = said(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]));
+    let commit = said(Command::new("git").args(["describe", "--always", "--dirty"]));
+    format!("{day}, commit {commit}")
+}
+
+fn machine() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, model)| model));
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!("{cores} cores of an {}", model.unwrap_or("unknown processor"))
+}
