@@ -17,6 +17,8 @@ use crate::{Error, context::Context, labels, store::Group, world::to_value};
 
 /// So many writes of a trainer in a row, each between the operator's look at its trial and its write, are no reports any more.
 const TRAINER_WRITES: usize = 10;
+/// Trials that are read at once: an answer is many times as large in memory as what is kept of it.
+const PAGE: u32 = 200;
 /// Longest time for one request with all the client's retries.
 const IN_TIME: Duration = Duration::from_secs(30);
 
@@ -194,17 +196,23 @@ impl Writer<'_> {
 
     /// Reads all trials of the experiment into the cache; returns whether the cache knew otherwise.
     pub(crate) async fn read_trials(&self) -> Result<bool, Error> {
-        let selector = ListParams::default().fields(&format!("spec.experiment={}", self.group.experiment));
+        let mut page = ListParams::default().fields(&format!("spec.experiment={}", self.group.experiment)).limit(PAGE);
         let api = self.api::<DeserializeGuard<NasTrial>>();
-        let found = in_time("list", "NasTrial", &self.group.experiment, api.list(&selector)).await?;
-        let at = found.metadata.resource_version.and_then(|version| version.parse().ok()).unwrap_or_default();
         let (mut trials, mut unread) = (Vec::new(), Vec::new());
-        for DeserializeGuard(trial) in found.items {
-            match trial {
-                Ok(trial) => trials.push(trial),
-                Err(invalid) => unread.extend(invalid.metadata.name),
+        // All pages are of one version.
+        let at = loop {
+            let found = in_time("list", "NasTrial", &self.group.experiment, api.list(&page)).await?;
+            for DeserializeGuard(trial) in found.items {
+                match trial {
+                    Ok(trial) => trials.push(trial),
+                    Err(invalid) => unread.extend(invalid.metadata.name),
+                }
             }
-        }
+            match found.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => page = page.continue_token(&token),
+                None => break found.metadata.resource_version.and_then(|version| version.parse().ok()).unwrap_or_default(),
+            }
+        };
         Ok(self.context.world.trials.listed(self.group, trials, unread, at))
     }
 

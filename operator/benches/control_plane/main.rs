@@ -29,11 +29,15 @@ use std::{
 
 use clap::Parser;
 use k8s_openapi::api::{batch::v1::Job, core::v1::PersistentVolumeClaim};
-use kube::{CustomResourceExt, api::PostParams};
+use kube::{
+    CustomResourceExt,
+    api::{ListParams, PostParams},
+};
 use nas_api::{
     objects::{NasExperiment, NasTrial},
     read_experiment,
 };
+use nas_search::{Replay, replay};
 use nas_testkit::{Cluster, Namespace};
 use serde_json::json;
 
@@ -170,6 +174,7 @@ async fn main() {
         others: processes.collect(),
         largest,
         cold_start,
+        replay: replayed(&namespace, &finished).await,
         times,
     };
     let page = findings.page();
@@ -178,6 +183,18 @@ async fn main() {
         std::fs::write(path, page).unwrap();
     }
     operator.stop().await;
+}
+
+/// Decides everything anew from what was recorded.
+async fn replayed(namespace: &Namespace, experiment: &NasExperiment) -> Replay {
+    let mut trials = namespace.api::<NasTrial>().list(&ListParams::default()).await.unwrap().items;
+    trials.retain(|trial| !trial.is_confirmation());
+    trials.sort_by_key(NasTrial::number);
+    let histories: Vec<_> = trials.iter().map(NasTrial::to_history).collect();
+    let status = experiment.status.clone().unwrap_or_default();
+    let end = status.end.as_ref().map(|end| (end.reason.as_str(), end.view.to_view()));
+    let created = status.trials.map_or(0, |trials| trials.created) as u64;
+    replay(&experiment.validate().unwrap(), created, &histories, end)
 }
 
 async fn claim(namespace: &Namespace, name: &str) {
