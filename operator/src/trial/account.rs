@@ -51,6 +51,10 @@ pub(crate) fn account(plan: &Plan, view: &TrialView, orders: Orders, count: i64,
             note(RunSegment::outcome_of(&again), again.message())
         }
         Standing::Stuck => note("Lost", "the pod's node does not answer"),
+        // The watch of pods may lag behind that of Jobs: a pod that nobody knows of may still report.
+        _ if orders == Orders::End && !view.has_live_pods(clock) && view.jobs.is_empty() && !view.pods_are_live => {
+            Some(Account::Look)
+        }
         _ if orders == Orders::End && !view.has_live_pods(clock) && view.jobs.is_empty() => {
             let segment = segment(view, Outcome::Cancelled.name(), "the experiment has ended", count, clock.now);
             Some(Account::Record { ends: vec![RungEnd::new(rung, Outcome::Cancelled)], segment, report: None })
@@ -120,8 +124,12 @@ mod tests {
 
     fn accounted(attempt: usize, noted: bool, orders: Orders) -> Option<Account> {
         let (plan, view) = view(attempt, noted)?;
+        account(&plan, &view, orders, 1, &clock())
+    }
+
+    fn clock() -> Clock {
         let wait = Duration::from_secs(10);
-        account(&plan, &view, orders, 1, &Clock { now: Timestamp::default(), stuck_after: wait, name_taken_after: wait })
+        Clock { now: Timestamp::default(), stuck_after: wait, name_taken_after: wait }
     }
 
     #[test]
@@ -132,9 +140,15 @@ mod tests {
         // Noted, and the operator has died before it could raise the attempt: the last attempt is still to come.
         assert_eq!(accounted(3, true, Orders::Run), None);
         assert!(matches!(accounted(MAX_ATTEMPTS - 1, false, Orders::Run), Some(Account::Record { .. })));
+    }
+
+    #[test]
+    fn nothing_is_cancelled_before_its_pods_were_looked_for() {
         // What was noted holds up no end.
-        assert!(
-            matches!(accounted(3, true, Orders::End), Some(Account::Record { ends, .. }) if ends[0].outcome == Outcome::Cancelled)
-        );
+        assert_eq!(accounted(3, true, Orders::End), Some(Account::Look), "a pod may be there that the cache lacks");
+        let Some((plan, mut view)) = view(3, true) else { unreachable!() };
+        view.pods_are_live = true;
+        let cancelled = account(&plan, &view, Orders::End, 1, &clock());
+        assert!(matches!(cancelled, Some(Account::Record { ends, .. }) if ends[0].outcome == Outcome::Cancelled));
     }
 }
