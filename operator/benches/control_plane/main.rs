@@ -164,7 +164,7 @@ async fn main() {
     let processes =
         cluster.processes().iter().zip(others).map(|(id, before)| (process::name(*id), process::cpu_seconds(*id) - before));
     let findings = Findings {
-        command: std::env::args().skip(1).filter(|argument| argument != "--bench").collect(),
+        epoch_seconds: arguments.epoch_seconds,
         experiment: &finished,
         plan: &plan,
         took,

@@ -14,7 +14,7 @@ const OWN: [&str; 5] = ["nastrials", "nastrials/status", "nasexperiments", "nase
 
 /// All that a run has shown.
 pub(crate) struct Findings<'a> {
-    pub(crate) command: Vec<String>,
+    pub(crate) epoch_seconds: f64,
     pub(crate) experiment: &'a NasExperiment,
     pub(crate) plan: &'a Plan,
     pub(crate) took: Duration,
@@ -48,13 +48,13 @@ impl Findings<'_> {
         let mut page = format!(
             "# What the control plane serves
 
-`make bench-control-plane` (`{}`), {}, on {}, which the API server, etcd, the Job controller and the simulated nodes share with the operator. {trials} trials, {} at the same time;
+`make bench-control-plane`, an epoch taking {} s, {}, on {}, which the API server, etcd, the Job controller and the simulated nodes share with the operator. {trials} trials, {} at the same time;
 results at the rungs: {}; {} segments in {seconds:.0} s.
 
 | | found | goal |
 |---|---:|---:|
 ",
-            self.command.join(" "),
+            self.epoch_seconds,
             made(),
             machine(),
             plan.parallel_trials,

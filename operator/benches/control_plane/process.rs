@@ -102,6 +102,14 @@ impl Operator {
     }
 }
 
+impl Drop for Operator {
+    /// Also where the benchmark fails.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// Time of CPUs that a process has taken.
 pub(crate) fn cpu_seconds(id: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();

@@ -57,7 +57,7 @@ impl Pass<'_> {
         let confirmed = self.experiment.status.as_ref().map_or(&[] as &[_], |status| &status.confirm);
         let trials = trials.iter().map(Arc::as_ref);
         let mut due = self.experiment.spec.retention.loses(confirmed, search.searched.index(&self.plan), trials, is_finished);
-        due.retain(|trial| !trial.status.as_ref().is_some_and(|status| holds(&status.conditions, Kind::CheckpointsRemoved)));
+        due.retain(|trial| !has_lost(trial));
         // Before the end this says nothing of what is to go after it.
         search.nothing_to_remove = generation.filter(|_| is_finished && due.is_empty());
         if due.len() < if is_finished { 1 } else { AT_LEAST } {
@@ -127,6 +127,11 @@ impl Pass<'_> {
     }
 }
 
+/// Whether its checkpoints were taken away before.
+fn has_lost(trial: &NasTrial) -> bool {
+    trial.status.as_ref().is_some_and(|status| holds(&status.conditions, Kind::CheckpointsRemoved))
+}
+
 /// Those of the trials that a Job was made for.
 fn named<'a>(job: &Job, trials: &[&'a NasTrial]) -> impl Iterator<Item = &'a NasTrial> {
     let names: HashSet<String> =
@@ -141,5 +146,30 @@ fn standing(job: &Job) -> Standing {
         (Some(_), _) => Standing::Complete,
         (_, Some(failed)) => Standing::Failed(failed.message.clone().unwrap_or_default()),
         _ => Standing::Working,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::jiff::Timestamp;
+    use nas_api::{objects::NasTrialStatus, read_experiment};
+    use nas_search::{Decision, Index, Usage, decide};
+
+    use super::*;
+    use crate::conditions::Conditions;
+
+    #[test]
+    fn once_is_enough() {
+        let plan = read_experiment(include_str!("../../../configs/quickstart.yaml")).map(|read| read.plan);
+        let Ok(plan) = plan else { unreachable!() };
+        let decisions = decide(&plan, &Index::new(plan.direction, &plan.rungs), &Usage::default());
+        let Some(Decision::Create { new, view }) = decisions.into_iter().next() else { unreachable!() };
+        let mut trial = NasTrial::create("e", &new, view);
+        assert!(!has_lost(&trial));
+        let mut status = NasTrialStatus::default();
+        let mut told = Conditions { list: &mut status.conditions, generation: None, now: Timestamp::UNIX_EPOCH };
+        told.set(Kind::CheckpointsRemoved, true, "NotRetained", "");
+        trial.status = Some(status);
+        assert!(has_lost(&trial));
     }
 }

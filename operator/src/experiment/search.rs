@@ -39,8 +39,8 @@ struct Seen {
 }
 
 impl Seen {
-    /// Forgets what belongs to another segment than the present one of `trial`.
-    fn of(&mut self, trial: &NasTrial, rungs: &Rungs) {
+    /// The digest of the present segment of `trial`; what belongs to another segment is forgotten.
+    fn digest(&mut self, trial: &NasTrial, rungs: &Rungs) -> Arc<str> {
         let spec = &trial.spec;
         if (&self.trial_uid, self.rung, self.attempt) != (&trial.metadata.uid, spec.target_rung, spec.attempt) {
             *self = Self {
@@ -51,6 +51,7 @@ impl Seen {
                 ..Self::default()
             };
         }
+        Arc::clone(&self.digest)
     }
 
     /// Takes in what is there now, and tells the view what was there before.
@@ -192,15 +193,15 @@ impl Records {
                 self.seen.remove(&trial.number());
             }
             if pending || !jobs.is_empty() || !pods.is_empty() {
-                let seen = pending.then(|| self.seen.entry(trial.number()).or_default());
-                let mut view = if let Some(seen) = seen {
-                    seen.of(trial, &plan.rungs);
-                    let mut view = TrialView::new(Arc::clone(trial), jobs, pods, Arc::clone(&seen.digest));
-                    seen.tell(&mut view, now);
-                    view
-                } else {
-                    TrialView::new(Arc::clone(trial), jobs, pods, segment_digest(trial, &plan.rungs).into())
+                let mut seen = pending.then(|| self.seen.entry(trial.number()).or_default());
+                let digest = match &mut seen {
+                    Some(seen) => seen.digest(trial, &plan.rungs),
+                    None => segment_digest(trial, &plan.rungs).into(),
                 };
+                let mut view = TrialView::new(Arc::clone(trial), jobs, pods, digest);
+                if let Some(seen) = seen {
+                    seen.tell(&mut view, now);
+                }
                 view.name_taken_since = self.names_taken.get(&(trial.number(), trial.spec.attempt)).copied();
                 views.push(view);
             }

@@ -51,11 +51,11 @@ pub(crate) fn account(plan: &Plan, view: &TrialView, orders: Orders, count: i64,
             note(RunSegment::outcome_of(&again), again.message())
         }
         Standing::Stuck => note("Lost", "the pod's node does not answer"),
-        // The watch of pods may lag behind that of Jobs: a pod that nobody knows of may still report.
-        _ if orders == Orders::End && !view.has_live_pods(clock) && view.jobs.is_empty() && !view.pods_are_live => {
-            Some(Account::Look)
-        }
         _ if orders == Orders::End && !view.has_live_pods(clock) && view.jobs.is_empty() => {
+            if !view.pods_are_live {
+                // The watch of pods may lag behind that of Jobs: a pod that nobody knows of may still report.
+                return Some(Account::Look);
+            }
             let segment = segment(view, Outcome::Cancelled.name(), "the experiment has ended", count, clock.now);
             Some(Account::Record { ends: vec![RungEnd::new(rung, Outcome::Cancelled)], segment, report: None })
         }
