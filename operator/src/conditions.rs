@@ -86,6 +86,11 @@ pub(crate) fn holds(list: &[Condition], kind: Kind) -> bool {
     reason(list, kind).is_some()
 }
 
+/// Whether a condition was ever told, be it that it no longer holds.
+pub(crate) fn is_told(list: &[Condition], kind: Kind) -> bool {
+    list.iter().any(|condition| condition.type_ == kind.name())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     Error,
     apply::Writer,
-    conditions::{Conditions, Kind, holds},
+    conditions::{Conditions, Kind, is_told},
     context::Context,
     events::Happened,
     metrics::ExperimentStanding,
@@ -226,15 +226,23 @@ impl Pass<'_> {
     }
 
     /// What each trial may do. Slots go to the longest trained first, then to the oldest: what was lowered pauses the newest.
-    pub(super) fn orders(&self, records: &mut Records, views: &[TrialView]) -> Vec<Orders> {
+    pub(super) fn orders(&mut self, records: &mut Records, views: &[TrialView]) -> Vec<Orders> {
         let ended = if self.confirmation.is_some() { is_finished(&self.experiment) } else { self.has_ended() };
         let stalled = records.index(&self.plan).is_stalled(stall_cleared(&self.experiment));
         let mut pending: Vec<usize> = (0..views.len()).filter(|at| views[*at].trial.running().is_some()).collect();
         pending.sort_by_key(|at| (std::cmp::Reverse(views[*at].trial.spec.target_rung), views[*at].trial.spec.number));
         let slots = if self.experiment.spec.suspend { 0 } else { self.plan.parallel_trials };
+        let goes_on = records.excess_goes_on(self.plan.parallel_trials, pending.len(), Instant::now());
+        let excess = match goes_on.filter(|_| !self.experiment.spec.suspend) {
+            Some(left) => {
+                self.next = self.next.min(left);
+                Orders::Hold
+            }
+            None => Orders::Pause,
+        };
         let mut orders = vec![if stalled { Orders::Hold } else { Orders::Run }; views.len()];
         for at in pending.into_iter().skip(slots) {
-            orders[at] = Orders::Pause;
+            orders[at] = excess;
         }
         if ended { vec![Orders::End; views.len()] } else { orders }
     }
@@ -298,7 +306,7 @@ impl Pass<'_> {
                 if let Some(failed) = ends.last().filter(|end| !matches!(end.outcome, Outcome::Value(_) | Outcome::Cancelled)) {
                     told.set(Kind::Failed, true, failed.outcome.name(), &message);
                 }
-                if holds(told.list, Kind::Waiting) {
+                if is_told(told.list, Kind::Waiting) {
                     told.set(Kind::Waiting, false, "Ended", "its segment has ended");
                 }
                 status.note(segment);

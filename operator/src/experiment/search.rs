@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use k8s_openapi::jiff::Timestamp;
@@ -96,6 +96,10 @@ pub(crate) struct Search {
     pub(crate) status_written: Option<Instant>,
 }
 
+/// More trials than slots go on for so long where nobody took a slot away: two leaders have granted the same one at once. Mostly one of the
+/// trials ends before.
+const EXCESS: Duration = Duration::from_secs(30);
+
 /// What is remembered of one set of trials, whose numbers are their own.
 #[derive(Default)]
 pub(crate) struct Records {
@@ -106,6 +110,10 @@ pub(crate) struct Records {
     seen: HashMap<u64, Seen>,
     /// Since when somebody else's Job is known to have the name that an attempt of a trial needs.
     names_taken: HashMap<(u64, i64), Timestamp>,
+    /// The slots as they were last.
+    slots: Option<usize>,
+    /// When trials beyond them pause.
+    excess_until: Option<Instant>,
     /// Why a Job has no pods, as an event said, and when that was read.
     pub(crate) creation_failures: HashMap<String, (Timestamp, Option<Waiting>)>,
     /// What a trial waits for, and since when.
@@ -156,6 +164,21 @@ impl Records {
 
     pub(crate) fn index(&mut self, plan: &Plan) -> &Index {
         self.index.get_or_insert_with(|| Index::new(plan.direction, &plan.rungs))
+    }
+
+    /// How long what runs beyond the slots may go on, though it must not begin; `None`: it pauses. It does so at once where slots were lowered, and
+    /// otherwise only if it lasts: after a restart nobody knows whether they were.
+    pub(crate) fn excess_goes_on(&mut self, slots: usize, pending: usize, now: Instant) -> Option<Duration> {
+        let lowered = self.slots.replace(slots).is_some_and(|before| slots < before);
+        if pending <= slots {
+            self.excess_until = None;
+            return None;
+        }
+        if lowered {
+            self.excess_until = Some(now);
+        }
+        let left = self.excess_until.get_or_insert(now + EXCESS).saturating_duration_since(now);
+        Some(left).filter(|left| !left.is_zero())
     }
 
     /// Takes in for which trials somebody else's Job has the name, and forgets the others.
@@ -230,4 +253,24 @@ fn owned(world: &World, group: &Group, experiment: &NasExperiment, is_wanted: fn
     trials.retain(|trial| is_wanted(trial) && is_owned(trial, experiment));
     trials.sort_by_key(|trial| trial.spec.number);
     trials
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_leaders_granted_at_once_goes_on_and_what_was_lowered_pauses() {
+        let (mut records, begin) = (Records::default(), Instant::now());
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        assert_eq!(records.excess_goes_on(2, 3, at(0)), Some(EXCESS));
+        assert_eq!(records.excess_goes_on(2, 3, at(20)), Some(Duration::from_secs(10)));
+        assert_eq!(records.excess_goes_on(2, 2, at(25)), None, "nothing is beyond");
+        assert_eq!(records.excess_goes_on(2, 3, at(40)), Some(EXCESS), "it begins anew");
+        assert_eq!(records.excess_goes_on(2, 3, at(70)), None, "it lasts");
+        let mut records = Records::default();
+        assert_eq!(records.excess_goes_on(2, 2, at(0)), None);
+        assert_eq!(records.excess_goes_on(1, 2, at(1)), None, "a person wants it back");
+        assert_eq!(records.excess_goes_on(1, 2, at(2)), None);
+    }
 }

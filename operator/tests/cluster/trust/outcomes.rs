@@ -39,7 +39,12 @@ async fn a_trial_says_what_it_waits_for_and_why_it_failed() {
         assert_eq!(started.segment.attempt, attempt);
         rig.end(&started, 0, "Traceback: no such layer").await;
         if attempt < 4 {
-            assert!(told(&rig, 0, "Waiting", "True", "Crashed").await.contains(&format!("attempt {attempt} ended")));
+            let words = format!("attempt {attempt} ended");
+            eventually(&words, || async {
+                let message = told(&rig, 0, "Waiting", "True", "Crashed").await;
+                if message.contains(&words) { Ok(()) } else { Err(message) }
+            })
+            .await;
             started = rig.next_pod().await;
         }
     }
