@@ -42,6 +42,12 @@ async fn a_word_that_only_a_newer_version_knows_holds_up_its_search_and_no_other
     rig.report(&first, surrogate).await;
     let second = rig.next_pod().await;
     assert_eq!(second.segment.trial_name, "small-1");
+    // Once the experiment counts it, its number is taken for good; before that it would be created anew where it is deleted.
+    eventually("it is counted", || async {
+        let trials = rig.experiment().await.status.and_then(|status| status.trials);
+        if trials.as_ref().is_some_and(|trials| trials.created == 2) { Ok(()) } else { Err(trials) }
+    })
+    .await;
 
     // What the newer version writes: a field that is unknown here, and a word.
     let trials: Api<DynamicObject> =
