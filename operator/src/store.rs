@@ -3,11 +3,14 @@
 //! Resource versions of one kind are whole numbers that can be compared (KEP-5504; so they were in practice before).
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use kube::{ResourceExt, runtime::watcher::Event};
+
+/// Changes that are remembered in any case; beyond these, as many as a group has objects.
+const LOG: usize = 64;
 
 /// Namespace and name of the experiment that an object belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,11 +30,31 @@ pub(crate) struct Store<K> {
 }
 
 struct Inner<K> {
-    groups: HashMap<Group, BTreeMap<String, Arc<K>>>,
+    groups: HashMap<Group, Objects<K>>,
     listing: Option<Listing<K>>,
     synced: bool,
+    /// Counts changes: each has its moment.
+    moment: u64,
     /// Highest version that the watch has brought: an answer that is older speaks of an object that may be gone.
     watched: u64,
+}
+
+/// The objects of a group, and which of them changed since a moment.
+struct Objects<K> {
+    by_name: BTreeMap<String, Arc<K>>,
+    /// All changes after this moment are in the log.
+    since: u64,
+    log: VecDeque<(u64, String)>,
+}
+
+/// What has changed in a group, as far as it is known, and until when that is.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Changes<K> {
+    pub(crate) until: u64,
+    /// These are all objects there are; others are gone.
+    pub(crate) are_all: bool,
+    /// Each as it is now; `None`: it is gone.
+    pub(crate) objects: Vec<(String, Option<Arc<K>>)>,
 }
 
 /// A list that is being read anew.
@@ -43,7 +66,7 @@ struct Listing<K> {
 
 impl<K: ResourceExt + Clone> Store<K> {
     pub(crate) fn new(group_of: fn(&K) -> Option<Group>, prune: fn(&mut K)) -> Self {
-        let inner = Inner { groups: HashMap::new(), listing: None, synced: false, watched: 0 };
+        let inner = Inner { groups: HashMap::new(), listing: None, synced: false, moment: 0, watched: 0 };
         Self { prune, group_of, is_no_news: |_, _| false, inner: Mutex::new(inner) }
     }
 
@@ -105,7 +128,7 @@ impl<K: ResourceExt + Clone> Store<K> {
         objects.iter_mut().for_each(self.prune);
         let there: HashSet<String> = objects.iter().map(ResourceExt::name_any).chain(unread).collect();
         let mut inner = self.lock();
-        let known = inner.groups.get(group).into_iter().flatten();
+        let known = inner.groups.get(group).into_iter().flat_map(|objects| &objects.by_name);
         // What is newer than the list was made after it.
         let gone = known.filter(|(name, object)| !there.contains(*name) && version(&***object) <= at);
         let gone: Vec<String> = gone.map(|(name, _)| name.clone()).collect();
@@ -124,17 +147,47 @@ impl<K: ResourceExt + Clone> Store<K> {
 
     /// The objects of an experiment, by name.
     pub(crate) fn of(&self, group: &Group) -> Vec<Arc<K>> {
-        self.lock().groups.get(group).map(|objects| objects.values().cloned().collect()).unwrap_or_default()
+        self.lock().groups.get(group).map(|objects| objects.by_name.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// What has changed in a group after a moment; 0: before everything.
+    pub(crate) fn changes(&self, group: &Group, after: u64) -> Changes<K> {
+        let inner = self.lock();
+        let until = inner.moment;
+        let Some(objects) = inner.groups.get(group) else { return Changes { until, are_all: true, objects: Vec::new() } };
+        if after < objects.since {
+            let all = objects.by_name.iter().map(|(name, object)| (name.clone(), Some(Arc::clone(object))));
+            return Changes { until, are_all: true, objects: all.collect() };
+        }
+        let changed: BTreeSet<&String> =
+            objects.log.iter().rev().take_while(|(moment, _)| *moment > after).map(|(_, name)| name).collect();
+        let changed = changed.into_iter().map(|name| (name.clone(), objects.by_name.get(name).cloned()));
+        Changes { until, are_all: false, objects: changed.collect() }
     }
 
     /// One object.
     pub(crate) fn get(&self, group: &Group, name: &str) -> Option<Arc<K>> {
-        self.lock().groups.get(group)?.get(name).cloned()
+        self.lock().groups.get(group)?.by_name.get(name).cloned()
     }
 
     /// The groups that have objects.
     pub(crate) fn groups(&self) -> Vec<Group> {
         self.lock().groups.keys().cloned().collect()
+    }
+}
+
+impl<K> Objects<K> {
+    /// A group of which nothing was known until this moment.
+    fn new(since: u64, by_name: BTreeMap<String, Arc<K>>) -> Self {
+        Self { by_name, since, log: VecDeque::new() }
+    }
+
+    fn note(&mut self, moment: u64, name: String) {
+        self.log.push_back((moment, name));
+        // Who has not asked for so long looks at all of them as fast.
+        while self.log.len() > self.by_name.len().max(LOG) {
+            self.since = self.log.pop_front().map_or(moment, |(moment, _)| moment);
+        }
     }
 }
 
@@ -146,31 +199,37 @@ impl<K: ResourceExt> Inner<K> {
         if let Some(listing) = &mut self.listing {
             listing.answered.insert((group.clone(), name.clone()));
         }
-        let known = self.groups.get(&group).is_some_and(|objects| objects.contains_key(&name));
+        let known = self.groups.get(&group).is_some_and(|objects| objects.by_name.contains_key(&name));
         (known || version(&**object) > self.watched) && self.put(group_of, is_no_news, Arc::clone(object)).is_some()
     }
 
     /// Takes in an object that is newer than the known one; returns its group where that is news.
     fn put(&mut self, group_of: fn(&K) -> Option<Group>, is_no_news: fn(&K, &K) -> bool, object: Arc<K>) -> Option<Group> {
         let group = group_of(&object)?;
-        let objects = self.groups.entry(group.clone()).or_default();
-        let known = objects.get(&object.name_any());
+        let name = object.name_any();
+        let moment = self.moment + 1;
+        let objects = self.groups.entry(group.clone()).or_insert_with(|| Objects::new(moment, BTreeMap::new()));
+        let known = objects.by_name.get(&name);
         if known.is_some_and(|known| version(&*object) <= version(&**known)) {
             return None;
         }
         let news = known.is_none_or(|known| !is_no_news(known, &object));
-        objects.insert(object.name_any(), object);
+        objects.by_name.insert(name.clone(), object);
+        objects.note(moment, name);
+        self.moment = moment;
         news.then_some(group)
     }
 
     /// Forgets an object, unless a newer one has its name.
     fn remove(&mut self, group: &Group, name: &str, uid: Option<&str>) {
         let Some(objects) = self.groups.get_mut(group) else { return };
-        let same = objects.get(name).is_some_and(|known| uid.is_none() || known.uid().as_deref() == uid);
+        let same = objects.by_name.get(name).is_some_and(|known| uid.is_none() || known.uid().as_deref() == uid);
         if same {
-            objects.remove(name);
+            objects.by_name.remove(name);
+            self.moment += 1;
+            objects.note(self.moment, name.to_owned());
         }
-        if objects.is_empty() {
+        if objects.by_name.is_empty() {
             self.groups.remove(group);
         }
     }
@@ -179,16 +238,18 @@ impl<K: ResourceExt> Inner<K> {
     fn relisted(&mut self) -> Vec<Group> {
         let Some(Listing { mut objects, answered }) = self.listing.take() else { return Vec::new() };
         for (group, name) in answered {
-            let Some(known) = self.groups.get(&group).and_then(|objects| objects.get(&name)) else { continue };
+            let Some(known) = self.groups.get(&group).and_then(|objects| objects.by_name.get(&name)) else { continue };
             let listed = objects.entry(group).or_default();
             if listed.get(&name).is_none_or(|listed| version(&**known) > version(&**listed)) {
                 listed.insert(name, Arc::clone(known));
             }
         }
-        let before = std::mem::replace(&mut self.groups, objects);
+        self.moment += 1;
+        let anew = objects.into_iter().map(|(group, by_name)| (group, Objects::new(self.moment, by_name))).collect();
+        let before = std::mem::replace(&mut self.groups, anew);
         self.synced = true;
         let touched: HashSet<Group> = before.into_keys().chain(self.groups.keys().cloned()).collect();
-        let newest = self.groups.values().flat_map(BTreeMap::values).map(|object| version(&**object)).max();
+        let newest = self.groups.values().flat_map(|objects| objects.by_name.values()).map(|object| version(&**object)).max();
         self.watched = self.watched.max(newest.unwrap_or_default());
         touched.into_iter().collect()
     }
@@ -266,6 +327,45 @@ mod tests {
         store.take(Event::InitDone);
         assert!(store.is_synced());
         assert_eq!(versions(&store), [("kept".to_owned(), 11), ("new".to_owned(), 12)]);
+    }
+
+    #[test]
+    fn who_remembers_a_moment_is_told_what_changed_since() {
+        let store = store();
+        let group = Group { namespace: "n".to_owned(), experiment: "e".to_owned() };
+        let seen = |after| {
+            let Changes { until, are_all, objects } = store.changes(&group, after);
+            let objects: Vec<_> = objects.iter().map(|(name, object)| (name.clone(), object.as_deref().map(version))).collect();
+            (until, are_all, objects)
+        };
+        let named = |names: &[(&str, Option<u64>)]| names.iter().map(|(name, at)| ((*name).to_owned(), *at)).collect::<Vec<_>>();
+        assert_eq!(seen(0), (0, true, vec![]));
+        store.take(Event::Apply(object("a", 5)));
+        store.take(Event::Apply(object("b", 6)));
+        let (until, are_all, objects) = seen(0);
+        assert_eq!((are_all, objects), (true, named(&[("a", Some(5)), ("b", Some(6))])));
+        assert_eq!(seen(until), (until, false, vec![]));
+        store.written(object("b", 8));
+        store.take(Event::Apply(object("b", 7)));
+        store.take(Event::Delete(object("a", 9)));
+        let (later, are_all, objects) = seen(until);
+        assert_eq!((are_all, objects), (false, named(&[("a", None), ("b", Some(8))])));
+        // The last one goes, and another comes: nobody may take the new group for the old one.
+        store.gone(&group, "b");
+        assert_eq!(seen(later).1, true);
+        store.take(Event::Apply(object("c", 12)));
+        assert_eq!((seen(later).1, seen(later).2), (true, named(&[("c", Some(12))])));
+        // Too much has happened since.
+        let (until, ..) = seen(0);
+        for at in 0..=LOG as u64 {
+            store.written(object("c", 13 + at));
+        }
+        assert_eq!((seen(until).1, seen(until).2), (true, named(&[("c", Some(13 + LOG as u64))])));
+        let (until, ..) = seen(0);
+        store.take(Event::Init);
+        store.take(Event::InitApply(object("d", 99)));
+        store.take(Event::InitDone);
+        assert_eq!((seen(until).1, seen(until).2), (true, named(&[("d", Some(99))])));
     }
 
     #[test]
