@@ -22,7 +22,7 @@ pub(crate) struct Group {
 /// All objects of one kind, grouped by experiment.
 pub(crate) struct Store<K> {
     /// Takes out what nobody reads, so that a cache of many objects stays small.
-    prune: fn(&mut K),
+    prune: Box<dyn Fn(&mut K) + Send + Sync>,
     group_of: fn(&K) -> Option<Group>,
     /// Whether a newer object says nothing that anybody waits for.
     is_no_news: fn(&K, &K) -> bool,
@@ -57,6 +57,15 @@ pub(crate) struct Changes<K> {
     pub(crate) objects: Vec<(String, Option<Arc<K>>)>,
 }
 
+/// How what is known stands beside what the server lists.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Compared {
+    /// Those that are not known as they are.
+    pub(crate) old: Vec<String>,
+    /// Some that were known are there no more.
+    pub(crate) some_are_gone: bool,
+}
+
 /// A list that is being read anew.
 struct Listing<K> {
     objects: HashMap<Group, BTreeMap<String, Arc<K>>>,
@@ -65,9 +74,9 @@ struct Listing<K> {
 }
 
 impl<K: ResourceExt + Clone> Store<K> {
-    pub(crate) fn new(group_of: fn(&K) -> Option<Group>, prune: fn(&mut K)) -> Self {
+    pub(crate) fn new(group_of: fn(&K) -> Option<Group>, prune: impl Fn(&mut K) + Send + Sync + 'static) -> Self {
         let inner = Inner { groups: HashMap::new(), listing: None, synced: false, moment: 0, watched: 0 };
-        Self { prune, group_of, is_no_news: |_, _| false, inner: Mutex::new(inner) }
+        Self { prune: Box::new(prune), group_of, is_no_news: |_, _| false, inner: Mutex::new(inner) }
     }
 
     /// Takes in objects that differ from the last ones as `is_no_news` says, and tells nobody.
@@ -86,7 +95,7 @@ impl<K: ResourceExt + Clone> Store<K> {
 
     /// Takes in what the watch brings; returns the groups that it may have changed.
     pub(crate) fn take(&self, event: Event<K>) -> Vec<Group> {
-        let event = event.modify(self.prune);
+        let event = event.modify(&self.prune);
         let mut inner = self.lock();
         match event {
             Event::Apply(object) => {
@@ -122,22 +131,32 @@ impl<K: ResourceExt + Clone> Store<K> {
         shared
     }
 
-    /// Takes in all objects of a group as the server listed them at version `at`; returns whether the cache knew otherwise. `unread` are
-    /// the names of those that this version cannot read: they are there, and stay as they were known.
-    pub(crate) fn listed(&self, group: &Group, mut objects: Vec<K>, unread: Vec<String>, at: u64) -> bool {
-        objects.iter_mut().for_each(self.prune);
-        let there: HashSet<String> = objects.iter().map(ResourceExt::name_any).chain(unread).collect();
+    /// Takes in the answer to a look at the server; returns whether it is news.
+    pub(crate) fn read(&self, mut object: K) -> bool {
+        (self.prune)(&mut object);
+        self.lock().answered(self.group_of, self.is_no_news, &Arc::new(object))
+    }
+
+    /// Holds what is known of a group against the names and versions that the server listed at version `at`: what it lacks is forgotten.
+    pub(crate) fn compare(&self, group: &Group, listed: &HashMap<String, u64>, at: u64) -> Compared {
         let mut inner = self.lock();
-        let known = inner.groups.get(group).into_iter().flat_map(|objects| &objects.by_name);
+        let known: HashMap<String, u64> = inner
+            .groups
+            .get(group)
+            .into_iter()
+            .flat_map(|objects| &objects.by_name)
+            .map(|(name, object)| (name.clone(), version(&**object)))
+            .collect();
         // What is newer than the list was made after it.
-        let gone = known.filter(|(name, object)| !there.contains(*name) && version(&***object) <= at);
-        let gone: Vec<String> = gone.map(|(name, _)| name.clone()).collect();
+        let gone: Vec<&String> =
+            known.iter().filter(|(name, version)| !listed.contains_key(*name) && **version <= at).map(|(name, _)| name).collect();
         for name in &gone {
             inner.remove(group, name, None);
         }
-        let newer =
-            objects.into_iter().map(Arc::new).filter(|object| inner.answered(self.group_of, self.is_no_news, object)).count();
-        newer > 0 || !gone.is_empty()
+        let is_old = |name: &String, version: u64| known.get(name).is_none_or(|known| *known < version);
+        let mut old: Vec<String> = listed.iter().filter(|(name, at)| is_old(name, **at)).map(|(name, _)| name.clone()).collect();
+        old.sort_unstable();
+        Compared { old, some_are_gone: !gone.is_empty() }
     }
 
     /// The server says that an object is gone.
@@ -255,7 +274,8 @@ impl<K: ResourceExt> Inner<K> {
     }
 }
 
-fn version<K: ResourceExt>(object: &K) -> u64 {
+/// The resourceVersion, as a number that can be compared; 0 where it is none.
+pub(crate) fn version<K: ResourceExt>(object: &K) -> u64 {
     object.resource_version().and_then(|version| version.parse().ok()).unwrap_or_default()
 }
 
@@ -352,7 +372,7 @@ mod tests {
         assert_eq!((are_all, objects), (false, named(&[("a", None), ("b", Some(8))])));
         // The last one goes, and another comes: nobody may take the new group for the old one.
         store.gone(&group, "b");
-        assert_eq!(seen(later).1, true);
+        assert!(seen(later).1);
         store.take(Event::Apply(object("c", 12)));
         assert_eq!((seen(later).1, seen(later).2), (true, named(&[("c", Some(12))])));
         // Too much has happened since.
@@ -369,23 +389,25 @@ mod tests {
     }
 
     #[test]
-    fn a_list_brings_what_no_watch_has_brought_and_takes_what_is_gone() {
+    fn a_list_shows_what_no_watch_has_brought_and_takes_what_is_gone() {
         let store = store();
         let group = Group { namespace: "n".to_owned(), experiment: "e".to_owned() };
         for (name, version) in [("gone", 3), ("same", 4), ("old", 5)] {
             store.take(Event::Apply(object(name, version)));
         }
         store.written(object("later", 21));
-        store.written(object("unread", 6));
-        let list = || vec![object("same", 4), object("old", 9), object("unseen", 10)];
-        assert!(store.listed(&group, list(), vec!["unread".to_owned()], 20));
+        let listed = [("same", 4), ("old", 9), ("unseen", 10)].map(|(name, version)| (name.to_owned(), version)).into();
+        let compared =
+            |old: &[&str], some_are_gone| Compared { old: old.iter().map(|&name| name.to_owned()).collect(), some_are_gone };
+        assert_eq!(store.compare(&group, &listed, 20), compared(&["old", "unseen"], true));
+        assert!(store.read(object("old", 9)) && store.read(object("unseen", 10)));
         let known = versions(&store);
-        let expected = [("later", 21), ("old", 9), ("same", 4), ("unread", 6), ("unseen", 10)];
+        let expected = [("later", 21), ("old", 9), ("same", 4), ("unseen", 10)];
         assert_eq!(known, expected.map(|(name, version)| (name.to_owned(), version)));
-        assert!(!store.listed(&group, list(), vec!["unread".to_owned()], 20), "nothing new");
-        // Deleted since the list was made.
+        assert_eq!(store.compare(&group, &listed, 20), compared(&[], false));
+        // Deleted since it was read.
         store.take(Event::Delete(object("unseen", 22)));
-        assert!(!store.listed(&group, list(), vec!["unread".to_owned()], 20));
-        assert_eq!(versions(&store).len(), 4);
+        assert!(!store.read(object("unseen", 10)));
+        assert_eq!(versions(&store).len(), 3);
     }
 }

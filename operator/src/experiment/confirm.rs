@@ -97,7 +97,7 @@ impl<'a> Pass<'a> {
         let configuration = |name: &str| {
             let copy = || trainings.iter().find(|training| training.spec.confirms.as_deref() == Some(name)).cloned();
             let trial: Option<Arc<NasTrial>> = self.context.world.trials.get(self.group, name).or_else(copy);
-            trial.map(|trial| trial.assignment())
+            trial.map(|trial| trial.assignment().clone())
         };
         let (confirmation, plan) = Confirmation::new(&self.experiment, &self.plan, list, configuration);
         Some(Pass {

@@ -49,7 +49,7 @@ pub(crate) fn account(plan: &Plan, view: &TrialView, orders: Orders, count: i64,
     match standing {
         Standing::Unclear => Some(Account::Look),
         Standing::Ended(Ended { conclusion: conclusion @ Conclusion::Record { .. }, report }) => {
-            let measured = conclusion.measured(plan, &view.trial.assignment(), report.as_ref());
+            let measured = conclusion.measured(plan, view.trial.assignment(), report.as_ref());
             let Conclusion::Record { ends, message } = measured else { return None };
             let refused = ends.iter().any(|end| end.outcome == Outcome::Misconfigured);
             if refused && orders == Orders::Hold {
