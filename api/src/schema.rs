@@ -54,6 +54,9 @@ fn check_object(fields: &serde_json::Map<String, Value>, schema: &JSONSchemaProp
         }
         return;
     }
+    if schema.properties.is_none() && schema.x_kubernetes_preserve_unknown_fields == Some(true) {
+        return;
+    }
     let empty = std::collections::BTreeMap::new();
     let known = schema.properties.as_ref().unwrap_or(&empty);
     for (name, value) in fields {

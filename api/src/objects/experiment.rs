@@ -6,7 +6,7 @@ use kube::{CustomResource, KubeSchema, core::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConfirmSpec, DataSet, NasExperimentStatus, ReportingSpec, SpaceSpec, duration};
+use super::{ConfirmSpec, DataSet, NasExperimentStatus, PodOverlay, ReportingSpec, SpaceSpec, duration};
 
 /// A search for the best neural architecture or hyperparameters within a budget.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -392,6 +392,9 @@ pub struct TrialTemplate {
     /// Where checkpoints lie. `nasctl run` keeps them in its own folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoints: Option<Claim>,
+    /// What is added to each trial's pod: where it may run, its priority, devices by claim. `nasctl run` does without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodOverlay>,
     /// How trials report. CRStatus shows learning curves while they grow; the chart must be installed with `trainer.reporting`. `nasctl run` does without.
     #[serde(default)]
     pub reporting: ReportingSpec,

@@ -8,6 +8,7 @@ mod data;
 mod duration;
 mod experiment;
 mod experiment_status;
+mod pod;
 mod reported;
 mod scalar;
 mod space;
@@ -23,6 +24,7 @@ pub use experiment::{
 pub use experiment_status::{
     BestEstimate, BestTrial, BudgetStatus, EndStatus, FrontTrialStatus, NasExperimentStatus, RungStatus, TrialCounts,
 };
+pub use pod::PodOverlay;
 pub use reported::{ReportedPoint, ReportedResult, ReportedStatus, ReportingSpec};
 pub use scalar::ScalarValue;
 pub use space::{

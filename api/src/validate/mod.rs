@@ -3,6 +3,7 @@
 mod confirm;
 mod data;
 mod document;
+mod pod;
 mod quantity;
 mod space;
 
@@ -103,6 +104,7 @@ impl NasExperiment {
             problems.push(Problem::new("spec.trial.timeLimit", message));
         }
         self.check_env(&mut problems);
+        pod::check(&spec.trial, &mut problems);
         data::check(&spec.trial.data, &mut problems);
         confirm::check(self, &mut problems);
         self.check_claims(&mut problems);

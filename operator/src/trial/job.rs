@@ -25,7 +25,7 @@ use nas_api::{
 use nas_search::Rungs;
 use sha2::{Digest, Sha256};
 
-use super::{fetch, reporting};
+use super::{fetch, overlay, reporting};
 use crate::labels;
 
 pub(super) const CHECKPOINTS: &str = "/checkpoints";
@@ -96,10 +96,13 @@ pub(crate) fn build_job(experiment: &NasExperiment, trial: &NasTrial, rungs: &Ru
             pod_replacement_policy: Some("Failed".to_owned()),
             pod_failure_policy: Some(failure_policy(experiment)),
             ttl_seconds_after_finished: Some(KEEP_FINISHED_SECONDS),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(labels), ..ObjectMeta::default() }),
-                spec: Some(pod(experiment, trial, rungs, settings)),
-            },
+            template: overlay::laid_over(
+                PodTemplateSpec {
+                    metadata: Some(ObjectMeta { labels: Some(labels), ..ObjectMeta::default() }),
+                    spec: Some(pod(experiment, trial, rungs, settings)),
+                },
+                experiment.spec.trial.pod.as_ref(),
+            ),
             ..JobSpec::default()
         }),
         status: None,

@@ -5,6 +5,7 @@ mod cleanup;
 mod end;
 mod fetch;
 mod job;
+mod overlay;
 mod plan;
 mod reporting;
 mod standing;

@@ -13,6 +13,7 @@
 mod confirm;
 mod faults;
 mod fetching;
+mod placing;
 mod protocol;
 mod retention;
 #[path = "../rig/mod.rs"]
