@@ -26,17 +26,17 @@ Report.curves = (data) => {
   return figure;
 };
 
-// Hours, or what is left of a short search: minutes.
-Report.clock = (id, before, after, hours, full) => {
-  const minutes = (full ?? hours.findLast((at) => at !== null)) < 2;
-  const scaled = (at) => (at === null ? null : minutes ? Number((at * 60).toPrecision(6)) : at);
-  return [id, `${before}${minutes ? 'minutes' : 'hours'}${after}`, hours.map(scaled), full ? scaled(full) : null];
+// Hours out of seconds, or minutes where that is more than a short search took.
+Report.clock = (id, before, after, seconds, fullHours) => {
+  const unit = (fullHours ?? seconds.findLast((at) => at !== null) / 3600) < 2 ? 60 : 3600;
+  const scaled = (at) => (at === null ? null : Number((at / unit).toPrecision(6)));
+  return [id, `${before}${unit === 60 ? 'minutes' : 'hours'}${after}`, seconds.map(scaled), fullHours ? scaled(fullHours * 3600) : null];
 };
 
 // By what progress can be measured.
 Report.clocks = (data) => [
-  ...(data.progress.hours.length ? [Report.clock('hours', data.spent.accelerators ? 'GPU-' : '', data.spent.accelerators ? '' : ' of training, summed over slots', data.progress.hours, data.spent.fullHours)] : []),
-  ...(data.progress.wallClock.length ? [Report.clock('wallClock', '', ' since the search began', data.progress.wallClock, null)] : []),
+  ...(data.progress.seconds.length ? [Report.clock('hours', data.spent.accelerators ? 'GPU-' : '', data.spent.accelerators ? '' : ' of training, summed over slots', data.progress.seconds, data.spent.fullHours)] : []),
+  ...(data.progress.wallClock.length ? [Report.clock('wallClock', '', ' since the search began', data.progress.wallClock, data.spent.steps > 0 ? (data.spent.wallClockHours * data.spent.fullSteps) / data.spent.steps : null)] : []),
   ['steps', `${data.unit} trained`, data.progress.steps, data.spent.fullSteps],
 ];
 
@@ -66,7 +66,7 @@ Report.anytime = (data) => {
     return {
       ...Report.base(theme, `The best ${data.metric} so far at each rung, against ${name}.${full ? ` Full training of all trials would take ${Report.value(full)}, the search took ${Report.value(last)}.` : ''}`),
       tooltip: { ...Report.base(theme).tooltip, trigger: 'item', formatter: ({ seriesName, value }) => `${Report.escape(seriesName)}<br>${Report.value(value[1])} (trial ${value[2]})<br>${Report.value(value[0])} ${Report.escape(name)}` },
-      xAxis: Report.axis(theme, { type: log ? 'log' : 'value', name: log ? `${name} (logarithmic)` : name, nameGap: 30, ...(log ? { min: first } : { min: 0 }), max: full ? full * 1.03 : last, axisLabel: { color: theme.soft, hideOverlap: true, showMaxLabel: false, formatter: (value) => String(Number(value.toPrecision(3))) } }),
+      xAxis: Report.axis(theme, { type: log ? 'log' : 'value', name: log ? `${name} (logarithmic)` : name, nameGap: 30, ...(log ? { min: first } : { min: 0 }), max: (full ?? last) * 1.03, axisLabel: { color: theme.soft, hideOverlap: true, showMaxLabel: false, formatter: (value) => String(Number(value.toPrecision(3))) } }),
       yAxis: Report.valueAxis(theme, { name: `best ${data.metric}`, nameGap: 48 }),
       series: order.map((rung, at) => ({
         type: 'line', step: 'end', name: `rung ${rung}: ${Report.length(data, data.rungs[rung].step)}`, data: all[rung], symbol: 'circle', symbolSize: 5,
@@ -81,7 +81,7 @@ Report.anytime = (data) => {
   const controls = Report.element('div', { class: 'controls' }, Report.select('Against', clocks.map(([name, text]) => [name, text]), state.clock, ([clock]) => { state.clock = clock; figure.redraw(); }));
   const figure = Report.figure({
     id: 'anytime', title: 'Best so far', controls, option, rows,
-    note: 'The best value at each rung until then. The dashed line is where full training of every trial would end, at the mean speed of this search.',
+    note: 'The best value at each rung until then. The dashed line is where full training of every trial would end, at the mean speed of this search and with as many slots.',
   });
   return figure;
 };

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// The document after its scripts have run, as markup. The window is so high that every chart is in sight.
+/// The document after its scripts have run, as markup, with the numbers of all charts. The window is so high that every chart is in sight.
 pub(crate) fn open(page: &Path) -> String {
     let profile = tempfile::tempdir().unwrap();
     let program = std::env::var("NAS_CHROMIUM").unwrap_or_else(|_| "chromium".to_owned());
@@ -20,7 +20,7 @@ pub(crate) fn open(page: &Path) -> String {
         ])
         .args(["--virtual-time-budget=20000", "--dump-dom"])
         .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg(format!("file://{}", page.display()))
+        .arg(format!("file://{}#tables", page.display()))
         .stderr(Stdio::piped())
         .output()
         .unwrap_or_else(|error| {

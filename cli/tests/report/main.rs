@@ -69,6 +69,42 @@ fn what_the_page_shows_is_what_was_recorded() {
         assert_eq!([&row[0], &row[2], &row[3]], expected.each_ref(), "{row:?}");
     }
 
+    let figure = |id: &str| rows(between(&document, &format!("<figure id=\"{id}\""), "</figure>"));
+    let funnel = figure("funnel");
+    assert_eq!(funnel.len(), 5);
+    for (rung, row) in funnel.iter().enumerate() {
+        let mut values = values(&trials, rung as i64);
+        values.sort_by(|one, other| other.0.total_cmp(&one.0).then(one.1.cmp(&other.1)));
+        // Trials that failed stand in their rung, too.
+        assert!(row[3].parse::<usize>().unwrap() >= values.len(), "{row:?}");
+        assert_eq!([&row[5], &row[6]], [&format!("{:.4}", values[0].0), &values[0].1.to_string()], "{row:?}");
+    }
+    // The best so far only grows, rung by rung, and ends with the best.
+    let anytime = figure("anytime");
+    for rung in 0..5 {
+        let of_rung: Vec<f64> =
+            anytime.iter().filter(|row| row[0] == rung.to_string()).map(|row| row[2].parse().unwrap()).collect();
+        assert!(of_rung.is_sorted(), "{of_rung:?}");
+        let best = values(&trials, rung).iter().map(|(value, _)| *value).fold(0.0, f64::max);
+        assert!((of_rung.last().unwrap() - best).abs() < 1e-4, "{of_rung:?}, not {best}");
+    }
+    // The curve of the best trial goes through what its rungs recorded.
+    let curve: Vec<Vec<String>> = figure("curves").into_iter().filter(|row| row[0] == trial.to_string()).collect();
+    let recorded = &trials[trial as usize].status.as_ref().unwrap().rungs;
+    assert_eq!(curve.len(), recorded.len());
+    for (row, recorded) in curve.iter().zip(recorded) {
+        assert!((row[2].parse::<f64>().unwrap() - recorded.value.unwrap()).abs() < 1e-4, "{row:?}");
+    }
+    // What the formula pays for is found, with intervals that leave out zero.
+    let effects = figure("effect-operations-of-the-normal-cell");
+    let effect = |op: &str| -> Vec<f64> {
+        let row = effects.iter().find(|row| row[0] == op).unwrap();
+        row[1..4].iter().map(|number| number.parse().unwrap()).collect()
+    };
+    let [pays, costs] = ["sep_conv_3x3", "skip_connect"].map(effect);
+    assert!(pays[1] < pays[0] && pays[0] < pays[2] && costs[1] < costs[0] && costs[0] < costs[2], "{pays:?} {costs:?}");
+    assert!(pays[0] > 0.0 && costs[0] < 0.0, "{pays:?} {costs:?}");
+
     let log = rows(between(&document, "id=\"log\"", "</section>"));
     assert_eq!((log[0][1].as_str(), log[0][2].as_str(), log.len()), ("created", "0", 50));
     // Every chart was drawn, and none of nothing.
