@@ -82,7 +82,8 @@ impl Records {
         Self::of_cluster(&target.search, target)
     }
 
-    fn of_folder(folder: &Path) -> Result<Self, Failure> {
+    /// Reads the journal of a run's folder.
+    pub(crate) fn of_folder(folder: &Path) -> Result<Self, Failure> {
         let path = folder.join(JOURNAL_FILE);
         let (mut state, _) = State::read(&path)?;
         let Some(mut experiment) = state.experiment.take() else {

@@ -56,10 +56,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             let text = screen(&records, &index, elapsed);
             // Up so many lines, and clear from there.
             let back = if drawn > 0 { format!("\x1b[{drawn}A\x1b[J") } else { String::new() };
-            print!("{back}{text}");
+            // A line that is longer than the terminal is wide is cut, not broken: else the count would not hold.
+            let [cut, broken] = if redraws { ["\x1b[?7l", "\x1b[?7h"] } else { [""; 2] };
+            print!("{back}{cut}{text}{broken}");
             drawn = text.lines().count();
         } else if is_new {
-            println!("{}", line(&records, &index, elapsed));
+            println!("{}", standing(&records, &index, elapsed).join(", "));
         }
         // Whoever reads this may have gone; then nobody needs it any more.
         if out.flush().is_err() || arguments.once || records.end.is_some() {
@@ -95,7 +97,7 @@ fn left(records: &Records, index: &Index, elapsed: Option<Duration>) -> Option<D
 fn screen(records: &Records, index: &Index, elapsed: Option<Duration>) -> String {
     let (experiment, plan) = (&records.source.experiment, &records.source.plan);
     let name = experiment.metadata.name.as_deref().unwrap_or_default();
-    let mut text = format!("{name}: {}\n\n", line(records, index, elapsed));
+    let mut text = format!("{name}: {}\n\n", standing(records, index, elapsed).join("\n  "));
     let rows: Vec<RungSummary> = index.summaries(&plan.rungs).collect();
     let most = rows.iter().map(|row| row.entries + row.running).max().unwrap_or(0).max(1);
     let _ = writeln!(
@@ -140,18 +142,18 @@ fn budget(records: &Records, elapsed: Option<Duration>) -> String {
     if parts.is_empty() { String::new() } else { format!("  budget: {} spent\n", parts.join(", ")) }
 }
 
-/// The same in one line.
-fn line(records: &Records, index: &Index, elapsed: Option<Duration>) -> String {
+/// Where the search stands, in a few words each.
+fn standing(records: &Records, index: &Index, elapsed: Option<Duration>) -> Vec<String> {
     let plan = &records.source.plan;
-    let best = index.incumbent().map_or_else(
+    let mut words = vec![format!("{} of {} trials, {} results", index.created(), plan.max_trials, index.view().count)];
+    words.push(index.incumbent().map_or_else(
         || "no result yet".to_owned(),
         |best| {
             format!("best {:.4} (trial {}, {} {})", best.value, best.trial, plan.rungs.steps()[best.rung], unit(&records.source))
         },
-    );
-    let gone = elapsed.map(|elapsed| format!(", {} gone", minutes(elapsed))).unwrap_or_default();
+    ));
     let left = left(records, index, elapsed).map(|left| format!(", about {} to go", minutes(left))).unwrap_or_default();
-    let end = records.end.as_ref().map(|end| format!("; ended: {}", end.message)).unwrap_or_default();
-    let results = index.view().count;
-    format!("{} of {} trials, {results} results, {best}{gone}{left}{end}", index.created(), plan.max_trials)
+    words.extend(elapsed.map(|elapsed| format!("{} gone{left}", minutes(elapsed))));
+    words.extend(records.end.as_ref().map(|end| format!("ended: {}", end.message)));
+    words
 }

@@ -149,6 +149,8 @@ async fn a_search_on_a_cluster_is_described_and_replayed() {
     );
     let (code, told, _) = on(&["top", "small"]);
     assert!(code == 0 && told.contains("ended: all trials went as far as they could") && !told.contains('\x1b'), "{told}");
+    let (code, told, said) = on(&["get"]);
+    assert!(code == 0 && told.contains("small   Completed   4 of 4"), "{told}{said}");
     let (code, _, said) = on(&["export", "small", "--output", "/nowhere"]);
     assert!(code == 64 && said.contains("PersistentVolumeClaim checkpoints") && said.contains("small-3"), "{code}: {said}");
     let (_, told, _) = on(&["describe", "nasexp/small", "--output", "json"]);

@@ -93,18 +93,26 @@ fn what_is_exported_is_the_newest_of_the_best_and_can_be_trained_anew() {
 #[test]
 fn a_search_that_has_ended_is_shown_once_and_without_a_terminal_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
-    journal::write(folder.path(), 64);
-    let search = folder.path().to_str().unwrap();
+    let search = folder.path().join("made");
+    journal::write(&search, 64);
+    let search = search.to_str().unwrap();
     let (code, text) = said(&nasctl(&["top", search]));
     assert!(
-        code == 0 && text.lines().count() == 1 && text.contains("64 of 64 trials") && text.contains("; ended: all trials"),
+        code == 0 && text.lines().count() == 1 && text.contains("64 of 64 trials") && text.contains(", ended: all trials"),
         "{text}"
     );
+    let (code, text) = said(&nasctl(&["get", folder.path().to_str().unwrap(), "-o", "wide"]));
+    assert!(code == 0 && text.contains(search) && text.contains("Completed   64 of 64"), "{text}");
     let (code, text) = said(&nasctl(&["top", search, "--once"]));
     assert!(
         code == 0 && text.contains("0 of 16 slots") && text.contains("made: 64 of 64 trials") && !text.contains('\x1b'),
         "{text}"
     );
-    let bars: Vec<usize> = text.lines().skip(3).map(|line| line.matches('█').count()).filter(|count| *count > 0).collect();
+    let bars: Vec<usize> = text
+        .lines()
+        .filter(|line| !line.contains("results ("))
+        .map(|line| line.matches('█').count())
+        .filter(|count| *count > 0)
+        .collect();
     assert!(bars[0] == 32 && bars.is_sorted_by(|one, other| one >= other) && bars.len() > 2, "{bars:?}: {text}");
 }
