@@ -1,5 +1,8 @@
 //! The page: one file that needs nothing beside it. All that a trainer or a person may have written reaches it as data alone.
 
+use base64::{Engine, prelude::BASE64_STANDARD};
+use sha2::{Digest, Sha256};
+
 use super::data::ReportData;
 
 const ECHARTS: &str = include_str!("../../assets/echarts/echarts.min.js");
@@ -17,22 +20,29 @@ const SCRIPTS: [&str; 9] = [
     include_str!("../../assets/report/page.js"),
 ];
 
-/// Nothing may be loaded, from anywhere: a browser refuses it.
-const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; form-action 'none'; base-uri 'none'";
+/// What a browser allows the page: to run these scripts alone, and to load nothing, from anywhere.
+fn policy(scripts: &[&str]) -> String {
+    let hash = |script: &&str| format!(" 'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(script)));
+    let hashes: String = scripts.iter().map(hash).collect();
+    format!(
+        "default-src 'none'; script-src{hashes}; style-src 'unsafe-inline'; img-src data: blob:; form-action 'none'; base-uri 'none'"
+    )
+}
 
 /// The report as a page.
 pub(super) fn page(data: &ReportData) -> Result<String, serde_json::Error> {
     let json = within_script(&serde_json::to_string(data)?);
     let title = within_markup(&data.name);
     let scripts = SCRIPTS.concat();
+    let policy = policy(&[ECHARTS, &scripts]);
     Ok([
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n",
-        &format!("<meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n"),
+        &format!("<meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n"),
         &format!("<title>{title} · nas-operator</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"),
         "<a class=\"skip\" href=\"#main\">Skip to the report</a>\n<div id=\"page\"><noscript>This report is drawn by JavaScript: allow it for this file.</noscript></div>\n",
         &format!("<script type=\"application/json\" id=\"data\">{json}</script>\n"),
-        &format!("<script>{ECHARTS}</script>\n<script>\n{scripts}</script>\n</body>\n</html>\n"),
+        &format!("<script>{ECHARTS}</script>\n<script>{scripts}</script>\n</body>\n</html>\n"),
     ]
     .concat())
 }

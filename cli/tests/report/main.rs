@@ -127,6 +127,11 @@ fn nothing_that_a_person_or_a_trainer_wrote_becomes_markup() {
     let source = fs::read_to_string(&page).unwrap();
     assert_eq!(source.matches("<script").count(), 3);
     assert!(!source.contains("<img"));
+    // Even if it did: a script that is not ours does not run.
+    let slipped = folder.path().join("slipped.html");
+    fs::write(&slipped, source.replace("<noscript>", "<script>document.title='broken'</script><noscript>")).unwrap();
+    let document = open(&slipped);
+    assert!(document.contains("data-ready=\"true\"") && document.contains("<title>made · nas-operator</title>"));
     let document = open(&page);
     assert_eq!(between(&document, "<title>", "</title>"), "made · nas-operator");
     let drawn = between(&document, "<div id=\"page\">", "<script type=\"application/json\"");
