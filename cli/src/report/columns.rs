@@ -187,3 +187,32 @@ pub(super) fn count(number: u64) -> f64 {
 pub(super) fn six_digits(value: f64) -> f64 {
     format!("{value:.5e}").parse().unwrap_or(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn share(places: impl Fn(u32) -> f64, values: impl Fn(u32) -> f64, trials: u32) -> f64 {
+        let column = derived(String::new(), (0..trials).map(|at| Some(places(at))).collect());
+        influence(&column, &(0..trials).map(|at| Some(values(at))).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_choice_explains_what_it_decides_and_nothing_by_chance() {
+        let half = |at: u32| f64::from(at % 2);
+        let noise = |at: u32| f64::from(at.wrapping_mul(2_654_435_761) >> 8) / f64::from(1 << 24);
+        assert!(share(half, half, 40) > 0.99);
+        assert!(share(half, |at| half(at) + noise(at), 400) > 0.5);
+        // 64 classes of a number explain a sixth of 400 by chance; here they are eight, and chance is taken off.
+        assert!(share(|at| f64::from(at * 37 % 64), noise, 400) < 0.05);
+        assert!(share(half, |_| 0.5, 40).abs() < f64::EPSILON && share(|_| 1.0, noise, 40).abs() < f64::EPSILON);
+        // Of few trials nothing is said.
+        assert!(share(half, half, 9).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn what_a_chart_shows_is_close() {
+        let shown = [0.123_456_789, 1e-9, -2_563_001.0, 0.5].map(|value| six_digits(value).to_string());
+        assert_eq!(shown, ["0.123457", "0.000000001", "-2563000", "0.5"]);
+    }
+}
