@@ -84,7 +84,7 @@ fn best(records: &Records) -> Result<Best, Failure> {
     let (experiment, plan) = (&records.source.experiment, &records.source.plan);
     let incumbent = records.index().incumbent().ok_or_else(|| Failure::Usage("no trial has a result yet".to_owned()))?;
     let assignment = trial.assignment();
-    let cost = network(&assignment, &experiment.spec.trial.data).and_then(|network| network.cost().ok());
+    let cost = network(assignment, &experiment.spec.trial.data).and_then(|network| network.cost().ok());
     let name = trial.metadata.name.clone().unwrap_or_default();
     Ok(Best {
         trial: incumbent.trial,
@@ -95,9 +95,9 @@ fn best(records: &Records) -> Result<Best, Failure> {
         judged_by: judged_by(&records.source),
         params: cost.map(|cost| cost.params_without_auxiliary),
         flops: cost.map(|cost| cost.flops),
-        genotype: genotype(&assignment).ok(),
+        genotype: genotype(assignment).ok(),
         confirmed: records.confirm.iter().find(|at| at.trial == name).cloned(),
-        assignment,
+        assignment: assignment.clone(),
         name,
     })
 }
@@ -122,7 +122,7 @@ fn text(best: &Best, records: &Records) -> String {
     let shown: BTreeMap<_, _> = best
         .assignment
         .iter()
-        .filter(|(name, _)| best.genotype.is_none() || !nas_darts::choice_names().any(|choice| choice == name.as_str()))
+        .filter(|(name, _)| best.genotype.is_none() || !nas_darts::choice_names().any(|choice| choice == &***name))
         .collect();
     for (name, value) in shown {
         let _ = writeln!(text, "  {name}: {value}");

@@ -122,7 +122,7 @@ fn varies(values: &[Option<f64>]) -> bool {
 }
 
 fn column_of(parameter: &Parameter, columns: &Columns, index: &Index) -> ParameterColumn {
-    let input = Slot::all().find(|slot| slot.input_name() == parameter.name);
+    let input = Slot::all().find(|slot| slot.input_name() == &*parameter.name);
     let labels: Vec<String> = match (&parameter.domain, input) {
         (_, Some(slot)) => slot.inputs().map(input_label).collect(),
         (Domain::Categorical(values), None) => values.iter().map(Scalar::to_string).collect(),
@@ -135,7 +135,7 @@ fn column_of(parameter: &Parameter, columns: &Columns, index: &Index) -> Paramet
     let value = |number: &u64| place(index.trial(*number)?.assignment.get(&parameter.name)?);
     let log = matches!(parameter.domain, Domain::Int { scale: Scale::Log, .. } | Domain::Double { scale: Scale::Log, .. });
     let values = columns.number.iter().map(value).collect();
-    ParameterColumn { name: parameter.name.clone(), derived: false, log, labels, values, influence: 0.0 }
+    ParameterColumn { name: parameter.name.to_string(), derived: false, log, labels, values, influence: 0.0 }
 }
 
 /// What a cell is called.

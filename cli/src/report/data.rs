@@ -141,10 +141,10 @@ fn best(records: &Records, index: &Index) -> Option<BestReport> {
     let cost = network(assignment, &records.source.experiment.spec.trial.data).and_then(|network| network.cost().ok());
     let is_drawn = |name: &str| cells.is_some() && nas_darts::choice_names().any(|choice| choice == name);
     let is_fixed = |name: &str| {
-        let parameter = records.source.plan.space.parameters().iter().find(|parameter| parameter.name == name);
+        let parameter = records.source.plan.space.parameters().iter().find(|parameter| &*parameter.name == name);
         parameter.is_some_and(|parameter| matches!(parameter.domain, Domain::Constant(_)))
     };
-    let shown = assignment.iter().filter(|(name, _)| !is_drawn(name)).map(|(name, value)| (name.clone(), value.to_string()));
+    let shown = assignment.iter().filter(|(name, _)| !is_drawn(name)).map(|(name, value)| (name.to_string(), value.to_string()));
     let (fixed, searched) = shown.partition(|(name, _)| is_fixed(name));
     Some(BestReport {
         trial: incumbent.trial,

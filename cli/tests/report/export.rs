@@ -61,7 +61,7 @@ fn what_is_exported_is_the_newest_of_the_best_and_can_be_trained_anew() {
     assert_eq!(weights.names(), ["classifier.bias"]);
     assert_eq!(weights.tensor("classifier.bias").unwrap().data(), 3.0_f32.to_le_bytes());
     let cells: nas_darts::Genotype = serde_json::from_slice(&fs::read(taken.join("genotype.json")).unwrap()).unwrap();
-    assert_eq!(Ok(cells), genotype(&best.assignment()));
+    assert_eq!(Ok(cells), genotype(best.assignment()));
     assert_eq!(fs::read_to_string(taken.join("cells.svg")).unwrap(), cells.to_svg());
     let model = fs::read_to_string(taken.join("model.py")).unwrap();
     assert!(
