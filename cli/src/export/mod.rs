@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let folder = &arguments.output;
     fs::create_dir_all(folder).map_err(Failure::io(folder))?;
     let name = trial.metadata.name.clone().unwrap_or_default();
-    for (file, bytes) in files(&records, &name, trial.number(), &assignment, trained)? {
+    for (file, bytes) in files(&records, &name, trial.number(), assignment, trained)? {
         let path = folder.join(file);
         fs::write(&path, bytes).map_err(Failure::io(&path))?;
         println!("{}", path.display());
