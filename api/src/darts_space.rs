@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use nas_darts::{CellKind, Choice, CostModel, Genotype, GenotypeError, Image, NetworkError, Op, Skeleton, Slot, choice_names};
+use nas_darts::{
+    CellKind, Choice, CostModel, Genotype, GenotypeError, Image, Network, NetworkError, Op, Skeleton, Slot, choice_names,
+};
 use nas_search::{Assignment, Describe, Domain, Feature, Parameter, Scalar, Scale};
 
 use crate::{
@@ -90,6 +92,14 @@ pub fn genotype(assignment: &Assignment) -> Result<Genotype, GenotypeError> {
         Scalar::Text(op) => Some(Choice::Op(op)),
         Scalar::Bool(_) | Scalar::Float(_) => None,
     })
+}
+
+/// The network that an assignment of `space.darts` describes: cells, width, depth, images and classes; `None`: it describes none, or the size of
+/// its images is not known.
+pub fn network(assignment: &Assignment, data: &DataSet) -> Option<Network> {
+    let genotype = genotype(assignment).ok()?;
+    let Skeleton { channels, layers, auxiliary, image, classes } = skeleton(assignment, shape(data)?)?;
+    Some(Network { genotype, channels, layers, auxiliary, image, classes })
 }
 
 /// Size of the images of a data set: as stated, or as known for its name.

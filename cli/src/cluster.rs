@@ -78,6 +78,21 @@ pub(crate) struct Found {
     pub(crate) earlier: Vec<EarlierTrial>,
 }
 
+/// The experiments of a namespace (that of the kubeconfig where none is named), or of all, by namespace and name.
+pub(crate) fn list(namespace: Option<&str>, context: Option<&str>, all: bool) -> Result<Vec<NasExperiment>, ClusterError> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let client = connect("the cluster", context).await?;
+        let namespace = namespace.unwrap_or(client.default_namespace()).to_owned();
+        let api: Api<NasExperiment> = if all { Api::all(client) } else { Api::namespaced(client, &namespace) };
+        match api.list(&ListParams::default()).await {
+            Ok(list) => Ok(list.items),
+            Err(kube::Error::Api(status)) if status.code == 404 => Err(ClusterError::NotInstalled),
+            Err(error) => Err(ClusterError::of("NasExperiments")(error)),
+        }
+    })
+}
+
 /// Reads an experiment with what belongs to it.
 pub(crate) fn read(name: &str, namespace: Option<&str>, context: Option<&str>) -> Result<Found, ClusterError> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;

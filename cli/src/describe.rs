@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     trials: bool,
     /// Print JSON: the experiment, its trials, the best and the end.
-    #[arg(long, value_parser = ["json"])]
+    #[arg(short, long, value_parser = ["json"])]
     output: Option<String>,
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     /// The trial's number [default: what follows the last - of SEARCH].
     trial: Option<u64>,
     /// Print JSON.
-    #[arg(long, value_parser = ["json"])]
+    #[arg(short, long, value_parser = ["json"])]
     output: Option<String>,
 }
 

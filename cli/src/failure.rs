@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use nas_api::Problem;
 use thiserror::Error;
 
-use crate::{cluster::ClusterError, simulate::CurvesError};
+use crate::{cluster::ClusterError, export::WeightsError, simulate::CurvesError};
 
 /// Any end but success, with its exit code.
 #[derive(Debug, Error)]
@@ -57,6 +57,9 @@ pub(crate) enum Failure {
     /// Learning curves that cannot be read, or that are not of the experiment's space.
     #[error(transparent)]
     Curves(#[from] CurvesError),
+    /// Weights that cannot be exported.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
     /// A question that cannot be answered as it was asked.
     #[error("{0}")]
     Usage(String),
@@ -88,7 +91,7 @@ impl Failure {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Io { source, .. } if is_full(source) => 75,
-            Self::Io { .. } | Self::Invalid { .. } | Self::Curves(_) => 65,
+            Self::Io { .. } | Self::Invalid { .. } | Self::Curves(_) | Self::Weights(_) => 65,
             Self::Folder(_) | Self::Usage(_) => 64,
             Self::Trainer { code, .. } => *code,
             Self::Cluster(error) => error.code(),

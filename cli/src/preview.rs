@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "HOURS")]
     full_hours: Option<f64>,
     /// Print JSON.
-    #[arg(long, value_parser = ["json"])]
+    #[arg(short, long, value_parser = ["json"])]
     output: Option<String>,
 }
 

@@ -1,11 +1,15 @@
 //! The records of a search, from wherever it runs.
 
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use nas_api::{
     SourceFile,
-    objects::{ConfirmStatus, EndStatus, NasTrial},
+    objects::{ConfirmStatus, EndStatus, NasExperiment, NasTrial},
 };
 use nas_search::Index;
 
@@ -55,6 +59,13 @@ pub(crate) struct Records {
     pub(crate) trainings: Vec<NasTrial>,
     /// Trials that were ever created, also where the last of them were deleted since.
     pub(crate) created: u64,
+    /// When the search began, in seconds since 1970.
+    pub(crate) began: Option<u64>,
+    /// When a result was recorded, by its `decisionSeq`, in seconds since the search began. On a cluster, when the first trial was created that
+    /// was decided on with it: later than it was recorded, and absent where none was.
+    pub(crate) times: BTreeMap<u64, f64>,
+    /// The folder of a run; `None`: on a cluster.
+    pub(crate) folder: Option<PathBuf>,
 }
 
 impl Records {
@@ -71,7 +82,8 @@ impl Records {
         Self::of_cluster(&target.search, target)
     }
 
-    fn of_folder(folder: &Path) -> Result<Self, Failure> {
+    /// Reads the journal of a run's folder.
+    pub(crate) fn of_folder(folder: &Path) -> Result<Self, Failure> {
         let path = folder.join(JOURNAL_FILE);
         let (mut state, _) = State::read(&path)?;
         let Some(mut experiment) = state.experiment.take() else {
@@ -94,6 +106,9 @@ impl Records {
             trials: state.trials.into_values().collect(),
             end: state.end,
             created: 0,
+            began: state.began,
+            times: state.times,
+            folder: Some(folder.to_owned()),
         })
     }
 
@@ -104,10 +119,15 @@ impl Records {
             experiment.validate().map_err(|problems| Failure::Invalid { path: format!("nasexp/{name}").into(), problems })?;
         plan.learn_from(&earlier);
         all.sort_by_key(|trial| trial.spec.number);
-        let (trainings, trials) = all.into_iter().partition(NasTrial::is_confirmation);
+        let (trainings, trials): (Vec<_>, Vec<_>) = all.into_iter().partition(NasTrial::is_confirmation);
         let status = experiment.status.as_ref();
         let created = status.and_then(|status| status.trials).map_or(0, |counts| counts.created);
+        let times = times_of_creation(&experiment, &trials);
+        let began = experiment.metadata.creation_timestamp.as_ref().and_then(|time| u64::try_from(time.0.as_second()).ok());
         Ok(Self {
+            began,
+            times,
+            folder: None,
             trials,
             trainings,
             confirm: status.map(|status| status.confirm.clone()).unwrap_or_default(),
@@ -124,4 +144,26 @@ impl Records {
         index.raise_created(self.created);
         index
     }
+}
+
+/// When results were seen first, by what the creation of trials tells: each was decided on with all that was recorded before.
+fn times_of_creation(experiment: &NasExperiment, trials: &[NasTrial]) -> BTreeMap<u64, f64> {
+    let seconds = |meta: &ObjectMeta| Some(meta.creation_timestamp.as_ref()?.0.as_second());
+    let Some(began) = seconds(&experiment.metadata) else { return BTreeMap::new() };
+    let mut creations: Vec<(u64, i64)> = trials
+        .iter()
+        .filter_map(|trial| {
+            let seen = u64::try_from(trial.spec.grants.first()?.view.decision_seq).ok()?;
+            Some((seen, seconds(&trial.metadata)? - began))
+        })
+        .collect();
+    creations.sort_unstable();
+    let mut times = BTreeMap::new();
+    let mut known = 0;
+    for (seen, at) in creations {
+        #[expect(clippy::cast_precision_loss, reason = "no search takes 2^53 seconds")]
+        times.extend((known + 1..=seen).map(|seq| (seq, at as f64)));
+        known = known.max(seen);
+    }
+    times
 }

@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     target: Target,
     /// Print JSON.
-    #[arg(long, value_parser = ["json"])]
+    #[arg(short, long, value_parser = ["json"])]
     output: Option<String>,
 }
 

@@ -133,6 +133,26 @@ async fn a_search_on_a_cluster_is_described_and_replayed() {
     for words in search.into_iter().chain(table).chain(["training 0: 0.7500", "confirms small-3: seed 1 of 2"]) {
         assert!(told.contains(words), "{words}: {told}");
     }
+    let (code, told, said) = on(&["report", "small", "--output", "json"]);
+    assert_eq!(code, 0, "{said}");
+    let data: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(
+        (&data["best"]["trial"], &data["best"]["value"], &data["confirm"][0]["mean"]),
+        (&json!(3), &json!(0.04), &json!(0.75))
+    );
+    // Creation times say when results were seen: all but those after the last trial was created.
+    assert!(data["progress"]["wallClock"].as_array().unwrap().iter().any(Value::is_number), "{}", data["progress"]);
+    let (_, told, _) = on(&["best", "small"]);
+    assert!(
+        told.contains("trial 3: accuracy 0.0400") && told.contains("confirmed: 0.7500 on the test images, in 1 trainings"),
+        "{told}"
+    );
+    let (code, told, _) = on(&["top", "small"]);
+    assert!(code == 0 && told.contains("ended: all trials went as far as they could") && !told.contains('\x1b'), "{told}");
+    let (code, told, said) = on(&["get"]);
+    assert!(code == 0 && told.contains("small   Completed   4 of 4"), "{told}{said}");
+    let (code, _, said) = on(&["export", "small", "--output", "/nowhere"]);
+    assert!(code == 64 && said.contains("PersistentVolumeClaim checkpoints") && said.contains("small-3"), "{code}: {said}");
     let (_, told, _) = on(&["describe", "nasexp/small", "--output", "json"]);
     let document: Value = serde_json::from_str(&told).unwrap();
     assert_eq!(document["trials"].as_array().unwrap().len(), 4);

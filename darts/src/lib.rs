@@ -9,6 +9,7 @@
 mod choice;
 mod cost;
 mod genotype;
+mod graph;
 mod network;
 mod op;
 mod skeleton;

@@ -2,14 +2,18 @@
 //!
 //! Each cell is drawn like a circuit: a state is a horizontal line, an edge leaves its input at a dot, falls to its operation and
 //! joins the sum of its node. Every edge has a column and a row of its own, so nothing can overlap, whatever the genotype.
+//!
+//! The picture is in itself whole: it takes light or dark from its reader, tells operations apart by name first and by colours that
+//! colour-blind people tell apart, too, and says in words what it shows.
 
 use std::fmt::{self, Write};
 
-use crate::{Cell, CellKind, Edge, Genotype, NODES, Op};
+use crate::{Cell, CellKind, Edge, Genotype, NODES, Op, text::input_name};
 
 /// Pixels: the size of one cell's drawing, and of both under a title.
 const WIDTH: usize = 1064;
-const CELL_HEIGHT: usize = 438;
+const CELL_HEIGHT: usize = 424;
+const GAP: usize = 14;
 const TITLE_HEIGHT: usize = 52;
 
 /// Where the lines of the inputs begin.
@@ -21,19 +25,25 @@ const BOX_LEFT: usize = 34;
 const BOX: [usize; 2] = [116, 26];
 const SUM: usize = 176;
 
-/// Strong and pale colour of an operation.
-const fn colours(op: Op) -> [&'static str; 2] {
-    match op {
-        Op::None => ["#94a3b8", "#f8fafc"],
-        Op::MaxPool3x3 => ["#2563eb", "#dbeafe"],
-        Op::AvgPool3x3 => ["#0891b2", "#cffafe"],
-        Op::SkipConnect => ["#15803d", "#dcfce7"],
-        Op::SepConv3x3 => ["#dc2626", "#fee2e2"],
-        Op::SepConv5x5 => ["#c2410c", "#ffedd5"],
-        Op::DilConv3x3 => ["#7c3aed", "#ede9fe"],
-        Op::DilConv5x5 => ["#be185d", "#fce7f3"],
-    }
-}
+/// Light, then dark. Of the operations, kinds have a hue each (pooling blue, skips green, separable convolutions orange, dilated ones purple),
+/// and their sizes differ in lightness: pairs that stay apart with every common colour blindness.
+const STYLE: &str = "<style>\
+    .nas-cells{font-family:system-ui,'Segoe UI',Helvetica,Arial,sans-serif;font-size:14px;fill:none}\
+    .nas-page{fill:#f6f7f9}.nas-card{fill:#fff;stroke:#dde1e7}.nas-halo{stroke:#fff;stroke-width:7}.nas-face{fill:#fff}\
+    .nas-cells text{fill:#12161c}.nas-cells .nas-note{fill:#525c69;font-size:13px}\
+    .nas-line{stroke:#8a94a3;stroke-width:2}.nas-sum{stroke:#3b4452;stroke-width:2}.nas-bar{fill:#3b4452}\
+    .nas-edge{stroke:currentColor;stroke-width:2.5;stroke-linejoin:round}.nas-dot{fill:currentColor}\
+    .nas-box{fill:currentColor;fill-opacity:.14;stroke:currentColor;stroke-width:1.5}.nas-edge:hover,g:hover>.nas-edge{stroke-width:4}\
+    .nas-none{color:#8a94a3}.nas-none .nas-edge,.nas-none .nas-box{stroke-dasharray:4 4}\
+    .nas-max_pool_3x3{color:#0b5cad}.nas-avg_pool_3x3{color:#2e8fd0}.nas-skip_connect{color:#00795a}\
+    .nas-sep_conv_3x3{color:#c84c00}.nas-sep_conv_5x5{color:#a97b00}.nas-dil_conv_3x3{color:#7a3ea8}.nas-dil_conv_5x5{color:#c0529a}\
+    @media(prefers-color-scheme:dark){\
+    .nas-page{fill:#0e1116}.nas-card{fill:#171b22;stroke:#2b323d}.nas-halo{stroke:#171b22}.nas-face{fill:#171b22}\
+    .nas-cells text{fill:#e8ebf0}.nas-cells .nas-note{fill:#a3adba}\
+    .nas-line{stroke:#6b7585}.nas-sum{stroke:#b6bfcb}.nas-bar{fill:#b6bfcb}.nas-box{fill-opacity:.2}\
+    .nas-max_pool_3x3{color:#4d9fec}.nas-avg_pool_3x3{color:#96d0f7}.nas-skip_connect{color:#2cc498}\
+    .nas-sep_conv_3x3{color:#ff8a47}.nas-sep_conv_5x5{color:#f2c84b}.nas-dil_conv_3x3{color:#bb8cea}.nas-dil_conv_5x5{color:#f59fcd}}\
+    </style>";
 
 /// The height of the line of an input, numbered as in [`Edge`].
 const fn line(input: usize) -> usize {
@@ -59,43 +69,60 @@ impl Genotype {
     pub fn to_svg(&self) -> String {
         let mut svg = String::new();
         // Writing to a string cannot fail.
-        let _ = write_svg(&mut svg, self);
+        let _ = write_both(&mut svg, self);
+        svg
+    }
+
+    /// One cell as a self-contained SVG of 1064×424 pixels.
+    pub fn cell_to_svg(&self, kind: CellKind) -> String {
+        let mut svg = String::new();
+        let _ = write_one(&mut svg, kind, self.cell(kind));
         svg
     }
 }
 
-fn write_svg(svg: &mut String, genotype: &Genotype) -> fmt::Result {
-    let height = TITLE_HEIGHT + 2 * CELL_HEIGHT + 8;
-    writeln!(
-        svg,
-        r#"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" role="img" font-family="Helvetica, Arial, sans-serif" font-size="14" fill="none">"#
-    )?;
-    writeln!(svg, "<title>DARTS genotype</title>")?;
-    writeln!(svg, r##"<rect width="{WIDTH}" height="{height}" fill="#f8fafc"/>"##)?;
-    writeln!(svg, r##"<text x="24" y="35" font-size="20" font-weight="bold" fill="#0f172a">DARTS genotype</text>"##)?;
-    for ((kind, cell), top) in genotype.cells().into_iter().zip([TITLE_HEIGHT, TITLE_HEIGHT + CELL_HEIGHT]) {
+fn write_both(svg: &mut String, genotype: &Genotype) -> fmt::Result {
+    let height = TITLE_HEIGHT + 2 * (CELL_HEIGHT + GAP) + 8;
+    write_head(svg, height, "DARTS genotype", &genotype.to_text())?;
+    writeln!(svg, r#"<rect class="nas-page" width="{WIDTH}" height="{height}"/>"#)?;
+    writeln!(svg, r#"<text x="24" y="35" font-size="20" font-weight="bold">DARTS genotype</text>"#)?;
+    for ((kind, cell), top) in genotype.cells().into_iter().zip([TITLE_HEIGHT, TITLE_HEIGHT + CELL_HEIGHT + GAP]) {
         writeln!(svg, r#"<g transform="translate(0 {top})">"#)?;
+        writeln!(svg, r#"<rect class="nas-card" x="16" width="{}" height="{CELL_HEIGHT}" rx="10"/>"#, WIDTH - 32)?;
         write_cell(svg, kind, cell)?;
         writeln!(svg, "</g>")?;
     }
     writeln!(svg, "</svg>")
 }
 
+fn write_one(svg: &mut String, kind: CellKind, cell: &Cell) -> fmt::Result {
+    write_head(svg, CELL_HEIGHT, heading(kind)[0], &cell.to_text())?;
+    writeln!(svg, r#"<rect class="nas-card" x="1" y="1" width="{}" height="{}" rx="10"/>"#, WIDTH - 2, CELL_HEIGHT - 2)?;
+    write_cell(svg, kind, cell)?;
+    writeln!(svg, "</svg>")
+}
+
+fn write_head(svg: &mut String, height: usize, title: &str, words: &str) -> fmt::Result {
+    let words = words.lines().map(str::trim).collect::<Vec<_>>().join("; ");
+    writeln!(
+        svg,
+        r#"<svg xmlns="http://www.w3.org/2000/svg" class="nas-cells" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{title}: {words}">"#
+    )?;
+    writeln!(svg, "<title>{title}</title>\n<desc>{words}</desc>\n{STYLE}")
+}
+
+/// Title and note of a cell.
+const fn heading(kind: CellKind) -> [&'static str; 2] {
+    match kind {
+        CellKind::Normal => ["Normal cell", "keeps height and width"],
+        CellKind::Reduce => ["Reduction cell", "halves height and width: edges from earlier cells have stride 2"],
+    }
+}
+
 fn write_cell(svg: &mut String, kind: CellKind, cell: &Cell) -> fmt::Result {
-    let (title, note) = match kind {
-        CellKind::Normal => ("Normal cell", "keeps height and width"),
-        CellKind::Reduce => ("Reduction cell", "edges from earlier cells have stride 2"),
-    };
-    writeln!(
-        svg,
-        r##"<rect x="16" y="0" width="{}" height="{}" rx="10" fill="#ffffff" stroke="#e2e8f0"/>"##,
-        WIDTH - 32,
-        CELL_HEIGHT - 14
-    )?;
-    writeln!(
-        svg,
-        r##"<text x="34" y="32" font-size="16" fill="#0f172a"><tspan font-weight="bold">{title}</tspan><tspan dx="10" font-size="13" fill="#475569">{note}</tspan></text>"##
-    )?;
+    let [title, note] = heading(kind);
+    writeln!(svg, r#"<text x="34" y="32" font-size="16" font-weight="bold">{title}</text>"#)?;
+    writeln!(svg, r#"<text class="nas-note" x="{}" y="32">{note}</text>"#, 34 + 9 * title.len() + 16)?;
 
     for input in 0..2 {
         // An input's line ends at the last edge that reads it.
@@ -112,49 +139,45 @@ fn write_cell(svg: &mut String, kind: CellKind, cell: &Cell) -> fmt::Result {
             write_edge(svg, node, edge, op, input)?;
         }
         let (x, y) = (column(node) + SUM, line(node + 2));
-        writeln!(svg, r##"<circle cx="{x}" cy="{y}" r="15" fill="#ffffff" stroke="#334155" stroke-width="2"/>"##)?;
-        writeln!(
-            svg,
-            r##"<text x="{x}" y="{}" text-anchor="middle" font-weight="bold" fill="#0f172a">{}</text>"##,
-            y + 5,
-            node + 1
-        )?;
+        writeln!(svg, r#"<circle class="nas-sum nas-face" cx="{x}" cy="{y}" r="15"/>"#)?;
+        writeln!(svg, r#"<text x="{x}" y="{}" text-anchor="middle" font-weight="bold">{}</text>"#, y + 5, node + 1)?;
     }
 
     let (top, bottom) = (line(2), line(NODES + 1));
     let middle = usize::midpoint(top, bottom);
-    writeln!(svg, r##"<rect x="{OUTPUT}" y="{}" width="10" height="{}" rx="5" fill="#334155"/>"##, top - 14, bottom - top + 28)?;
+    writeln!(svg, "<g><title>all nodes, concatenated by channel</title>")?;
+    writeln!(
+        svg,
+        r#"<rect class="nas-bar" x="{OUTPUT}" y="{}" width="10" height="{}" rx="5"/></g>"#,
+        top - 14,
+        bottom - top + 28
+    )?;
     write_line(svg, OUTPUT + 10, OUTPUT + 24, middle)?;
     write_state(svg, OUTPUT + 30, middle + 5, "k")
 }
 
 /// The line of a state.
 fn write_line(svg: &mut String, from: usize, to: usize, y: usize) -> fmt::Result {
-    writeln!(svg, r##"<path d="M{from} {y}H{to}" stroke="#94a3b8" stroke-width="2"/>"##)
+    writeln!(svg, r#"<path class="nas-line" d="M{from} {y}H{to}"/>"#)
 }
 
 /// The name of a cell's output, c with an index.
 fn write_state(svg: &mut String, x: usize, y: usize, index: &str) -> fmt::Result {
-    writeln!(svg, r##"<text x="{x}" y="{y}" font-size="16" fill="#0f172a">c<tspan dy="4" font-size="12">{index}</tspan></text>"##)
+    writeln!(svg, r#"<text x="{x}" y="{y}" font-size="16">c<tspan dy="4" font-size="12">{index}</tspan></text>"#)
 }
 
 /// An edge from its input's line through its operation to the sum.
 fn write_edge(svg: &mut String, node: usize, edge: usize, op: Op, input: usize) -> fmt::Result {
-    let [strong, pale] = colours(op);
     let [width, height] = BOX;
     let (x, from, sum) = (wire(node, edge), line(input), line(node + 2));
     let y = sum - 17 + 34 * edge;
     let left = column(node) + BOX_LEFT;
     let path = format!("M{x} {from}V{y}H{left}");
-    // A pale border keeps crossing lines apart.
-    writeln!(svg, r##"<path d="{path}" stroke="#ffffff" stroke-width="7"/>"##)?;
-    writeln!(svg, r#"<path d="{path}" stroke="{strong}" stroke-width="2.5" stroke-linejoin="round"/>"#)?;
-    writeln!(svg, r#"<circle cx="{x}" cy="{from}" r="4.5" fill="{strong}"/>"#)?;
-    writeln!(svg, r#"<path d="M{} {y}L{} {sum}" stroke="{strong}" stroke-width="2.5"/>"#, left + width, column(node) + SUM)?;
-    writeln!(
-        svg,
-        r#"<rect x="{left}" y="{}" width="{width}" height="{height}" rx="6" fill="{pale}" stroke="{strong}" stroke-width="1.5"/>"#,
-        y - height / 2
-    )?;
-    writeln!(svg, r##"<text x="{}" y="{}" text-anchor="middle" fill="#0f172a">{op}</text>"##, left + width / 2, y + 5)
+    writeln!(svg, r#"<g class="nas-{op}"><title>node {}, edge {}: {op} of {}</title>"#, node + 1, edge + 1, input_name(input))?;
+    // A border as the ground keeps crossing lines apart.
+    writeln!(svg, r#"<path class="nas-halo" d="{path}"/><path class="nas-edge" d="{path}"/>"#)?;
+    writeln!(svg, r#"<path class="nas-edge" d="M{} {y}L{} {sum}"/>"#, left + width, column(node) + SUM)?;
+    writeln!(svg, r#"<circle class="nas-dot" cx="{x}" cy="{from}" r="4.5"/>"#)?;
+    writeln!(svg, r#"<rect class="nas-box" x="{left}" y="{}" width="{width}" height="{height}" rx="6"/>"#, y - height / 2)?;
+    writeln!(svg, r#"<text x="{}" y="{}" text-anchor="middle">{op}</text></g>"#, left + width / 2, y + 5)
 }

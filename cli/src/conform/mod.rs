@@ -65,7 +65,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = seconds)]
     timeout: f64,
     /// Print JSON.
-    #[arg(long, value_parser = ["json"])]
+    #[arg(short, long, value_parser = ["json"])]
     output: Option<String>,
     /// The trainer and its arguments.
     #[arg(value_name = "COMMAND", last = true, required = true)]

@@ -38,11 +38,23 @@ enum Entry {
     Confirm(Vec<ConfirmStatus>),
 }
 
+/// A line: an entry, and when it was written, in seconds since the search began.
+#[derive(Serialize, Deserialize)]
+struct Line<Entry> {
+    #[serde(flatten)]
+    entry: Entry,
+    /// Absent in the journals of before, and until the search has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<f64>,
+}
+
 /// What a journal says.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) experiment: Option<NasExperiment>,
     pub(crate) began: Option<u64>,
+    /// When each result of the search was recorded, by its `decisionSeq`, in seconds since the search began.
+    pub(crate) times: BTreeMap<u64, f64>,
     pub(crate) earlier: Option<Vec<EarlierTrial>>,
     pub(crate) trials: BTreeMap<i64, NasTrial>,
     pub(crate) end: Option<EndStatus>,
@@ -82,19 +94,27 @@ impl State {
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         let mut state = Self::default();
         for (number, line) in bytes[..whole].split_inclusive(|byte| *byte == b'\n').enumerate() {
-            let entry: Entry = serde_json::from_slice(line).map_err(|error| {
+            let line: Line<Entry> = serde_json::from_slice(line).map_err(|error| {
                 Failure::Folder(format!(
                     "{} is damaged in line {}: {error}; restore it, or use another --dir",
                     path.display(),
                     number + 1
                 ))
             })?;
-            state.take(entry);
+            state.take(line);
         }
         Ok((state, whole as u64))
     }
 
-    fn take(&mut self, entry: Entry) {
+    fn take(&mut self, Line { entry, at }: Line<Entry>) {
+        if let (Entry::Trial(trial), Some(at)) = (&entry, at)
+            && !trial.is_confirmation()
+        {
+            let seqs = trial.status.iter().flat_map(|status| &status.rungs).map(|recorded| recorded.decision_seq);
+            seqs.filter_map(|seq| u64::try_from(seq).ok()).for_each(|seq| {
+                self.times.entry(seq).or_insert(at);
+            });
+        }
         match entry {
             Entry::Experiment(experiment) => self.experiment = Some(*experiment),
             Entry::Began(seconds) => self.began = Some(seconds),
@@ -208,15 +228,17 @@ impl Journal {
     }
 
     fn write(&mut self, entry: Entry) -> Result<(), Failure> {
-        let mut line = serde_json::to_vec(&entry).map_err(|error| Failure::Folder(error.to_string()))?;
-        line.push(b'\n');
-        if let Err(error) = self.file.write_all(&line).and_then(|()| self.file.sync_data()) {
+        let at = self.state.began.map(|_| self.elapsed().as_secs_f64());
+        let line = Line { entry, at };
+        let mut bytes = serde_json::to_vec(&line).map_err(|error| Failure::Folder(error.to_string()))?;
+        bytes.push(b'\n');
+        if let Err(error) = self.file.write_all(&bytes).and_then(|()| self.file.sync_data()) {
             // Half a line before the next one would damage the journal; if this fails too, the next opening cuts it off.
             let _ = self.file.set_len(self.whole);
             return Err(Failure::io(&self.path)(error));
         }
-        self.whole += line.len() as u64;
-        self.state.take(entry);
+        self.whole += bytes.len() as u64;
+        self.state.take(line);
         Ok(())
     }
 }

@@ -83,7 +83,11 @@ fn show(runner: &Runner, end: &EndStatus, folder: &Path) -> Result<(), Failure> 
     if let Some(drawing) = runner.drawing() {
         let path = folder.join("best.svg");
         fs::write(&path, drawing).map_err(Failure::io(&path))?;
-        println!("The cells are drawn in {}; `nasctl describe {}` shows this again.", path.display(), folder.display());
+        println!(
+            "The cells are drawn in {}; `nasctl describe {folder}` shows this again, `nasctl report {folder}` all of it as a page.",
+            path.display(),
+            folder = folder.display()
+        );
     }
     Ok(())
 }

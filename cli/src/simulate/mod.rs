@@ -76,7 +76,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     repeat: u32,
     /// Print JSON.
-    #[arg(long, value_parser = ["json"])]
+    #[arg(short, long, value_parser = ["json"])]
     output: Option<String>,
 }
 

@@ -21,14 +21,36 @@ proptest! {
 
     #[test]
     fn drawings_show_every_edge(genotype in genotypes(&Op::ALL)) {
-        let (svg, text) = (genotype.to_svg(), genotype.to_text());
+        let (svg, text, graph) = (genotype.to_svg(), genotype.to_text(), genotype.to_graph());
         let count = |op| genotype.cells().iter().map(|(_, cell)| cell.count(op)).sum::<usize>();
         for op in Op::ALL {
             prop_assert_eq!(svg.matches(&format!(">{op}</text>")).count(), count(op));
             prop_assert_eq!(text.matches(&format!("{op}(")).count(), count(op));
+            prop_assert_eq!(graph.matches(&format!(" {op} ")).count(), count(op));
         }
         prop_assert_eq!(unclosed(&svg), Vec::<String>::new());
+        for (kind, cell) in genotype.cells() {
+            let alone = genotype.cell_to_svg(kind);
+            prop_assert_eq!(unclosed(&alone), Vec::<String>::new());
+            prop_assert_eq!(alone.matches("</text></g>").count(), 8);
+            prop_assert_eq!(read(&cell.to_graph()), *cell);
+        }
     }
+}
+
+/// The cell that a graph of characters shows, read back by following its lines.
+fn read(graph: &str) -> Cell {
+    let edges: Vec<(Op, usize)> = graph
+        .lines()
+        .filter(|line| line.ends_with(['┐', '┤']))
+        .map(|line| {
+            let dot = line.chars().position(|character| character == '●').unwrap();
+            let op = line.split(' ').rfind(|word| word.len() > 3).unwrap();
+            assert!(line.chars().skip(dot + 1).take_while(|character| *character != ' ').all(|c| ['─', '┼'].contains(&c)));
+            (op.parse().unwrap(), (dot - 2) / 4)
+        })
+        .collect();
+    cell(edges.try_into().unwrap())
 }
 
 /// Tags of an XML text without comments or CDATA that are not closed in order.
@@ -105,5 +127,6 @@ fn facts_of_a_cell() {
 #[test]
 fn darts_v2_is_drawn_as_before() {
     assert_eq!(darts_v2().to_text(), include_str!("../golden/darts_v2.txt"));
+    assert_eq!(darts_v2().to_graph(), include_str!("../golden/darts_v2.graph.txt"));
     assert_eq!(darts_v2().to_svg(), include_str!("../golden/darts_v2.svg"));
 }

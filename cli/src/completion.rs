@@ -1,0 +1,20 @@
+//! `nasctl completion`: what a shell completes.
+
+use clap::{Args, Command};
+use clap_complete::Shell;
+
+use crate::failure::Failure;
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  source <(nasctl completion bash)\n  nasctl completion zsh > ~/.zfunc/_nasctl\n  \
+    nasctl completion fish > ~/.config/fish/completions/nasctl.fish")]
+pub(crate) struct Arguments {
+    /// The shell.
+    shell: Shell,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as every verb")]
+pub(crate) fn run(arguments: &Arguments, command: &mut Command) -> Result<(), Failure> {
+    clap_complete::generate(arguments.shell, command, "nasctl", &mut std::io::stdout());
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! `nasctl best` and `nasctl export` on a search that was never trained, with a checkpoint of a few numbers.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use nas_api::{genotype, objects::NasTrial};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::journal;
+
+fn nasctl(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_nasctl")).args(arguments).output().unwrap()
+}
+
+fn said(output: &Output) -> (i32, String) {
+    let text = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
+    (output.status.code().unwrap(), text)
+}
+
+/// A committed checkpoint, as the trainer leaves it; returns its state file.
+fn checkpoint(folder: &Path, trial: &NasTrial, attempt: u32, batches: u64, weight: f32) -> PathBuf {
+    let own = folder.join("trials").join(trial.metadata.name.as_ref().unwrap()).join(format!("a{attempt}-1-2"));
+    fs::create_dir_all(&own).unwrap();
+    let numbers = weight.to_le_bytes();
+    let tensor = || TensorView::new(Dtype::F32, vec![1], &numbers).unwrap();
+    let bytes = safetensors::serialize([("classifier.bias", tensor()), ("momentum/classifier.bias", tensor())], None).unwrap();
+    let file = format!("step-{batches:010}-0.safetensors");
+    let record = json!({"trialUid": "x", "fingerprint": "x", "file": file, "bytes": bytes.len(), "sha256": format!("{:x}", Sha256::digest(&bytes)), "progress": {"batches": batches}});
+    fs::write(own.join(&file), bytes).unwrap();
+    fs::write(own.join(format!("step-{batches:010}.json")), record.to_string()).unwrap();
+    fs::write(own.join("input.json"), json!({"mean": [0.25, 0.5, 0.5], "std": [0.5, 0.5, 0.125]}).to_string()).unwrap();
+    own.join(file)
+}
+
+#[test]
+fn what_is_exported_is_the_newest_of_the_best_and_can_be_trained_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let trials = journal::write(folder.path(), 64);
+    let search = folder.path().to_str().unwrap();
+    let shown: Value = serde_json::from_slice(&nasctl(&["best", search, "--output", "json"]).stdout).unwrap();
+    let best = &trials[shown["trial"].as_u64().unwrap() as usize];
+    assert_eq!(said(&nasctl(&["best", search, "-o", "name"])).1.trim(), best.metadata.name.as_ref().unwrap());
+    assert_eq!(said(&nasctl(&["best", search, "-o", "number"])).1.trim(), best.spec.number.to_string());
+    let (_, text) = said(&nasctl(&["best", search]));
+    assert!(text.contains(&format!("{:.4}", shown["value"].as_f64().unwrap())) && text.contains("reduce cell"), "{text}");
+
+    checkpoint(folder.path(), best, 3, 40, 1.0);
+    checkpoint(folder.path(), best, 4, 80, 2.0);
+    let newest = checkpoint(folder.path(), best, 5, 80, 3.0);
+    let taken = folder.path().join("taken");
+    let export = ["export", search, "--output", taken.to_str().unwrap()];
+    let (code, text) = said(&nasctl(&export));
+    assert_eq!(code, 0, "{text}");
+    let weights = fs::read(taken.join("weights.safetensors")).unwrap();
+    let weights = SafeTensors::deserialize(&weights).unwrap();
+    assert_eq!(weights.names(), ["classifier.bias"]);
+    assert_eq!(weights.tensor("classifier.bias").unwrap().data(), 3.0_f32.to_le_bytes());
+    let cells: nas_darts::Genotype = serde_json::from_slice(&fs::read(taken.join("genotype.json")).unwrap()).unwrap();
+    assert_eq!(Ok(cells), genotype(best.assignment()));
+    assert_eq!(fs::read_to_string(taken.join("cells.svg")).unwrap(), cells.to_svg());
+    let model = fs::read_to_string(taken.join("model.py")).unwrap();
+    assert!(
+        model.contains("MEAN = [0.25, 0.5, 0.5]") && model.contains("CHANNELS = 16\nLAYERS = 8\n") && !model.contains('@'),
+        "{model}"
+    );
+
+    let again = taken.join("experiment.yaml");
+    assert_eq!(nasctl(&["validate", again.to_str().unwrap()]).status.code(), Some(0));
+    let preview = nasctl(&["preview", again.to_str().unwrap(), "--trials", "1", "--output", "json"]);
+    let preview: Value = serde_json::from_slice(&preview.stdout).unwrap();
+    assert_eq!(preview["trials"], json!([best.assignment()]));
+    assert_eq!(preview["rungs"], json!([{"step": 256, "trials": 1}]));
+
+    // The newest is not what was written: nothing older is taken for it.
+    fs::write(&newest, "cut").unwrap();
+    let (code, text) = said(&nasctl(&export));
+    assert!(code == 65 && text.contains("SHA-256") && text.contains("--without-weights"), "{code}: {text}");
+    let other = trials.iter().find(|trial| trial.spec.number != best.spec.number).unwrap().spec.number.to_string();
+    let (code, text) = said(&nasctl(&["export", search, "--trial", &other, "--output", taken.to_str().unwrap()]));
+    assert!(code == 65 && text.contains("has no checkpoint"), "{code}: {text}");
+    let bare = folder.path().join("bare");
+    let (code, _) =
+        said(&nasctl(&["export", search, "--trial", &other, "--without-weights", "--output", bare.to_str().unwrap()]));
+    assert!(code == 0 && bare.join("model.py").exists() && !bare.join("weights.safetensors").exists());
+    assert_eq!(said(&nasctl(&["export", search, "--trial", "9999", "--output", bare.to_str().unwrap()])).0, 64);
+}
+
+#[test]
+fn a_search_that_has_ended_is_shown_once_and_without_a_terminal_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let search = folder.path().join("made");
+    journal::write(&search, 64);
+    let search = search.to_str().unwrap();
+    let (code, text) = said(&nasctl(&["top", search]));
+    assert!(
+        code == 0 && text.lines().count() == 1 && text.contains("64 of 64 trials") && text.contains(", ended: all trials"),
+        "{text}"
+    );
+    let (code, text) = said(&nasctl(&["get", folder.path().to_str().unwrap(), "-o", "wide"]));
+    assert!(code == 0 && text.contains(search) && text.contains("Completed   64 of 64"), "{text}");
+    let (code, text) = said(&nasctl(&["top", search, "--once"]));
+    assert!(
+        code == 0 && text.contains("0 of 16 slots") && text.contains("made: 64 of 64 trials") && !text.contains('\x1b'),
+        "{text}"
+    );
+    let bars: Vec<usize> = text
+        .lines()
+        .filter(|line| !line.contains("results ("))
+        .map(|line| line.matches('█').count())
+        .filter(|count| *count > 0)
+        .collect();
+    assert!(bars[0] == 32 && bars.is_sorted_by(|one, other| one >= other) && bars.len() > 2, "{bars:?}: {text}");
+}

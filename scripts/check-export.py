@@ -1,0 +1,38 @@
+"""Does the network that `nasctl export` wrote give what the trainer gave? Measures it on the test images of an IDX data set and compares accuracy and loss
+with those that the trainer reported of the same weights.
+
+    check-export.py EXPORT DATA EVALUATION    (a folder, a folder, the trainer's last line of curve.jsonl)
+"""
+import gzip
+import importlib.util
+import json
+import pathlib
+import sys
+
+import torch
+
+export, data = map(pathlib.Path, sys.argv[1:3])
+expected = json.loads(sys.argv[3])["metrics"]
+spec = importlib.util.spec_from_file_location("model", export / "model.py")
+model = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(model)
+
+
+def idx(name):
+    path = next(path for path in (data / name, data / f"{name}.gz") if path.exists())
+    raw = gzip.open(path).read() if path.suffix == ".gz" else path.read_bytes()
+    sides = [int.from_bytes(raw[4 + 4 * at : 8 + 4 * at], "big") for at in range(raw[3])]
+    return torch.frombuffer(bytearray(raw[4 + 4 * len(sides) :]), dtype=torch.uint8).reshape(sides)
+
+
+images = model.normalize(idx("t10k-images-idx3-ubyte").unsqueeze(1).float() / 255)
+labels = idx("t10k-labels-idx1-ubyte").long()
+network = model.load()
+torch.set_num_threads(1)
+with torch.no_grad():
+    scores = torch.cat([network(part) for part in images.split(100)])
+accuracy = (scores.argmax(1) == labels).double().mean().item()
+loss = torch.nn.functional.cross_entropy(scores, labels, reduction="none").double().mean().item()
+print(f"check-export: {len(labels)} test images: accuracy {accuracy} (trainer {expected['accuracy']}), loss {loss:.9f} (trainer {expected['loss']:.9f})")
+assert abs(accuracy - expected["accuracy"]) < 1e-9, "another accuracy"
+assert abs(loss - expected["loss"]) < 1e-6 * expected["loss"], "another loss"
