@@ -29,7 +29,7 @@ use crate::{
     conditions::{Conditions, Kind, is_told},
     context::Context,
     events::Happened,
-    metrics::ExperimentStanding,
+    metrics::{ExperimentStanding, SegmentEnd},
     store::Group,
     trial::{Account, Clock, Orders, TrialView, Waiting, account},
 };
@@ -277,7 +277,9 @@ impl Pass<'_> {
                 }
                 knows_all = true;
             }
+            let ended = SegmentEnd::of(&view, &wanted);
             self.write_account(records, &view.trial, wanted).await?;
+            self.context.metrics.segment_ended(self.group, ended);
         }
         Ok(())
     }
