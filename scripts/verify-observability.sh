@@ -17,6 +17,7 @@ trap 'exit 130' INT TERM
 
 # A trainer as a pod would start it, with far to go; its metrics are all there once it has evaluated, which it does after each epoch.
 mkdir "$work/checkpoints"
+: >"$work/trainer.log"
 env NAS_CONTRACT=1 NAS_EXPERIMENT=small NAS_TRIAL_NAME=small-0 NAS_TRIAL_UID=1 NAS_ATTEMPT=0 NAS_SEED=1 NAS_METRIC=accuracy \
   NAS_TARGET_RUNG=0 NAS_TARGET_STEP=1000 NAS_MAX_STEP=1000 NAS_RUNG_STEPS=1000 NAS_STEP_UNIT=epochs NAS_EVALUATE_EVERY=1 NAS_CHECKPOINT_EVERY=2 \
   NAS_CHECKPOINT_DIR="$work/checkpoints" NAS_DATA_DIR=data NAS_DATA_NAME=fashion-mnist NAS_THREADS=1 NAS_TERMINATION_LOG="$work/report" \

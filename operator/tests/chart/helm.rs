@@ -4,7 +4,7 @@
 
 use std::{
     ffi::OsStr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
@@ -40,7 +40,7 @@ pub(crate) fn helms() -> [PathBuf; 2] {
 }
 
 /// Runs a program as an administrator of the tests' cluster.
-pub(crate) fn run(program: &PathBuf, arguments: &[impl AsRef<OsStr>]) -> Output {
+pub(crate) fn run(program: &Path, arguments: &[impl AsRef<OsStr>]) -> Output {
     let mut command = Command::new(program);
     let folder = std::env::temp_dir().join(format!("nas-helm-{}", std::process::id()));
     command.env("HELM_CACHE_HOME", folder.join("cache")).env("HELM_CONFIG_HOME", folder.join("config"));
@@ -49,22 +49,22 @@ pub(crate) fn run(program: &PathBuf, arguments: &[impl AsRef<OsStr>]) -> Output 
 }
 
 /// What it prints; it must succeed.
-pub(crate) fn said(program: &PathBuf, arguments: &[impl AsRef<OsStr>]) -> String {
+pub(crate) fn said(program: &Path, arguments: &[impl AsRef<OsStr>]) -> String {
     let output = run(program, arguments);
     let words: Vec<_> = arguments.iter().map(|word| word.as_ref().to_string_lossy()).collect();
-    assert!(output.status.success(), "{program:?} {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{} {words:?}: {}", program.display(), String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// What it complains of; it must fail.
-pub(crate) fn refusal(program: &PathBuf, arguments: &[impl AsRef<OsStr>]) -> String {
+pub(crate) fn refusal(program: &Path, arguments: &[impl AsRef<OsStr>]) -> String {
     let output = run(program, arguments);
     assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     String::from_utf8(output.stderr).unwrap()
 }
 
 /// The manifests of a case; the definitions too, where it asks for them.
-pub(crate) fn render(helm: &PathBuf, values: &PathBuf, more: &[&str]) -> Vec<Value> {
+pub(crate) fn render(helm: &Path, values: &Path, more: &[&str]) -> Vec<Value> {
     let chart = chart();
     let mut arguments: Vec<&OsStr> = ["template", "nas-operator"].map(OsStr::new).to_vec();
     arguments.extend([chart.as_os_str(), "--namespace".as_ref(), NAMESPACE.as_ref(), "--values".as_ref(), values.as_os_str()]);

@@ -89,6 +89,36 @@ async fn checks(rig: &Rig, hooks: &str, folder: &Path) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
 }
 
+/// What an experiment needs.
+async fn prepare(rig: &Rig) {
+    rig.claim("checkpoints").await;
+    let accounts = rig.namespace.api::<ServiceAccount>();
+    eventually("the namespace's service account", || async { accounts.get("default").await.map(drop) }).await;
+}
+
+async fn held_by(rig: &Rig, wanted: &str) {
+    let leases = rig.namespace.api::<Lease>();
+    eventually(&format!("{wanted} holds the lease"), || async {
+        let holder = leases.get("nas").await.unwrap().spec.unwrap().holder_identity;
+        if holder.as_deref() == Some(wanted) { Ok(()) } else { Err(holder) }
+    })
+    .await;
+}
+
+/// Trains on until the search has succeeded.
+async fn finish(rig: &Rig) {
+    let training = async {
+        loop {
+            let started = rig.next_pod().await;
+            rig.report(&started, surrogate).await;
+        }
+    };
+    tokio::select! {
+        () = training => {}
+        _ = rig.condition("Succeeded", "True") => {}
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_search_goes_on_through_the_life_of_its_chart() {
     // The definitions and what they keep are the whole cluster's: one Helm after the other, and each finds what the one before it kept.
@@ -130,10 +160,7 @@ async fn a_search_goes_on_through_the_life_of_its_chart() {
         if round == 0 {
             assert!(!has_field("earlierTrials", client.clone()).await, "the earlier definitions");
         }
-        rig.claim("checkpoints").await;
-        let accounts = rig.namespace.api::<ServiceAccount>();
-        eventually("the namespace's service account", || async { accounts.get("default").await.map(drop) }).await;
-
+        prepare(&rig).await;
         let hooks = said(helm, &words(&["get", "hooks", "nas"], None, &[]));
         let (may, answer) = checks(&rig, &hooks, folder.path()).await;
         assert!(may && answer.contains("the operator may do everything that it does"), "{answer}");
@@ -156,15 +183,7 @@ async fn a_search_goes_on_through_the_life_of_its_chart() {
         assert!(has_field("earlierTrials", client.clone()).await, "today's definitions");
         let second = operator(&rig, "second").await;
         first.stop().await;
-        let leases = rig.namespace.api::<Lease>();
-        let held_by = async |wanted: &str| {
-            eventually(&format!("{wanted} holds the lease"), || async {
-                let holder = leases.get("nas").await.unwrap().spec.unwrap().holder_identity;
-                if holder.as_deref() == Some(wanted) { Ok(()) } else { Err(holder) }
-            })
-            .await;
-        };
-        held_by("second").await;
+        held_by(&rig, "second").await;
         rig.report(&started, surrogate).await;
         let started = rig.next_pod().await;
         let budget: PodDisruptionBudget = rig.namespace.api().get("nas").await.unwrap();
@@ -176,7 +195,7 @@ async fn a_search_goes_on_through_the_life_of_its_chart() {
         assert!(rig.namespace.api::<PodDisruptionBudget>().get_opt("nas").await.unwrap().is_none());
         let third = operator(&rig, "third").await;
         second.stop().await;
-        held_by("third").await;
+        held_by(&rig, "third").await;
         rig.report(&started, surrogate).await;
         let started = rig.next_pod().await;
 
@@ -195,17 +214,8 @@ async fn a_search_goes_on_through_the_life_of_its_chart() {
 
         said(helm, &words(&["install", "nas"], Some(&now), &["--set", &watch, "--set", crds, "--set", "leaseSeconds=4"]));
         let fourth = operator(&rig, "fourth").await;
-        held_by("fourth").await;
-        let finished = async {
-            loop {
-                let started = rig.next_pod().await;
-                rig.report(&started, surrogate).await;
-            }
-        };
-        tokio::select! {
-            () = finished => {}
-            _ = rig.condition("Succeeded", "True") => {}
-        }
+        held_by(&rig, "fourth").await;
+        finish(&rig).await;
         assert!(rig.trials().await.iter().all(|trial| trial.spec.attempt == 0), "no segment was trained twice");
         rig.close(fourth).await;
         said(helm, &words(&["uninstall", "nas"], None, &[]));
