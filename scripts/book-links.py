@@ -14,7 +14,9 @@ def rewritten(page, text):
     def target(found):
         path = posixpath.normpath(posixpath.join("docs", posixpath.dirname(page), found[2]))
         is_page = path.startswith("docs/") and re.search(r"\.(md|svg|json)(#|$)", path)
-        return found[1] + (found[2] if is_page else REPOSITORY + path) + found[3]
+        # mdBook calls a README index.html.
+        link = re.sub(r"(^|/)README\.md", r"\1index.md", found[2]) if is_page else REPOSITORY + path
+        return found[1] + link + found[3]
 
     return LINK.sub(target, text)
 
