@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Checks the documentation without a network: every link between files of the project leads somewhere, also to its heading; every page of docs/
-is in the book's table of contents, once. Prints each problem with its file and line; ends with 1 if there is one."""
+is in the book's table of contents, once; every reason of a condition is on the page of troubleshooting. Prints each problem with its file and line; ends with 1 if there is one."""
 
 import pathlib
 import re
@@ -64,6 +64,23 @@ if summary.exists():
     for page in pages:
         if summary.parent in page.parents and page != summary and told.count(page) != 1:
             problems.append(f"docs/SUMMARY.md: lists {page.relative_to(root)} {told.count(page)} times")
+
+# The reasons of conditions, as the operator's code sets them: each has its row in the page that people look them up in.
+REASON = re.compile(
+    r'Kind::\w+,\s*(?:true|false),\s*"([A-Z]\w+)"|reason: "([A-Z]\w+)"|(?:refuse|block|wait)\(\s*"([A-Z]\w+)"|\(\s*"([A-Z]\w+)",\s*(?:format!|message|"the)|(?:else \{|=>) "([A-Z]\w+)"'
+)
+page = (root / "docs/troubleshooting.md").read_text()
+reasons = set()
+for source in sorted((root / "operator/src").rglob("*.rs")):
+    if source.name in ("events.rs", "metrics.rs", "conditions.rs"):
+        continue
+    code = source.read_text().split("#[cfg(test)]")[0]
+    reasons |= {word for found in REASON.findall(code) for word in found if word}
+ends = (root / "search/src/reason.rs").read_text().split("impl End {")[1].split("impl ")[0]
+reasons |= set(re.findall(r'=> "([A-Z]\w+)"', ends))
+for reason in sorted(reasons):
+    if f"`{reason}`" not in page:
+        problems.append(f"docs/troubleshooting.md: says nothing of the reason {reason}")
 
 for problem in problems:
     print(problem, file=sys.stderr)
