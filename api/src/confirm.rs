@@ -213,7 +213,7 @@ spec:
     }
 
     fn of(number: u64) -> Assignment {
-        [("learning_rate".to_owned(), f64::from(u32::try_from(number).unwrap_or(0)).into())].into()
+        [("learning_rate".into(), f64::from(u32::try_from(number).unwrap_or(0)).into())].into()
     }
 
     /// The confirmation of trials 5 and 2, of which those in `gone` were deleted.
@@ -263,7 +263,7 @@ spec:
         let of: Vec<_> = told.iter().map(|trial| trial.spec.confirms.as_deref().unwrap_or_default()).collect();
         assert_eq!(of, ["small-5", "small-2", "small-5", "small-2"]);
         assert_eq!(told[3].spec.grants[0].reason, "confirms small-2: seed 2 of 3");
-        assert_eq!(told[3].assignment(), super::tests::of(2));
+        assert_eq!(*told[3].assignment(), super::tests::of(2));
         assert!(told[0].spec.seed != told[2].spec.seed);
         assert_eq!(confirmation.1.rungs.steps(), [8]);
     }

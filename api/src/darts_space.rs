@@ -64,7 +64,7 @@ pub(crate) fn parameters(space: &DartsSpace) -> (Vec<Parameter>, Vec<Problem>) {
                 Domain::Constant(value.clone())
             }
         };
-        chosen.push(Parameter { name: name.to_owned(), domain, when: None, count: None });
+        chosen.push(Parameter { name: name.into(), domain, when: None, count: None });
     }
     (chosen, problems)
 }
@@ -143,5 +143,5 @@ pub(crate) fn describe(shape: Option<ImageShape>) -> Describe {
 
 /// An assignment as an object holds it.
 pub fn to_object(assignment: &Assignment) -> BTreeMap<String, ScalarValue> {
-    assignment.iter().map(|(name, value)| (name.clone(), ScalarValue(value.clone()))).collect()
+    assignment.iter().map(|(name, value)| (name.to_string(), ScalarValue(value.clone()))).collect()
 }

@@ -48,7 +48,7 @@ impl NasTrial {
             rung_steps: rungs.steps().to_vec(),
             metric: spec.objective.metric.clone(),
             seed: u64::try_from(self.spec.seed).unwrap_or_default(),
-            parameters: self.assignment(),
+            parameters: self.assignment().clone(),
             checkpoint_dir: surroundings.checkpoint_dir,
             checkpoint_every: experiment.checkpoint_every(),
             evaluate_every: u64::try_from(spec.trial.evaluate_every).unwrap_or_default(),

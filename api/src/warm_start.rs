@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn what_is_kept_fits_the_object_that_keeps_it() {
         let trial = |number: i64| EarlierTrial {
-            assignment: (0..number).map(|at| (format!("parameter_{at}"), Scalar::Int(number))).collect(),
+            assignment: (0..number).map(|at| (format!("parameter_{at}").into(), Scalar::Int(number))).collect(),
             curve: vec![(1.0 / 3.0, Some(0.5)), (1.0, None)],
         };
         let trials: Vec<EarlierTrial> = (1..50).map(trial).collect();

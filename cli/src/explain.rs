@@ -1,7 +1,7 @@
 //! `nasctl explain`: the story of one trial.
 
 use clap::Args;
-use nas_api::objects::{NasTrial, ScalarValue};
+use nas_api::objects::NasTrial;
 use nas_search::{Event, explain};
 use serde_json::{Value, json};
 
@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         println!("{}", serde_json::to_string_pretty(&document).unwrap_or_default());
         return Ok(());
     }
-    let values: Vec<String> = trial.spec.assignment.iter().map(|(name, ScalarValue(value))| format!("{name}={value}")).collect();
+    let values: Vec<String> = trial.spec.assignment.iter().map(|(name, value)| format!("{name}={value}")).collect();
     println!("trial {number}: {}\n", values.join(" "));
     println!("  after outcomes");
     for Event { view, what } in events {

@@ -171,7 +171,7 @@ mod tests {
         let Ok(source) = crate::file::read(file) else { unreachable!("{} is valid", file.display()) };
         let plan = &source.plan;
         let mut index = Index::new(plan.direction, &plan.rungs);
-        let new = |number: u64| Trial::new(number, [("x".to_owned(), Scalar::Text(format!("x{number}")))].into());
+        let new = |number: u64| Trial::new(number, [("x".into(), Scalar::Text(format!("x{number}").into()))].into());
         let seen = [(0, 0.5, Some(0.625)), (1, 0.25, None), (2, 0.375, None)];
         let trials = seen.into_iter().map(|(number, first, second)| Trial {
             target_rung: usize::from(second.is_some()),

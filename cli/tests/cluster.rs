@@ -72,7 +72,7 @@ fn search(plan: &Plan) -> (Vec<NasTrial>, EndStatus) {
 /// The first training that confirms a trial, as an operator would have written it.
 fn confirmation(source: &SourceFile, of: &NasTrial) -> NasTrial {
     let status = ConfirmStatus { trial: of.metadata.name.clone().unwrap(), seeds: 2, ..ConfirmStatus::default() };
-    let (confirmation, plan) = Confirmation::new(&source.experiment, &source.plan, &[status], |_| Some(of.assignment()));
+    let (confirmation, plan) = Confirmation::new(&source.experiment, &source.plan, &[status], |_| Some(of.assignment().clone()));
     let index = Index::new(plan.direction, &plan.rungs);
     let Some(Decision::Create { new, view }) = decide(&plan, &index, &Usage::default()).into_iter().next() else {
         unreachable!()

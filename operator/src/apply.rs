@@ -1,6 +1,6 @@
 //! Every write of the operator, and the reads that a write needs. Each takes its answer into the caches at once.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{
@@ -13,12 +13,18 @@ use nas_search::View;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::{Error, context::Context, labels, store::Group, world::to_value};
+use crate::{
+    Error,
+    context::Context,
+    labels,
+    store::{Compared, Group, version},
+    world::to_value,
+};
 
 /// So many writes of a trainer in a row, each between the operator's look at its trial and its write, are no reports any more.
 const TRAINER_WRITES: usize = 10;
-/// Trials that are read at once: an answer is many times as large in memory as what is kept of it.
-const PAGE: u32 = 200;
+/// Trials whose names are read at once.
+const PAGE: u32 = 500;
 /// Longest time for one request with all the client's retries.
 const IN_TIME: Duration = Duration::from_secs(30);
 
@@ -47,6 +53,24 @@ impl Writer<'_> {
         Api::namespaced(self.context.client.clone(), &self.group.namespace)
     }
 
+    /// Sends one request, once few enough others of all passes are under way; gives up where no answer comes.
+    async fn send<T>(
+        &self,
+        verb: &'static str,
+        kind: &'static str,
+        name: &str,
+        request: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, Error> {
+        let name = name.to_owned();
+        let _permit = self.context.in_flight.acquire().await;
+        match timeout(IN_TIME, request).await {
+            Err(_) => Err(Error::Timeout { verb, kind, name }),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) if is_lost_race(&error) => Err(Error::Conflict { kind, name }),
+            Ok(Err(source)) => Err(Error::Api { verb, kind, name, source: Box::new(source) }),
+        }
+    }
+
     /// Creates a trial. `None`: the name is taken, by this or by an older experiment; the caches will say.
     pub(crate) async fn create_trial(
         &self,
@@ -58,11 +82,11 @@ impl Writer<'_> {
         trial.metadata.owner_references = kube::Resource::controller_owner_ref(experiment, &()).map(|owner| vec![owner]);
         trial.metadata.labels = Some([(labels::EXPERIMENT.to_owned(), trial.spec.experiment.clone())].into());
         let api = self.api::<NasTrial>();
-        let created = in_time("create", "NasTrial", &name, api.create(&post(), &trial)).await;
+        let created = self.send("create", "NasTrial", &name, api.create(&post(), &trial)).await;
         match created {
             Ok(trial) => Ok(Some(self.context.world.trials.written(trial))),
             Err(Error::Conflict { .. }) => {
-                if let Some(found) = in_time("get", "NasTrial", &name, api.get_opt(&name)).await? {
+                if let Some(found) = self.send("get", "NasTrial", &name, api.get_opt(&name)).await? {
                     self.context.world.trials.written(found);
                 }
                 Ok(None)
@@ -122,7 +146,7 @@ impl Writer<'_> {
         let patch: kube::core::params::Patch<NasTrial> =
             Patch::Json(serde_json::from_value(Value::Array(operations)).unwrap_or_default());
         let name = trial.name_any();
-        let patched = in_time("patch", "NasTrial", &name, self.api::<NasTrial>().patch(&name, &manager(), &patch)).await;
+        let patched = self.send("patch", "NasTrial", &name, self.api::<NasTrial>().patch(&name, &manager(), &patch)).await;
         self.trial_answer(&name, patched).await
     }
 
@@ -155,9 +179,9 @@ impl Writer<'_> {
     async fn put_trial_status(&self, trial: &NasTrial, status: &NasTrialStatus) -> Result<Arc<NasTrial>, Error> {
         let name = trial.name_any();
         let body = json!({"metadata": {"resourceVersion": trial.resource_version(), "uid": trial.uid()}, "status": status});
-        let patched =
-            in_time("patch", "NasTrial", &name, self.api::<NasTrial>().patch_status(&name, &manager(), &Patch::Merge(body)))
-                .await;
+        let patched = self
+            .send("patch", "NasTrial", &name, self.api::<NasTrial>().patch_status(&name, &manager(), &Patch::Merge(body)))
+            .await;
         self.trial_answer(&name, patched).await
     }
 
@@ -167,7 +191,7 @@ impl Writer<'_> {
         match answer {
             Ok(trial) => Ok(trials.written(trial)),
             Err(error @ Error::Conflict { .. }) => {
-                match in_time("get", "NasTrial", name, self.api::<NasTrial>().get_opt(name)).await? {
+                match self.send("get", "NasTrial", name, self.api::<NasTrial>().get_opt(name)).await? {
                     Some(trial) => drop(trials.written(trial)),
                     None => trials.gone(self.group, name),
                 }
@@ -179,7 +203,7 @@ impl Writer<'_> {
 
     /// The trial as it is on the server; `None`: it is gone.
     pub(crate) async fn read_trial(&self, name: &str) -> Result<Option<Arc<NasTrial>>, Error> {
-        match in_time("get", "NasTrial", name, self.api::<NasTrial>().get(name)).await {
+        match self.send("get", "NasTrial", name, self.api::<NasTrial>().get(name)).await {
             Ok(trial) => Ok(Some(self.context.world.trials.written(trial))),
             Err(Error::Api { source, .. }) if is_not_found(&source) => {
                 self.context.world.trials.gone(self.group, name);
@@ -191,40 +215,53 @@ impl Writer<'_> {
 
     /// Whether the server has a trial of this name, whether or not this version can read it.
     pub(crate) async fn is_trial_there(&self, name: &str) -> Result<bool, Error> {
-        Ok(in_time("get", "NasTrial", name, self.api::<NasTrial>().get_metadata_opt(name)).await?.is_some())
+        Ok(self.send("get", "NasTrial", name, self.api::<NasTrial>().get_metadata_opt(name)).await?.is_some())
     }
 
-    /// Reads all trials of the experiment into the cache; returns whether the cache knew otherwise.
+    /// Holds the cache against all trials of the experiment on the server, and reads those that it does not know as they are; returns
+    /// whether it knew otherwise.
     pub(crate) async fn read_trials(&self) -> Result<bool, Error> {
         let mut page = ListParams::default().fields(&format!("spec.experiment={}", self.group.experiment)).limit(PAGE);
-        let api = self.api::<DeserializeGuard<NasTrial>>();
-        let (mut trials, mut unread) = (Vec::new(), Vec::new());
+        let api = self.api::<NasTrial>();
+        let mut listed = HashMap::new();
         // All pages are of one version.
         let at = loop {
-            let found = in_time("list", "NasTrial", &self.group.experiment, api.list(&page)).await?;
-            for DeserializeGuard(trial) in found.items {
-                match trial {
-                    Ok(trial) => trials.push(trial),
-                    Err(invalid) => unread.extend(invalid.metadata.name),
-                }
-            }
+            let found = self.send("list", "NasTrial", &self.group.experiment, api.list_metadata(&page)).await?;
+            listed.extend(found.items.iter().map(|trial| (trial.name_any(), version(trial))));
             match found.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => page = page.continue_token(&token),
                 None => break found.metadata.resource_version.and_then(|version| version.parse().ok()).unwrap_or_default(),
             }
         };
-        Ok(self.context.world.trials.listed(self.group, trials, unread, at))
+        let world = &self.context.world;
+        let Compared { old, some_are_gone } = world.trials.compare(self.group, &listed, at);
+        let mut knew_otherwise = some_are_gone;
+        let api = self.api::<DeserializeGuard<NasTrial>>();
+        for name in old {
+            match self.send("get", "NasTrial", &name, api.get_opt(&name)).await? {
+                Some(DeserializeGuard(Ok(trial))) => knew_otherwise |= world.trials.read(trial),
+                Some(DeserializeGuard(Err(invalid))) => {
+                    world.note_unreadable_trial(&invalid.metadata, &invalid.error);
+                    knew_otherwise = true;
+                }
+                None => {
+                    knew_otherwise |= world.trials.get(self.group, &name).is_some();
+                    world.trials.gone(self.group, &name);
+                }
+            }
+        }
+        Ok(knew_otherwise)
     }
 
     /// Creates a Job, or takes in the one that has its name, which the next pass judges.
     pub(crate) async fn create_job(&self, job: &Job) -> Result<Created, Error> {
         let name = job.name_any();
         let api = self.api::<Job>();
-        match in_time("create", "Job", &name, api.create(&post(), job)).await {
+        match self.send("create", "Job", &name, api.create(&post(), job)).await {
             Ok(job) => drop(self.context.world.jobs.written(job)),
             Err(conflict @ Error::Conflict { .. }) => {
                 // Gone again in between, and perhaps no watch shows it: the next pass must try anew.
-                let Some(found) = in_time("get", "Job", &name, api.get_opt(&name)).await? else { return Err(conflict) };
+                let Some(found) = self.send("get", "Job", &name, api.get_opt(&name)).await? else { return Err(conflict) };
                 let is_watched = found.labels().contains_key(labels::TRIAL) && found.labels().contains_key(labels::EXPERIMENT);
                 self.context.world.jobs.written(found);
                 return Ok(if is_watched { Created::Watched } else { Created::Unwatched });
@@ -238,12 +275,12 @@ impl Writer<'_> {
 
     /// A Job as it is on the server: one that no cache holds.
     pub(crate) async fn read_job(&self, name: &str) -> Result<Option<Job>, Error> {
-        in_time("get", "Job", name, self.api::<Job>().get_opt(name)).await
+        self.send("get", "Job", name, self.api::<Job>().get_opt(name)).await
     }
 
     /// Creates a Job that no cache holds. One that is there already is as good.
     pub(crate) async fn create_cleanup(&self, job: &Job) -> Result<(), Error> {
-        match in_time("create", "Job", &job.name_any(), self.api::<Job>().create(&post(), job)).await {
+        match self.send("create", "Job", &job.name_any(), self.api::<Job>().create(&post(), job)).await {
             Ok(_) | Err(Error::Conflict { .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -256,7 +293,7 @@ impl Writer<'_> {
             preconditions: Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None }),
             ..DeleteParams::default()
         };
-        match in_time("delete", "Job", name, self.api::<Job>().delete(name, &parameters)).await {
+        match self.send("delete", "Job", name, self.api::<Job>().delete(name, &parameters)).await {
             Ok(answer) => {
                 // A Job with a finalizer answers with itself, and goes later.
                 match answer.left() {
@@ -280,7 +317,7 @@ impl Writer<'_> {
     /// The pods of a trial as they are on the server.
     pub(crate) async fn read_pods(&self, trial: &str) -> Result<Vec<Arc<Pod>>, Error> {
         let selector = ListParams::default().labels(&format!("{}={trial}", labels::TRIAL));
-        let found = in_time("list", "Pod", trial, self.api::<Pod>().list(&selector)).await?;
+        let found = self.send("list", "Pod", trial, self.api::<Pod>().list(&selector)).await?;
         Ok(found.items.into_iter().map(Arc::new).collect())
     }
 
@@ -288,7 +325,7 @@ impl Writer<'_> {
     pub(crate) async fn read_creation_failure(&self, job_uid: &str) -> Result<Option<String>, Error> {
         let selector = ListParams::default().fields(&format!("involvedObject.uid={job_uid},reason=FailedCreate"));
         let api = self.api::<k8s_openapi::api::core::v1::Event>();
-        let found = in_time("list", "Event", job_uid, api.list(&selector)).await?;
+        let found = self.send("list", "Event", job_uid, api.list(&selector)).await?;
         Ok(found.items.into_iter().filter_map(|event| event.message).next_back())
     }
 
@@ -309,10 +346,10 @@ impl Writer<'_> {
         let body = Patch::Merge(json!({"metadata": metadata, "status": wanted}));
         let experiments = &self.context.world.experiments;
         let api = self.api::<NasExperiment>();
-        match in_time("patch", "NasExperiment", &name, api.patch_status(&name, &manager(), &body)).await {
+        match self.send("patch", "NasExperiment", &name, api.patch_status(&name, &manager(), &body)).await {
             Ok(experiment) => Ok(experiments.written(experiment)),
             Err(error @ Error::Conflict { .. }) => {
-                if let Some(found) = in_time("get", "NasExperiment", &name, api.get_opt(&name)).await? {
+                if let Some(found) = self.send("get", "NasExperiment", &name, api.get_opt(&name)).await? {
                     experiments.written(found);
                 }
                 Err(error)
@@ -348,19 +385,4 @@ fn is_lost_race(error: &kube::Error) -> bool {
     let kube::Error::Api(status) = error else { return false };
     let failed_test = status.code == 422 && status.details.as_ref().is_none_or(|details| details.causes.is_empty());
     status.is_conflict() || status.is_already_exists() || failed_test
-}
-
-async fn in_time<T>(
-    verb: &'static str,
-    kind: &'static str,
-    name: &str,
-    request: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, Error> {
-    let name = name.to_owned();
-    match timeout(IN_TIME, request).await {
-        Err(_) => Err(Error::Timeout { verb, kind, name }),
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) if is_lost_race(&error) => Err(Error::Conflict { kind, name }),
-        Ok(Err(source)) => Err(Error::Api { verb, kind, name, source: Box::new(source) }),
-    }
 }

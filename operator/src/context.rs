@@ -6,8 +6,12 @@ use std::{
 };
 
 use kube::Client;
+use tokio::sync::Semaphore;
 
 use crate::{Config, Metrics, events::Events, experiment::Search, store::Group, trial::Settings, world::World};
+
+/// Requests of all passes at the same time. The lease and the watches have their own way: a busy operator must not lose the one for the others.
+const IN_FLIGHT: usize = 32;
 
 pub(crate) struct Context {
     pub(crate) client: Client,
@@ -15,12 +19,14 @@ pub(crate) struct Context {
     pub(crate) world: Arc<World>,
     pub(crate) metrics: Metrics,
     pub(crate) events: Events,
+    pub(crate) in_flight: Semaphore,
     searches: Mutex<HashMap<Group, Arc<tokio::sync::Mutex<Search>>>>,
 }
 
 impl Context {
     pub(crate) fn new(client: Client, config: Config, world: Arc<World>, metrics: Metrics, events: Events) -> Self {
-        Self { client, config, world, metrics, events, searches: Mutex::new(HashMap::new()) }
+        let in_flight = Semaphore::new(IN_FLIGHT);
+        Self { client, config, world, metrics, events, in_flight, searches: Mutex::new(HashMap::new()) }
     }
 
     /// What is remembered of an experiment between passes; all of it could be read again.

@@ -16,6 +16,7 @@ mod events;
 mod experiment;
 mod labels;
 mod lease;
+mod lexicon;
 mod metrics;
 mod run;
 mod store;

@@ -3,11 +3,14 @@
 //! Resource versions of one kind are whole numbers that can be compared (KEP-5504; so they were in practice before).
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use kube::{ResourceExt, runtime::watcher::Event};
+
+/// Changes that are remembered in any case; beyond these, as many as a group has objects.
+const LOG: usize = 64;
 
 /// Namespace and name of the experiment that an object belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,7 +22,7 @@ pub(crate) struct Group {
 /// All objects of one kind, grouped by experiment.
 pub(crate) struct Store<K> {
     /// Takes out what nobody reads, so that a cache of many objects stays small.
-    prune: fn(&mut K),
+    prune: Box<dyn Fn(&mut K) + Send + Sync>,
     group_of: fn(&K) -> Option<Group>,
     /// Whether a newer object says nothing that anybody waits for.
     is_no_news: fn(&K, &K) -> bool,
@@ -27,11 +30,40 @@ pub(crate) struct Store<K> {
 }
 
 struct Inner<K> {
-    groups: HashMap<Group, BTreeMap<String, Arc<K>>>,
+    groups: HashMap<Group, Objects<K>>,
     listing: Option<Listing<K>>,
     synced: bool,
+    /// Counts changes: each has its moment.
+    moment: u64,
     /// Highest version that the watch has brought: an answer that is older speaks of an object that may be gone.
     watched: u64,
+}
+
+/// The objects of a group, and which of them changed since a moment.
+struct Objects<K> {
+    by_name: BTreeMap<String, Arc<K>>,
+    /// All changes after this moment are in the log.
+    since: u64,
+    log: VecDeque<(u64, String)>,
+}
+
+/// What has changed in a group, as far as it is known, and until when that is.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Changes<K> {
+    pub(crate) until: u64,
+    /// These are all objects there are; others are gone.
+    pub(crate) are_all: bool,
+    /// Each as it is now; `None`: it is gone.
+    pub(crate) objects: Vec<(String, Option<Arc<K>>)>,
+}
+
+/// How what is known stands beside what the server lists.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Compared {
+    /// Those that are not known as they are.
+    pub(crate) old: Vec<String>,
+    /// Some that were known are there no more.
+    pub(crate) some_are_gone: bool,
 }
 
 /// A list that is being read anew.
@@ -42,9 +74,9 @@ struct Listing<K> {
 }
 
 impl<K: ResourceExt + Clone> Store<K> {
-    pub(crate) fn new(group_of: fn(&K) -> Option<Group>, prune: fn(&mut K)) -> Self {
-        let inner = Inner { groups: HashMap::new(), listing: None, synced: false, watched: 0 };
-        Self { prune, group_of, is_no_news: |_, _| false, inner: Mutex::new(inner) }
+    pub(crate) fn new(group_of: fn(&K) -> Option<Group>, prune: impl Fn(&mut K) + Send + Sync + 'static) -> Self {
+        let inner = Inner { groups: HashMap::new(), listing: None, synced: false, moment: 0, watched: 0 };
+        Self { prune: Box::new(prune), group_of, is_no_news: |_, _| false, inner: Mutex::new(inner) }
     }
 
     /// Takes in objects that differ from the last ones as `is_no_news` says, and tells nobody.
@@ -63,7 +95,7 @@ impl<K: ResourceExt + Clone> Store<K> {
 
     /// Takes in what the watch brings; returns the groups that it may have changed.
     pub(crate) fn take(&self, event: Event<K>) -> Vec<Group> {
-        let event = event.modify(self.prune);
+        let event = event.modify(&self.prune);
         let mut inner = self.lock();
         match event {
             Event::Apply(object) => {
@@ -99,22 +131,32 @@ impl<K: ResourceExt + Clone> Store<K> {
         shared
     }
 
-    /// Takes in all objects of a group as the server listed them at version `at`; returns whether the cache knew otherwise. `unread` are
-    /// the names of those that this version cannot read: they are there, and stay as they were known.
-    pub(crate) fn listed(&self, group: &Group, mut objects: Vec<K>, unread: Vec<String>, at: u64) -> bool {
-        objects.iter_mut().for_each(self.prune);
-        let there: HashSet<String> = objects.iter().map(ResourceExt::name_any).chain(unread).collect();
+    /// Takes in the answer to a look at the server; returns whether it is news.
+    pub(crate) fn read(&self, mut object: K) -> bool {
+        (self.prune)(&mut object);
+        self.lock().answered(self.group_of, self.is_no_news, &Arc::new(object))
+    }
+
+    /// Holds what is known of a group against the names and versions that the server listed at version `at`: what it lacks is forgotten.
+    pub(crate) fn compare(&self, group: &Group, listed: &HashMap<String, u64>, at: u64) -> Compared {
         let mut inner = self.lock();
-        let known = inner.groups.get(group).into_iter().flatten();
+        let known: HashMap<String, u64> = inner
+            .groups
+            .get(group)
+            .into_iter()
+            .flat_map(|objects| &objects.by_name)
+            .map(|(name, object)| (name.clone(), version(&**object)))
+            .collect();
         // What is newer than the list was made after it.
-        let gone = known.filter(|(name, object)| !there.contains(*name) && version(&***object) <= at);
-        let gone: Vec<String> = gone.map(|(name, _)| name.clone()).collect();
+        let gone: Vec<&String> =
+            known.iter().filter(|(name, version)| !listed.contains_key(*name) && **version <= at).map(|(name, _)| name).collect();
         for name in &gone {
             inner.remove(group, name, None);
         }
-        let newer =
-            objects.into_iter().map(Arc::new).filter(|object| inner.answered(self.group_of, self.is_no_news, object)).count();
-        newer > 0 || !gone.is_empty()
+        let is_old = |name: &String, version: u64| known.get(name).is_none_or(|known| *known < version);
+        let mut old: Vec<String> = listed.iter().filter(|(name, at)| is_old(name, **at)).map(|(name, _)| name.clone()).collect();
+        old.sort_unstable();
+        Compared { old, some_are_gone: !gone.is_empty() }
     }
 
     /// The server says that an object is gone.
@@ -124,17 +166,47 @@ impl<K: ResourceExt + Clone> Store<K> {
 
     /// The objects of an experiment, by name.
     pub(crate) fn of(&self, group: &Group) -> Vec<Arc<K>> {
-        self.lock().groups.get(group).map(|objects| objects.values().cloned().collect()).unwrap_or_default()
+        self.lock().groups.get(group).map(|objects| objects.by_name.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// What has changed in a group after a moment; 0: before everything.
+    pub(crate) fn changes(&self, group: &Group, after: u64) -> Changes<K> {
+        let inner = self.lock();
+        let until = inner.moment;
+        let Some(objects) = inner.groups.get(group) else { return Changes { until, are_all: true, objects: Vec::new() } };
+        if after < objects.since {
+            let all = objects.by_name.iter().map(|(name, object)| (name.clone(), Some(Arc::clone(object))));
+            return Changes { until, are_all: true, objects: all.collect() };
+        }
+        let changed: BTreeSet<&String> =
+            objects.log.iter().rev().take_while(|(moment, _)| *moment > after).map(|(_, name)| name).collect();
+        let changed = changed.into_iter().map(|name| (name.clone(), objects.by_name.get(name).cloned()));
+        Changes { until, are_all: false, objects: changed.collect() }
     }
 
     /// One object.
     pub(crate) fn get(&self, group: &Group, name: &str) -> Option<Arc<K>> {
-        self.lock().groups.get(group)?.get(name).cloned()
+        self.lock().groups.get(group)?.by_name.get(name).cloned()
     }
 
     /// The groups that have objects.
     pub(crate) fn groups(&self) -> Vec<Group> {
         self.lock().groups.keys().cloned().collect()
+    }
+}
+
+impl<K> Objects<K> {
+    /// A group of which nothing was known until this moment.
+    fn new(since: u64, by_name: BTreeMap<String, Arc<K>>) -> Self {
+        Self { by_name, since, log: VecDeque::new() }
+    }
+
+    fn note(&mut self, moment: u64, name: String) {
+        self.log.push_back((moment, name));
+        // Who has not asked for so long looks at all of them as fast.
+        while self.log.len() > self.by_name.len().max(LOG) {
+            self.since = self.log.pop_front().map_or(moment, |(moment, _)| moment);
+        }
     }
 }
 
@@ -146,31 +218,37 @@ impl<K: ResourceExt> Inner<K> {
         if let Some(listing) = &mut self.listing {
             listing.answered.insert((group.clone(), name.clone()));
         }
-        let known = self.groups.get(&group).is_some_and(|objects| objects.contains_key(&name));
+        let known = self.groups.get(&group).is_some_and(|objects| objects.by_name.contains_key(&name));
         (known || version(&**object) > self.watched) && self.put(group_of, is_no_news, Arc::clone(object)).is_some()
     }
 
     /// Takes in an object that is newer than the known one; returns its group where that is news.
     fn put(&mut self, group_of: fn(&K) -> Option<Group>, is_no_news: fn(&K, &K) -> bool, object: Arc<K>) -> Option<Group> {
         let group = group_of(&object)?;
-        let objects = self.groups.entry(group.clone()).or_default();
-        let known = objects.get(&object.name_any());
+        let name = object.name_any();
+        let moment = self.moment + 1;
+        let objects = self.groups.entry(group.clone()).or_insert_with(|| Objects::new(moment, BTreeMap::new()));
+        let known = objects.by_name.get(&name);
         if known.is_some_and(|known| version(&*object) <= version(&**known)) {
             return None;
         }
         let news = known.is_none_or(|known| !is_no_news(known, &object));
-        objects.insert(object.name_any(), object);
+        objects.by_name.insert(name.clone(), object);
+        objects.note(moment, name);
+        self.moment = moment;
         news.then_some(group)
     }
 
     /// Forgets an object, unless a newer one has its name.
     fn remove(&mut self, group: &Group, name: &str, uid: Option<&str>) {
         let Some(objects) = self.groups.get_mut(group) else { return };
-        let same = objects.get(name).is_some_and(|known| uid.is_none() || known.uid().as_deref() == uid);
+        let same = objects.by_name.get(name).is_some_and(|known| uid.is_none() || known.uid().as_deref() == uid);
         if same {
-            objects.remove(name);
+            objects.by_name.remove(name);
+            self.moment += 1;
+            objects.note(self.moment, name.to_owned());
         }
-        if objects.is_empty() {
+        if objects.by_name.is_empty() {
             self.groups.remove(group);
         }
     }
@@ -179,22 +257,25 @@ impl<K: ResourceExt> Inner<K> {
     fn relisted(&mut self) -> Vec<Group> {
         let Some(Listing { mut objects, answered }) = self.listing.take() else { return Vec::new() };
         for (group, name) in answered {
-            let Some(known) = self.groups.get(&group).and_then(|objects| objects.get(&name)) else { continue };
+            let Some(known) = self.groups.get(&group).and_then(|objects| objects.by_name.get(&name)) else { continue };
             let listed = objects.entry(group).or_default();
             if listed.get(&name).is_none_or(|listed| version(&**known) > version(&**listed)) {
                 listed.insert(name, Arc::clone(known));
             }
         }
-        let before = std::mem::replace(&mut self.groups, objects);
+        self.moment += 1;
+        let anew = objects.into_iter().map(|(group, by_name)| (group, Objects::new(self.moment, by_name))).collect();
+        let before = std::mem::replace(&mut self.groups, anew);
         self.synced = true;
         let touched: HashSet<Group> = before.into_keys().chain(self.groups.keys().cloned()).collect();
-        let newest = self.groups.values().flat_map(BTreeMap::values).map(|object| version(&**object)).max();
+        let newest = self.groups.values().flat_map(|objects| objects.by_name.values()).map(|object| version(&**object)).max();
         self.watched = self.watched.max(newest.unwrap_or_default());
         touched.into_iter().collect()
     }
 }
 
-fn version<K: ResourceExt>(object: &K) -> u64 {
+/// The resourceVersion, as a number that can be compared; 0 where it is none.
+pub(crate) fn version<K: ResourceExt>(object: &K) -> u64 {
     object.resource_version().and_then(|version| version.parse().ok()).unwrap_or_default()
 }
 
@@ -269,23 +350,64 @@ mod tests {
     }
 
     #[test]
-    fn a_list_brings_what_no_watch_has_brought_and_takes_what_is_gone() {
+    fn who_remembers_a_moment_is_told_what_changed_since() {
+        let store = store();
+        let group = Group { namespace: "n".to_owned(), experiment: "e".to_owned() };
+        let seen = |after| {
+            let Changes { until, are_all, objects } = store.changes(&group, after);
+            let objects: Vec<_> = objects.iter().map(|(name, object)| (name.clone(), object.as_deref().map(version))).collect();
+            (until, are_all, objects)
+        };
+        let named = |names: &[(&str, Option<u64>)]| names.iter().map(|(name, at)| ((*name).to_owned(), *at)).collect::<Vec<_>>();
+        assert_eq!(seen(0), (0, true, vec![]));
+        store.take(Event::Apply(object("a", 5)));
+        store.take(Event::Apply(object("b", 6)));
+        let (until, are_all, objects) = seen(0);
+        assert_eq!((are_all, objects), (true, named(&[("a", Some(5)), ("b", Some(6))])));
+        assert_eq!(seen(until), (until, false, vec![]));
+        store.written(object("b", 8));
+        store.take(Event::Apply(object("b", 7)));
+        store.take(Event::Delete(object("a", 9)));
+        let (later, are_all, objects) = seen(until);
+        assert_eq!((are_all, objects), (false, named(&[("a", None), ("b", Some(8))])));
+        // The last one goes, and another comes: nobody may take the new group for the old one.
+        store.gone(&group, "b");
+        assert!(seen(later).1);
+        store.take(Event::Apply(object("c", 12)));
+        assert_eq!((seen(later).1, seen(later).2), (true, named(&[("c", Some(12))])));
+        // Too much has happened since.
+        let (until, ..) = seen(0);
+        for at in 0..=LOG as u64 {
+            store.written(object("c", 13 + at));
+        }
+        assert_eq!((seen(until).1, seen(until).2), (true, named(&[("c", Some(13 + LOG as u64))])));
+        let (until, ..) = seen(0);
+        store.take(Event::Init);
+        store.take(Event::InitApply(object("d", 99)));
+        store.take(Event::InitDone);
+        assert_eq!((seen(until).1, seen(until).2), (true, named(&[("d", Some(99))])));
+    }
+
+    #[test]
+    fn a_list_shows_what_no_watch_has_brought_and_takes_what_is_gone() {
         let store = store();
         let group = Group { namespace: "n".to_owned(), experiment: "e".to_owned() };
         for (name, version) in [("gone", 3), ("same", 4), ("old", 5)] {
             store.take(Event::Apply(object(name, version)));
         }
         store.written(object("later", 21));
-        store.written(object("unread", 6));
-        let list = || vec![object("same", 4), object("old", 9), object("unseen", 10)];
-        assert!(store.listed(&group, list(), vec!["unread".to_owned()], 20));
+        let listed = [("same", 4), ("old", 9), ("unseen", 10)].map(|(name, version)| (name.to_owned(), version)).into();
+        let compared =
+            |old: &[&str], some_are_gone| Compared { old: old.iter().map(|&name| name.to_owned()).collect(), some_are_gone };
+        assert_eq!(store.compare(&group, &listed, 20), compared(&["old", "unseen"], true));
+        assert!(store.read(object("old", 9)) && store.read(object("unseen", 10)));
         let known = versions(&store);
-        let expected = [("later", 21), ("old", 9), ("same", 4), ("unread", 6), ("unseen", 10)];
+        let expected = [("later", 21), ("old", 9), ("same", 4), ("unseen", 10)];
         assert_eq!(known, expected.map(|(name, version)| (name.to_owned(), version)));
-        assert!(!store.listed(&group, list(), vec!["unread".to_owned()], 20), "nothing new");
-        // Deleted since the list was made.
+        assert_eq!(store.compare(&group, &listed, 20), compared(&[], false));
+        // Deleted since it was read.
         store.take(Event::Delete(object("unseen", 22)));
-        assert!(!store.listed(&group, list(), vec!["unread".to_owned()], 20));
-        assert_eq!(versions(&store).len(), 4);
+        assert!(!store.read(object("unseen", 10)));
+        assert_eq!(versions(&store).len(), 3);
     }
 }

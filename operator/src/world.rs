@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt::Debug,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use futures::{StreamExt, channel::mpsc::UnboundedSender};
@@ -27,6 +27,7 @@ use serde_json::Value;
 
 use crate::{
     labels,
+    lexicon::Lexicon,
     store::{Group, Store},
 };
 
@@ -42,11 +43,18 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        let lexicon = Lexicon::default();
         Self {
             experiments: Store::new(|object| group(object, Some(object.name_any())), prune),
             // No decision rests on what a trainer says of its own accord, and it may say it often.
-            trials: Store::new(|object: &NasTrial| group(object, Some(object.spec.experiment.clone())), prune)
-                .quiet(NasTrial::differs_in_report_alone),
+            trials: Store::new(
+                |object: &NasTrial| group(object, Some(object.spec.experiment.clone())),
+                move |trial| {
+                    prune(trial);
+                    trial.spec.assignment = Arc::new(lexicon.share(&trial.spec.assignment));
+                },
+            )
+            .quiet(NasTrial::differs_in_report_alone),
             jobs: Store::new(by_label, prune_job),
             pods: Store::new(by_label, prune_pod),
             unreadable: Mutex::default(),

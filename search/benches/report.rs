@@ -22,7 +22,7 @@ use nas_search::{
 const TIMED: usize = 2000;
 
 fn plan(sampler: Sampler, max_trials: u64) -> Plan {
-    let choice = |name: String, domain| Parameter { name, domain, when: None, count: None };
+    let choice = |name: String, domain| Parameter { name: name.into(), domain, when: None, count: None };
     let operations =
         ["max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"];
     let parameters = (0..16).flat_map(|edge| {

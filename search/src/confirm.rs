@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_confirmation_trains_each_configuration_in_order_whatever_becomes_of_it() {
-        let of = |number: i64| Assignment::from([("n".to_owned(), number.into())]);
+        let of = |number: i64| Assignment::from([("n".into(), number.into())]);
         let search = Plan { budget: Budget { wall_clock: Some(std::time::Duration::ZERO), ..Budget::default() }, ..plan(9) };
         let confirmation = search.confirmation([7, 3, 7, 3].map(of).to_vec(), 60);
         let outcomes = [Outcome::Infeasible, Outcome::Failed, Outcome::Diverged, Outcome::Value(0.5)];

@@ -83,7 +83,7 @@ mod tests {
     fn only_equal_assignments_share_a_key() {
         let values: [Scalar; 7] =
             [true.into(), false.into(), 1.into(), 2.into(), 1.0.into(), Scalar::Text("1".into()), Scalar::Text("2".into())];
-        let of = |name: &str, value: &Scalar| Assignment::from([(name.to_owned(), value.clone())]);
+        let of = |name: &str, value: &Scalar| Assignment::from([(name.into(), value.clone())]);
         let all: Vec<Assignment> = ["a", "b"].iter().flat_map(|name| values.iter().map(|value| of(name, value))).collect();
         for (one, other) in all.iter().flat_map(|one| all.iter().map(move |other| (one, other))) {
             assert_eq!(Key::of(one) == Key::of(other), one == other, "{one:?}, {other:?}");

@@ -147,7 +147,7 @@ mod tests {
     fn earlier(kind: &str, lr: f64, curve: &[(f64, Option<f64>)]) -> EarlierTrial {
         let assignment =
             [("kind", Scalar::from(kind)), ("lr", Scalar::Float(lr)), ("layers", Scalar::Int(8)), ("x", Scalar::Int(1))];
-        EarlierTrial { assignment: assignment.map(|(name, value)| (name.to_owned(), value)).into(), curve: curve.to_vec() }
+        EarlierTrial { assignment: assignment.map(|(name, value)| (name.into(), value)).into(), curve: curve.to_vec() }
     }
 
     fn values(curve: &[(f64, Option<f64>)], direction: Direction) -> Option<Vec<f64>> {
@@ -192,8 +192,8 @@ mod tests {
         let kinds = Domain::Categorical(vec![Scalar::from("deep"), Scalar::from("flat")]);
         let space = Space::new(vec![parameter("kind", kinds, None), parameter("layers", layers, Some(deep))]).unwrap();
         let seen = |kind: &str, layers: Option<i64>| {
-            let kind = ("kind".to_owned(), Scalar::from(kind));
-            let layers = layers.map(|layers| ("layers".to_owned(), Scalar::Int(layers)));
+            let kind = ("kind".into(), Scalar::from(kind));
+            let layers = layers.map(|layers| ("layers".into(), Scalar::Int(layers)));
             seen_from(&space, &std::iter::once(kind).chain(layers).collect()).map(|found| found.len())
         };
         assert_eq!([1, 2, 4, 5].map(|layers| seen("deep", Some(layers))), [None, Some(2), Some(2), None]);
@@ -208,7 +208,7 @@ mod tests {
             evidence.map(|evidence| (*evidence.assignment).clone())
         };
         let expected = [("kind", Scalar::from("a")), ("layers", Scalar::Int(20)), ("lr", Scalar::Float(0.1))];
-        assert_eq!(seen("a", 0.1), Some(expected.map(|(name, value)| (name.to_owned(), value)).into()));
+        assert_eq!(seen("a", 0.1), Some(expected.map(|(name, value)| (name.into(), value)).into()));
         assert_eq!((seen("c", 0.1), seen("a", 2.0)), (None, None));
     }
 

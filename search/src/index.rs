@@ -274,6 +274,11 @@ impl Index {
         }
     }
 
+    /// The outcome that was recorded last, and its trial.
+    pub fn last_recorded(&self) -> Option<(u64, Recorded)> {
+        self.outcomes.last_key_value().map(|((_, trial, _), recorded)| (*trial, *recorded))
+    }
+
     /// The last three recorded outcomes after `cleared` if all of them are `Misconfigured`: then nothing new may start.
     pub fn is_stalled(&self, cleared: u64) -> bool {
         let last: Vec<_> = self.outcomes.iter().rev().take_while(|((seq, ..), _)| *seq > cleared).take(3).collect();

@@ -1,6 +1,6 @@
 //! The values that a hyperparameter takes, and a trial's assignment of them.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ pub enum Scalar {
     /// A finite number with a fraction or an exponent.
     Float(f64),
     /// Text.
-    Text(String),
+    Text(Arc<str>),
 }
 
 /// A scalar as it is written in a file.
@@ -28,7 +28,7 @@ enum Read {
     Bool(bool),
     Int(i64),
     Float(f64),
-    Text(String),
+    Text(Arc<str>),
 }
 
 impl From<Read> for Scalar {
@@ -114,12 +114,13 @@ impl From<f64> for Scalar {
 
 impl From<&str> for Scalar {
     fn from(value: &str) -> Self {
-        Self::Text(value.to_owned())
+        Self::Text(value.into())
     }
 }
 
-/// A trial's configuration: the value of each active parameter by its (dotted) name.
-pub type Assignment = BTreeMap<String, Scalar>;
+/// A trial's configuration: the value of each active parameter by its (dotted) name. Names and texts are shared by all trials that one
+/// program draws or has read (see [`Words`]).
+pub type Assignment = BTreeMap<Arc<str>, Scalar>;
 
 #[cfg(test)]
 mod tests {
@@ -132,7 +133,7 @@ mod tests {
         assert_eq!(read("-3e2"), Some(Scalar::Int(-300)));
         assert_eq!(read("0.25"), Some(Scalar::Float(0.25)));
         assert_eq!(read("1e300"), Some(Scalar::Float(1e300)));
-        assert_eq!(read("\"1.0\""), Some(Scalar::Text("1.0".to_owned())));
+        assert_eq!(read("\"1.0\""), Some(Scalar::Text("1.0".into())));
         assert_eq!(read("[1]"), None);
     }
 }

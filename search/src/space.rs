@@ -1,6 +1,9 @@
 //! The search space: which parameters a trial has, and how one configuration is drawn.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     Assignment, Scalar,
@@ -11,7 +14,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
     /// Name, dotted where it is nested (`optimizer.beta2`).
-    pub name: String,
+    pub name: Arc<str>,
     /// What it can be.
     pub domain: Domain,
     /// When it exists at all; `None`: always.
@@ -60,7 +63,7 @@ pub enum Scale {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
     /// The other parameter.
-    pub name: String,
+    pub name: Arc<str>,
     /// Its values for which this one exists.
     pub values: Vec<Scalar>,
 }
@@ -93,13 +96,13 @@ impl Space {
     /// Every problem of every parameter.
     pub fn new(parameters: Vec<Parameter>) -> Result<Self, Vec<SpaceProblem>> {
         let mut problems = Vec::new();
-        let positions: BTreeMap<&str, usize> = parameters.iter().enumerate().map(|(i, p)| (p.name.as_str(), i)).collect();
+        let positions: BTreeMap<&str, usize> = parameters.iter().enumerate().map(|(i, p)| (&*p.name, i)).collect();
         for (index, parameter) in parameters.iter().enumerate() {
             let mut problem = |field, message| problems.push(SpaceProblem { parameter: index, field, message });
             check_name(parameter, index, &positions, &mut problem);
             check_domain(&parameter.domain, &mut problem);
             if let Some(when) = &parameter.when {
-                match positions.get(when.name.as_str()) {
+                match positions.get(&*when.name) {
                     None => problem("when.name", format!("{:?} is not a parameter of this space", when.name)),
                     Some(&other) => check_condition(when, &parameters[other].domain, &mut problem),
                 }
@@ -205,7 +208,7 @@ fn check_name(
     positions: &BTreeMap<&str, usize>,
     problem: &mut impl FnMut(&'static str, String),
 ) {
-    let name = parameter.name.as_str();
+    let name = &*parameter.name;
     let word = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
@@ -292,7 +295,7 @@ fn parents_first(parameters: &[Parameter], positions: &BTreeMap<&str, usize>) ->
     while order.len() < parameters.len() {
         let before = order.len();
         for (index, parameter) in parameters.iter().enumerate() {
-            let ready = parameter.when.as_ref().is_none_or(|when| placed[positions[when.name.as_str()]]);
+            let ready = parameter.when.as_ref().is_none_or(|when| placed[positions[&*when.name]]);
             if ready && !placed[index] {
                 placed[index] = true;
                 order.push(index);
@@ -310,7 +313,7 @@ mod tests {
     use super::*;
 
     fn parameter(name: &str, domain: Domain) -> Parameter {
-        Parameter { name: name.to_owned(), domain, when: None, count: None }
+        Parameter { name: name.into(), domain, when: None, count: None }
     }
 
     fn int(min: i64, max: i64, scale: Scale) -> Domain {

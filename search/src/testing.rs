@@ -31,7 +31,7 @@ pub(crate) fn plan(max_trials: u64) -> Plan {
 pub(crate) fn trial(number: u64, values: &[f64]) -> Trial {
     let recorded =
         (0..).zip(values).map(|(rung, value)| Recorded::new(rung, Outcome::Value(*value), 10 * number + rung as u64 + 1));
-    let assignment = Assignment::from([("n".to_owned(), i64::try_from(number).unwrap().into())]);
+    let assignment = Assignment::from([("n".into(), i64::try_from(number).unwrap().into())]);
     Trial { target_rung: values.len().saturating_sub(1), recorded: recorded.collect(), ..Trial::new(number, assignment) }
 }
 

@@ -52,7 +52,7 @@ fn a_trial_that_waits_is_told_where_it_stands_and_one_that_does_not_exist_has_no
     let scheduler = Scheduler::Asha { kind: Halving::Promotion, brackets: Brackets::Aggressive };
     let plan = Plan { scheduler, ..plan(1000, 1, 3) };
     let history = |number: u64, value: f64| {
-        let mut trial = Trial::new(number, [("x".to_owned(), i64::try_from(number).unwrap().into())].into());
+        let mut trial = Trial::new(number, [("x".into(), i64::try_from(number).unwrap().into())].into());
         let seq = number + 1;
         trial.recorded.push(nas_search::Recorded::new(0, Outcome::Value(value), seq));
         TrialHistory { trial, seed: 0, grants: vec![(0, nas_search::View::default())], stopped: None, retired: None }

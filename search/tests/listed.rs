@@ -8,7 +8,7 @@ mod searches;
 
 /// A plan that tries `count` configurations, which need not be of the space, on as many slots as given.
 fn plan(count: i64, parallel_trials: usize) -> Plan {
-    let configuration = |row| Assignment::from([("row".to_owned(), Scalar::Int(row))]);
+    let configuration = |row| Assignment::from([("row".into(), Scalar::Int(row))]);
     Plan { sampler: Sampler::Listed((0..count).rev().map(configuration).collect()), ..searches::plan(1000, parallel_trials, 3) }
 }
 
@@ -35,7 +35,7 @@ fn promotions_go_on_when_the_list_is_at_its_end() {
 
 #[test]
 fn a_repeat_in_the_list_is_tried_again() {
-    let twice = Assignment::from([("row".to_owned(), Scalar::Int(7))]);
+    let twice = Assignment::from([("row".into(), Scalar::Int(7))]);
     let plan = Plan { sampler: Sampler::Listed(vec![twice.clone(), twice]), ..searches::plan(1000, 1, 3) };
     assert_eq!(tried(&simulate(&plan, |_, _| Outcome::Value(0.5))), [7, 7]);
 }

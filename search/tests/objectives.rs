@@ -110,7 +110,7 @@ fn covered(sampler: Sampler, seed: u64) -> f64 {
             index.apply(trial);
         }
         let mut trial = index.trials().find(|trial| trial.running().is_some()).unwrap().clone();
-        let chosen = layers.iter().map(|layer| trial.assignment[layer].as_f64().unwrap());
+        let chosen = layers.iter().map(|layer| trial.assignment[layer.as_str()].as_f64().unwrap());
         let (value, cost) = chosen.zip(1..).fold((0.0, 0.0), |(value, cost), (choice, layer)| {
             (value + choice.sqrt() * f64::from(layer % 4), cost + choice * f64::from(1 + layer % 3) / 2.0)
         });

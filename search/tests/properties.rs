@@ -120,11 +120,7 @@ fn a_synchronous_search_promotes_exactly_a_third_at_each_rung() {
 fn recorded(number: u64, outcomes: &[Outcome], target_rung: usize) -> Trial {
     let recorded =
         outcomes.iter().enumerate().map(|(rung, outcome)| Recorded::new(rung, *outcome, number * 10 + rung as u64 + 1)).collect();
-    Trial {
-        target_rung,
-        recorded,
-        ..Trial::new(number, Assignment::from([("n".to_owned(), i64::try_from(number).unwrap().into())]))
-    }
+    Trial { target_rung, recorded, ..Trial::new(number, Assignment::from([("n".into(), i64::try_from(number).unwrap().into())])) }
 }
 
 fn index_of(plan: &Plan, trials: Vec<Trial>) -> Index {

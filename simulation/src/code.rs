@@ -81,7 +81,7 @@ pub fn assignment(genotype: &Genotype) -> Assignment {
         Choice::Input(input) => Scalar::Int(input),
         Choice::Op(op) => Scalar::from(op),
     };
-    genotype.choices().into_iter().map(|(name, choice)| (name.to_owned(), scalar(choice))).collect()
+    genotype.choices().into_iter().map(|(name, choice)| (name.into(), scalar(choice))).collect()
 }
 
 /// The architecture that 32 choices describe.
@@ -108,7 +108,7 @@ pub fn darts_space() -> Space {
         let inputs = Domain::Int { min: 0, max: i64::try_from(*slot.inputs().end()).unwrap_or(i64::MAX), scale: Scale::Linear };
         [(slot.input_name(), inputs), (slot.op_name(), Domain::Categorical(operations.clone()))]
     });
-    let parameter = |(name, domain): (&str, _)| Parameter { name: name.to_owned(), domain, when: None, count: None };
+    let parameter = |(name, domain): (&str, _)| Parameter { name: name.into(), domain, when: None, count: None };
     Space::new(parameters.map(parameter).collect()).expect("names and domains are constant and well-formed")
 }
 

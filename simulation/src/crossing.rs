@@ -69,7 +69,7 @@ impl Crossing {
     ///
     /// Never: the parameters are constant and sound.
     pub fn space() -> Space {
-        let parameter = |name: &str, domain| Parameter { name: name.to_owned(), domain, when: None, count: None };
+        let parameter = |name: &str, domain| Parameter { name: name.into(), domain, when: None, count: None };
         let float = || Domain::Double { min: 0.0, max: 1.0, scale: Scale::Linear };
         let words = |words: &[&str]| Domain::Categorical(words.iter().map(|word| Scalar::from(*word)).collect());
         let parameters = vec![

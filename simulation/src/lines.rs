@@ -154,7 +154,7 @@ fn row(line: usize, text: &str) -> Result<Row, LinesError> {
         .ok_or_else(|| refuse("assignment", "must be an object of parameters and their values"))?
         .iter()
         .map(|(name, value)| match serde_json::from_value::<Scalar>(value.clone()) {
-            Ok(value) => Ok((name.clone(), value)),
+            Ok(value) => Ok((name.as_str().into(), value)),
             Err(_) => Err(refuse(&format!("assignment.{name}"), "must be a number, text, true or false")),
         })
         .collect::<Result<_, _>>()?;

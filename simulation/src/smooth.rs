@@ -60,11 +60,11 @@ impl Smooth {
     ///
     /// Never: the parameters are constant and sound.
     pub fn space() -> Space {
-        let parameter = |name: &str, domain| Parameter { name: name.to_owned(), domain, when: None, count: None };
+        let parameter = |name: &str, domain| Parameter { name: name.into(), domain, when: None, count: None };
         let double = |min, max, scale| Domain::Double { min, max, scale };
         let words = |words: [&str; 3]| Domain::Categorical(words.map(Scalar::from).into());
         let mut momentum = parameter("momentum", double(0.0, 1.0, Scale::Linear));
-        momentum.when = Some(Condition { name: "optimizer".to_owned(), values: vec!["sgd".into()] });
+        momentum.when = Some(Condition { name: "optimizer".into(), values: vec!["sgd".into()] });
         let parameters = vec![
             parameter("batch", Domain::Int { min: 16, max: 1024, scale: Scale::Log }),
             parameter("decay", double(1e-6, 1e-1, Scale::Log)),
@@ -158,16 +158,16 @@ mod tests {
         let whole = |number: f64| Scalar::Int(number.round() as i64);
         let rate = 0.25 + 0.5 * smooth.optima[0] + 0.3 * (smooth.optima[1 + optimizer] - 0.5) + 0.2 * (best(6) - 0.5);
         let mut choices = Assignment::from([
-            ("rate".to_owned(), Scalar::Float(log(rate, 1e-5, 1.0))),
-            ("decay".to_owned(), Scalar::Float(log(best(4), 1e-6, 1e-1))),
-            ("dropout".to_owned(), Scalar::Float(log(best(5), 1e-3, 0.9))),
-            ("batch".to_owned(), whole(log(best(6), 16.0, 1024.0))),
-            ("layers".to_owned(), whole(2.0 + 8.0 * best(7))),
-            ("optimizer".to_owned(), OPTIMIZERS[optimizer].into()),
-            ("schedule".to_owned(), SCHEDULES[schedule].into()),
+            ("rate".into(), Scalar::Float(log(rate, 1e-5, 1.0))),
+            ("decay".into(), Scalar::Float(log(best(4), 1e-6, 1e-1))),
+            ("dropout".into(), Scalar::Float(log(best(5), 1e-3, 0.9))),
+            ("batch".into(), whole(log(best(6), 16.0, 1024.0))),
+            ("layers".into(), whole(2.0 + 8.0 * best(7))),
+            ("optimizer".into(), OPTIMIZERS[optimizer].into()),
+            ("schedule".into(), SCHEDULES[schedule].into()),
         ]);
         if OPTIMIZERS[optimizer] == "sgd" {
-            choices.insert("momentum".to_owned(), Scalar::Float(best(8)));
+            choices.insert("momentum".into(), Scalar::Float(best(8)));
         }
         choices
     }

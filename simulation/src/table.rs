@@ -182,7 +182,7 @@ impl Table {
             Rows::Darts { codes, .. } => codes.get(row)?.genotype().ok().map(|genotype| assignment(&genotype)),
             Rows::Numbered { sizes } => {
                 let number = Scalar::Int(i64::try_from(row).ok()?);
-                Some([(ARCHITECTURE.to_owned(), number), (SIZE.to_owned(), Scalar::Int(*sizes.get(row)?))].into())
+                Some([(ARCHITECTURE.into(), number), (SIZE.into(), Scalar::Int(*sizes.get(row)?))].into())
             }
         }
     }
@@ -216,7 +216,7 @@ impl Table {
             Rows::Numbered { sizes } => {
                 let max = i64::try_from(sizes.len()).unwrap_or(i64::MAX) - 1;
                 let domain = Domain::Int { min: 0, max, scale: Scale::Linear };
-                let numbers = Parameter { name: ARCHITECTURE.to_owned(), domain, when: None, count: None };
+                let numbers = Parameter { name: ARCHITECTURE.into(), domain, when: None, count: None };
                 Space::new(vec![numbers]).expect("a range from 0 to 0 or more is well-formed")
             }
         }

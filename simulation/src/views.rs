@@ -22,8 +22,12 @@ impl Pairs {
     ///
     /// Never: the parameters are constant and sound.
     pub fn space() -> Space {
-        let choice =
-            |name: String, values: Vec<Scalar>| Parameter { name, domain: Domain::Categorical(values), when: None, count: None };
+        let choice = |name: String, values: Vec<Scalar>| Parameter {
+            name: name.into(),
+            domain: Domain::Categorical(values),
+            when: None,
+            count: None,
+        };
         let mut parameters = Vec::new();
         for cell in CELLS {
             for node in 1..=4_usize {
@@ -50,9 +54,9 @@ impl Pairs {
             for (at, [first, second]) in edges.nodes().iter().enumerate() {
                 let node = at + 1;
                 let pair = format!("{}_{}", first.input, second.input);
-                assignment.insert(format!("{cell}_node{node}_inputs"), pair.as_str().into());
-                assignment.insert(format!("{cell}_node{node}_op1"), first.op.as_str().into());
-                assignment.insert(format!("{cell}_node{node}_op2"), second.op.as_str().into());
+                assignment.insert(format!("{cell}_node{node}_inputs").into(), pair.as_str().into());
+                assignment.insert(format!("{cell}_node{node}_op1").into(), first.op.as_str().into());
+                assignment.insert(format!("{cell}_node{node}_op2").into(), second.op.as_str().into());
             }
         }
         Ok(assignment)
@@ -64,14 +68,17 @@ impl Pairs {
         let mut choices = Assignment::new();
         for cell in CELLS {
             for node in 1..=4 {
-                let Some(Scalar::Text(pair)) = assignment.get(&format!("{cell}_node{node}_inputs")) else {
+                let Some(Scalar::Text(pair)) = assignment.get(&*format!("{cell}_node{node}_inputs")) else {
                     return Err(unknown());
                 };
                 let (first, second) = pair.split_once('_').ok_or_else(unknown)?;
                 for (edge, input) in [(1, first), (2, second)] {
-                    let operation = assignment.get(&format!("{cell}_node{node}_op{edge}")).ok_or_else(unknown)?;
-                    choices.insert(format!("{cell}_node{node}_edge{edge}"), Scalar::Int(input.parse().map_err(|_| unknown())?));
-                    choices.insert(format!("{cell}_node{node}_edge{edge}_op"), operation.clone());
+                    let operation = assignment.get(&*format!("{cell}_node{node}_op{edge}")).ok_or_else(unknown)?;
+                    choices.insert(
+                        format!("{cell}_node{node}_edge{edge}").into(),
+                        Scalar::Int(input.parse().map_err(|_| unknown())?),
+                    );
+                    choices.insert(format!("{cell}_node{node}_edge{edge}_op").into(), operation.clone());
                 }
             }
         }
@@ -120,7 +127,7 @@ impl<'a> BySize<'a> {
     pub fn space(&self) -> Space {
         let last = i64::try_from(self.rows.len()).unwrap_or(i64::MAX) - 1;
         let size = Domain::Int { min: 0, max: last, scale: Scale::Linear };
-        let parameter = Parameter { name: "size".to_owned(), domain: size, when: None, count: None };
+        let parameter = Parameter { name: "size".into(), domain: size, when: None, count: None };
         Space::new(vec![parameter]).unwrap_or_else(|problems| unreachable!("{problems:?}"))
     }
 

@@ -37,7 +37,7 @@ impl Landscape for Plain {
 /// Tries these configurations with 1, 3 and 9 steps.
 fn plan(configurations: &[i64], workers: usize) -> Plan {
     let domain = Domain::Int { min: 0, max: 100, scale: Scale::Linear };
-    let listed = configurations.iter().map(|x| Assignment::from([("x".to_owned(), Scalar::Int(*x))]));
+    let listed = configurations.iter().map(|x| Assignment::from([("x".into(), Scalar::Int(*x))]));
     Plan {
         seed: 0,
         direction: Direction::Maximize,

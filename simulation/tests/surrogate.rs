@@ -9,7 +9,7 @@ use nas_simulation::{Code, Container, Landscape, LandscapeError, Surrogate, assi
 fn off_table(surrogate: &Surrogate, row: usize) -> Assignment {
     let mut choices = surrogate.table().assignment(row).unwrap();
     for op in ["dil_conv_5x5", "sep_conv_3x3", "skip_connect"] {
-        choices.insert("reduce_node4_edge2_op".to_owned(), Scalar::from(op));
+        choices.insert("reduce_node4_edge2_op".into(), Scalar::from(op));
         if surrogate.table().row(&choices).is_none() {
             return choices;
         }
@@ -81,8 +81,8 @@ fn what_is_unknown_is_told() {
     let mut choices = off_table(&surrogate, 0);
     assert!(matches!(surrogate.observed(&choices, 99), Err(LandscapeError::NoLevel { step: 99, .. })));
     assert!(matches!(surrogate.table().truth(&choices), Err(LandscapeError::Unknown(_))));
-    choices.insert("normal_node1_edge1".to_owned(), Scalar::Int(1));
-    choices.insert("normal_node1_edge2".to_owned(), Scalar::Int(1));
+    choices.insert("normal_node1_edge1".into(), Scalar::Int(1));
+    choices.insert("normal_node1_edge2".into(), Scalar::Int(1));
     assert!(matches!(surrogate.truth(&choices), Err(LandscapeError::Infeasible(_))));
     choices.remove("normal_node1_edge1");
     assert!(matches!(surrogate.seconds(&choices, 0, 1), Err(LandscapeError::Unknown(_))));

@@ -55,7 +55,7 @@ impl Hyperparameters {
     pub fn from_segment(segment: &Segment) -> Result<Self, TrainerError> {
         let mut reader = Reader { segment, problems: Vec::new() };
         for name in segment.parameters.keys() {
-            if !NAMES.contains(&name.as_str()) && !choice_names().any(|choice| choice == name) {
+            if !NAMES.contains(&&**name) && !choice_names().any(|choice| *choice == **name) {
                 reader.problems.push(format!(
                     "parameter {name} is not known; known are {} and the 32 choices of space.darts",
                     NAMES.join(", ")

@@ -331,7 +331,7 @@ mod tests {
             rung_steps: vec![20, 60, 180],
             metric: "accuracy".into(),
             seed: 7,
-            parameters: [("learning_rate".to_owned(), Scalar::Float(0.025)), ("layers".to_owned(), Scalar::Int(3))].into(),
+            parameters: [("learning_rate".into(), Scalar::Float(0.025)), ("layers".into(), Scalar::Int(3))].into(),
             checkpoint_dir: "/tmp/c".into(),
             checkpoint_every: Duration::from_millis(1500),
             evaluate_every: 1,

@@ -1,6 +1,6 @@
 //! `NasTrial`: one configuration, how far it was decided to train it, and what came out.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
@@ -8,8 +8,8 @@ use nas_search::{Additional, Assignment, NewTrial, Outcome, Recorded, Trial, Tri
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{ReportedStatus, ScalarValue, reported::if_readable};
-use crate::{Conclusion, RungEnd, one_line, to_object};
+use super::{ReportedStatus, reported::if_readable};
+use crate::{Conclusion, RungEnd, one_line};
 
 /// One configuration of an experiment. Written by the operator; the set of these objects is the whole state of a search.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -56,7 +56,7 @@ pub struct NasTrialSpec {
     /// The configuration: the value of each parameter by name.
     #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable"))]
     #[schemars(schema_with = "open_object")]
-    pub assignment: BTreeMap<String, ScalarValue>,
+    pub assignment: Arc<Assignment>,
     /// The seed that the trial trains with.
     #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable"))]
     #[schemars(range(min = 0))]
@@ -336,7 +336,7 @@ impl NasTrial {
             experiment: experiment.to_owned(),
             number: whole(*number),
             confirms: None,
-            assignment: to_object(&sample.assignment),
+            assignment: Arc::new(sample.assignment.clone()),
             seed: whole(*seed),
             bracket: i64::try_from(*bracket).unwrap_or(i64::MAX),
             attempt: 0,
@@ -382,8 +382,8 @@ impl NasTrial {
     }
 
     /// The configuration, as the search knows it.
-    pub fn assignment(&self) -> Assignment {
-        self.spec.assignment.iter().map(|(name, ScalarValue(value))| (name.clone(), value.clone())).collect()
+    pub fn assignment(&self) -> &Assignment {
+        &self.spec.assignment
     }
 
     /// The trial's number in the order of creation.
@@ -427,7 +427,7 @@ impl NasTrial {
     pub fn to_record(&self) -> Trial {
         Trial {
             number: self.number(),
-            assignment: self.assignment().into(),
+            assignment: Arc::clone(&self.spec.assignment),
             bracket: usize::try_from(self.spec.bracket).unwrap_or_default(),
             first_rung: self.spec.grants.first().map_or(0, |grant| usize::try_from(grant.rung).unwrap_or_default()),
             target_rung: usize::try_from(self.spec.target_rung).unwrap_or_default(),

@@ -39,12 +39,12 @@ fn parameter(spec: &ParameterSpec) -> Parameter {
         DomainSpec::Double(range) => Domain::Double { min: range.min, max: range.max, scale: scale(range.scale) },
         DomainSpec::Categorical(choice) => Domain::Categorical(scalars(&choice.values)),
     };
-    let when = spec.when.as_ref().map(|when| Condition { name: when.name.clone(), values: scalars(&when.values) });
+    let when = spec.when.as_ref().map(|when| Condition { name: when.name.as_str().into(), values: scalars(&when.values) });
     let count = match &spec.domain {
         DomainSpec::Int(IntDomain { count, .. }) | DomainSpec::Double(DoubleDomain { count, .. }) => *count,
         DomainSpec::Constant(_) | DomainSpec::Categorical(_) => None,
     };
-    Parameter { name: spec.name.clone(), domain, when, count: count.and_then(|count| u64::try_from(count).ok()) }
+    Parameter { name: spec.name.as_str().into(), domain, when, count: count.and_then(|count| u64::try_from(count).ok()) }
 }
 
 const fn scale(scale: ScaleSpec) -> Scale {

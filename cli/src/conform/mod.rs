@@ -7,7 +7,6 @@ mod seen;
 mod setting;
 
 use std::{
-    collections::BTreeMap,
     ffi::OsString,
     fs,
     path::{self, PathBuf},
@@ -119,14 +118,14 @@ fn line(check: &Check) -> String {
 }
 
 fn parameters(arguments: &Arguments) -> Result<Assignment, Failure> {
-    let mut parameters = BTreeMap::new();
+    let mut parameters = Assignment::new();
     if let Some(path) = &arguments.params {
         let text = fs::read_to_string(path).map_err(Failure::io(path))?;
         parameters = serde_json::from_str(&text).map_err(|error| {
             Failure::Usage(format!("{} is not a JSON object of numbers, texts, true and false: {error}", path.display()))
         })?;
     }
-    parameters.extend(arguments.parameters.iter().cloned());
+    parameters.extend(arguments.parameters.iter().map(|(name, value)| (name.as_str().into(), value.clone())));
     Ok(parameters)
 }
 

@@ -77,7 +77,7 @@ impl Setting {
         let number = self.parameters.iter().find(|(_, value)| value.as_f64().is_some());
         let (name, value) = number.or_else(|| self.parameters.iter().next())?;
         let wrong = if value.as_text().is_some() { Scalar::Int(7) } else { Scalar::from("of the wrong type") };
-        Some((name.clone(), wrong))
+        Some((name.to_string(), wrong))
     }
 }
 

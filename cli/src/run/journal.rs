@@ -67,7 +67,7 @@ impl State {
     pub(crate) fn confirmation(&self, experiment: &NasExperiment, searched: &Plan) -> Option<(Confirmation, Plan)> {
         let configuration = |name: &str| {
             let trial = self.trials.values().find(|trial| trial.metadata.name.as_deref() == Some(name));
-            trial.map(NasTrial::assignment)
+            trial.map(|trial| trial.assignment().clone())
         };
         (!self.confirm.is_empty()).then(|| Confirmation::new(experiment, searched, &self.confirm, configuration))
     }

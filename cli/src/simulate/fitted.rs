@@ -1,6 +1,6 @@
 //! Learning curves as an experiment sees them: its parameters, its lengths, its metric.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use nas_api::SourceFile;
 use nas_darts::{Cell, choice_names};
@@ -81,12 +81,12 @@ impl Fitted {
     }
 
     /// Every choice of the space must be there and none may be `none`; returns constants that are no choices.
-    fn fit_surrogate(&mut self, plan: &Plan) -> Result<Vec<String>, Misfit> {
+    fn fit_surrogate(&mut self, plan: &Plan) -> Result<Vec<Arc<str>>, Misfit> {
         let mut unknown = Vec::new();
         for parameter in plan.space.parameters() {
-            let is_choice = choice_names().any(|choice| choice == parameter.name);
+            let is_choice = choice_names().any(|choice| *choice == *parameter.name);
             match &parameter.domain {
-                Domain::Constant(_) if !is_choice => unknown.push(parameter.name.clone()),
+                Domain::Constant(_) if !is_choice => unknown.push(Arc::clone(&parameter.name)),
                 _ if !is_choice => return Err(searched(&parameter.name)),
                 domain if contains(domain, &Scalar::from("none")) => {
                     return Err(Misfit(format!("{} may be none, which no curve is of: leave it out", parameter.name)));
@@ -95,7 +95,7 @@ impl Fitted {
             }
         }
         for choice in choice_names() {
-            if !plan.space.parameters().iter().any(|parameter| parameter.name == choice) {
+            if !plan.space.parameters().iter().any(|parameter| *parameter.name == *choice) {
                 return Err(Misfit(format!("the experiment has no {choice}: these curves are of space.darts")));
             }
         }
@@ -107,7 +107,7 @@ impl Fitted {
     }
 
     /// Finds the rows that the experiment could try; returns constants that no row has.
-    fn fit_rows(&mut self, plan: &Plan) -> Result<Vec<String>, Misfit> {
+    fn fit_rows(&mut self, plan: &Plan) -> Result<Vec<Arc<str>>, Misfit> {
         let rows = self.source.rows();
         let known = rows.first().map(|(_, assignment)| assignment.clone()).unwrap_or_default();
         let mut unknown = Vec::new();
@@ -138,7 +138,7 @@ impl Fitted {
             }
             for name in assignment.keys() {
                 // The size of an architecture goes with its number.
-                let is_size = matches!(self.source, Source::Table(_)) && name == "params";
+                let is_size = matches!(self.source, Source::Table(_)) && **name == *"params";
                 if !is_size && !plan.space.parameters().iter().any(|parameter| parameter.name == *name) {
                     return Err(Misfit(format!("{place} has {name} in its assignment, which is no parameter of the experiment")));
                 }

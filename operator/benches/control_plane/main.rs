@@ -22,6 +22,7 @@ mod process;
 mod requests;
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -30,14 +31,14 @@ use std::{
 use clap::Parser;
 use k8s_openapi::api::{batch::v1::Job, core::v1::PersistentVolumeClaim};
 use kube::{
-    CustomResourceExt,
+    CustomResourceExt, ResourceExt,
     api::{ListParams, PostParams},
 };
 use nas_api::{
-    objects::{NasExperiment, NasTrial},
+    objects::{NasExperiment, NasTrial, TrialCounts},
     read_experiment,
 };
-use nas_search::{Replay, replay};
+use nas_search::replay;
 use nas_testkit::{Cluster, Namespace};
 use serde_json::json;
 
@@ -51,7 +52,10 @@ struct Arguments {
     /// Trials at the same time: slots.
     #[arg(long, default_value_t = 500)]
     parallel: u64,
-    /// How long an epoch of a pod takes here.
+    /// Experiments at the same time, which share these trials and slots evenly.
+    #[arg(long, default_value_t = 1)]
+    experiments: u64,
+    /// How long an epoch of a pod takes here, on average.
     #[arg(long, default_value_t = 10.0)]
     epoch_seconds: f64,
     /// An experiment to run instead, as it is but for its claims.
@@ -91,12 +95,14 @@ spec:
 #[tokio::main]
 async fn main() {
     let arguments = Arguments::parse();
+    let count = arguments.experiments;
     let text = match &arguments.experiment {
         Some(path) => std::fs::read_to_string(path).unwrap(),
-        None => experiment(arguments.trials, arguments.parallel),
+        None => experiment(arguments.trials / count, arguments.parallel / count),
     };
     let read = read_experiment(&text).unwrap();
     let plan = read.experiment.validate().unwrap();
+    let (trials, slots) = ((count * plan.max_trials) as usize, count as usize * plan.parallel_trials);
 
     let cluster = Cluster::shared();
     let namespace = cluster.namespace("bench").await;
@@ -104,7 +110,7 @@ async fn main() {
     for name in ["checkpoints", "datasets"] {
         claim(&namespace, name).await;
     }
-    let ledger = Arc::new(Ledger::new(plan.max_trials as usize));
+    let ledger = Arc::new(Ledger::new(trials));
     let nodes = Nodes { namespace: namespace.clone(), ledger: Arc::clone(&ledger), epoch_seconds: arguments.epoch_seconds };
     let watchers = [
         tokio::spawn(nodes.run()),
@@ -117,35 +123,34 @@ async fn main() {
     let before = Requests::read(&namespace.client).await;
     let others: Vec<f64> = cluster.processes().iter().map(|id| process::cpu_seconds(*id)).collect();
     let began = Instant::now();
-    let experiments = namespace.api::<NasExperiment>();
-    let created = experiments.create(&PostParams::default(), &read.experiment).await.unwrap();
-    let name = created.metadata.name.unwrap();
+    let api = namespace.api::<NasExperiment>();
+    for at in 0..count {
+        let mut experiment = read.experiment.clone();
+        if count > 1 {
+            experiment.metadata.name = Some(format!("large-{at}"));
+        }
+        api.create(&PostParams::default(), &experiment).await.unwrap();
+    }
 
     let mut largest = 0;
     let mut cold_start = None;
     let mut times = Vec::new();
     let mut usage = process::Usage::default();
+    let mut ends: BTreeMap<String, Duration> = BTreeMap::new();
     let finished = loop {
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let experiment = experiments.get(&name).await.unwrap();
-        largest = largest.max(serde_json::to_vec(&experiment).unwrap().len());
+        let experiments = api.list(&ListParams::default()).await.unwrap().items;
+        largest = experiments.iter().map(|experiment| serde_json::to_vec(experiment).unwrap().len()).fold(largest, usize::max);
         usage = usage.max(operator.usage());
-        let status = experiment.status.clone().unwrap_or_default();
-        let trials = status.trials.unwrap_or_default();
-        let rungs: Vec<String> = status.rungs.iter().map(|rung| rung.entries.to_string()).collect();
-        let cpu = usage.cpu_seconds / began.elapsed().as_secs_f64();
-        eprintln!(
-            "{:6.1} s: {} created, {} running, rungs {}; operator {} MiB, {cpu:.2} of a core",
-            began.elapsed().as_secs_f64(),
-            trials.created,
-            trials.running,
-            rungs.join("/"),
-            usage.resident_mib,
-        );
-        if status.conditions.iter().any(|condition| condition.type_ == "Finished" && condition.status == "True") {
-            break experiment;
+        let created = sum(&experiments, |trials| trials.created);
+        for experiment in experiments.iter().filter(|experiment| is_finished(experiment)) {
+            ends.entry(experiment.name_any()).or_insert_with(|| began.elapsed());
         }
-        if trials.created as u64 >= plan.max_trials && cold_start.is_none() {
+        tell(&experiments, began.elapsed(), &usage);
+        if ends.len() as u64 == count {
+            break experiments;
+        }
+        if created >= trials as u64 && cold_start.is_none() {
             // Everything is there that a large search has: another operator takes over.
             times = operator.times();
             let spent = operator.stop().await;
@@ -165,10 +170,12 @@ async fn main() {
         cluster.processes().iter().zip(others).map(|(id, before)| (process::name(*id), process::cpu_seconds(*id) - before));
     let findings = Findings {
         epoch_seconds: arguments.epoch_seconds,
-        experiment: &finished,
-        plan: &plan,
+        experiments: &finished,
+        trials: trials as u64,
+        slots,
         took,
-        seen: ledger.seen(plan.parallel_trials),
+        ends: ends.into_values().collect(),
+        seen: ledger.seen(slots),
         requests: Requests::read(&namespace.client).await.since(&before),
         operator: usage,
         others: processes.collect(),
@@ -185,16 +192,49 @@ async fn main() {
     operator.stop().await;
 }
 
-/// Decides everything anew from what was recorded.
-async fn replayed(namespace: &Namespace, experiment: &NasExperiment) -> Replay {
+fn is_finished(experiment: &NasExperiment) -> bool {
+    let mut conditions = experiment.status.iter().flat_map(|status| &status.conditions);
+    conditions.any(|condition| condition.type_ == "Finished" && condition.status == "True")
+}
+
+/// A number of trials, of all experiments together.
+fn sum(experiments: &[NasExperiment], of: fn(&TrialCounts) -> i64) -> u64 {
+    let all = experiments.iter().filter_map(|experiment| experiment.status.as_ref()?.trials.as_ref());
+    all.map(|trials| of(trials) as u64).sum()
+}
+
+/// Where it stands, on one line.
+fn tell(experiments: &[NasExperiment], after: Duration, usage: &process::Usage) {
+    let rungs: Vec<String> = page::entries(experiments).iter().map(|(_, entries)| entries.to_string()).collect();
+    eprintln!(
+        "{:6.1} s: {} created, {} running, rungs {}, {} ended; operator {} MiB, {:.2} of a core",
+        after.as_secs_f64(),
+        sum(experiments, |trials| trials.created),
+        sum(experiments, |trials| trials.running),
+        rungs.join("/"),
+        experiments.iter().filter(|experiment| is_finished(experiment)).count(),
+        usage.resident_mib,
+        usage.cpu_seconds / after.as_secs_f64(),
+    );
+}
+
+/// Decides everything anew from what was recorded; returns how many decisions that were, and how many differ.
+async fn replayed(namespace: &Namespace, experiments: &[NasExperiment]) -> (usize, usize) {
     let mut trials = namespace.api::<NasTrial>().list(&ListParams::default()).await.unwrap().items;
     trials.retain(|trial| !trial.is_confirmation());
     trials.sort_by_key(NasTrial::number);
-    let histories: Vec<_> = trials.iter().map(NasTrial::to_history).collect();
-    let status = experiment.status.clone().unwrap_or_default();
-    let end = status.end.as_ref().map(|end| (end.reason.as_str(), end.view.to_view()));
-    let created = status.trials.map_or(0, |trials| trials.created) as u64;
-    replay(&experiment.validate().unwrap(), created, &histories, end)
+    let (mut recomputed, mut differences) = (0, 0);
+    for experiment in experiments {
+        let own = trials.iter().filter(|trial| trial.spec.experiment == experiment.name_any());
+        let histories: Vec<_> = own.map(NasTrial::to_history).collect();
+        let status = experiment.status.clone().unwrap_or_default();
+        let end = status.end.as_ref().map(|end| (end.reason.as_str(), end.view.to_view()));
+        let created = status.trials.map_or(0, |trials| trials.created) as u64;
+        let found = replay(&experiment.validate().unwrap(), created, &histories, end);
+        recomputed += found.recomputed;
+        differences += found.differences.len();
+    }
+    (recomputed, differences)
 }
 
 async fn claim(namespace: &Namespace, name: &str) {

@@ -59,7 +59,7 @@ impl Nodes {
         self.ledger.started();
         let reached = segment.target_rung.checked_sub(1).map_or(0, |below| segment.rung_steps[below]);
         let epochs = segment.target_step.saturating_sub(reached) as f64;
-        tokio::time::sleep(Duration::from_secs_f64(epochs * self.epoch_seconds)).await;
+        tokio::time::sleep(Duration::from_secs_f64(epochs * self.epoch_seconds * pace(segment.seed))).await;
         let state = json!({"terminated": {
             "exitCode": 0, "reason": "Completed", "message": report(&segment).to_message(),
             "startedAt": started, "finishedAt": Timestamp::now(),
@@ -108,14 +108,22 @@ fn report(segment: &Segment) -> Report {
     }
 }
 
+/// A number in 0..1 for each trial, and each thing about it.
+fn unit(seed: u64, salt: u64) -> f64 {
+    let mut z = seed.wrapping_add(salt.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// How long an epoch of this trial takes, in those of the mean: networks differ.
+fn pace(seed: u64) -> f64 {
+    0.5 + unit(seed, 0)
+}
+
 /// A trial's accuracy after so many epochs: what it is worth, less what is still to be learned, and noise that shrinks.
 fn surrogate(seed: u64, epochs: u64) -> f64 {
-    let unit = |salt: u64| {
-        let mut z = seed.wrapping_add(salt.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    };
+    let unit = |salt: u64| unit(seed, salt);
     let left = (epochs as f64).powf(-0.5);
     0.90 + 0.07 * unit(1) - 0.3 * left + 0.05 * left * (unit(1 + epochs) - 0.5)
 }

@@ -1,9 +1,8 @@
 //! The page of results.
 
-use std::{fmt::Write as _, fs, process::Command, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, fs, process::Command, time::Duration};
 
-use nas_api::objects::NasExperiment;
-use nas_search::{Plan, Replay};
+use nas_api::objects::{NasExperiment, SchedulerSpec};
 
 use crate::{ledger::Seen, process::Usage, requests::Requests};
 
@@ -15,9 +14,13 @@ const OWN: [&str; 5] = ["nastrials", "nastrials/status", "nasexperiments", "nase
 /// All that a run has shown.
 pub(crate) struct Findings<'a> {
     pub(crate) epoch_seconds: f64,
-    pub(crate) experiment: &'a NasExperiment,
-    pub(crate) plan: &'a Plan,
+    pub(crate) experiments: &'a [NasExperiment],
+    /// Of all experiments.
+    pub(crate) trials: u64,
+    pub(crate) slots: usize,
     pub(crate) took: Duration,
+    /// When each experiment had ended.
+    pub(crate) ends: Vec<Duration>,
     pub(crate) seen: Seen,
     pub(crate) requests: Requests,
     pub(crate) operator: Usage,
@@ -25,25 +28,25 @@ pub(crate) struct Findings<'a> {
     /// Bytes of the experiment at its largest.
     pub(crate) largest: usize,
     pub(crate) cold_start: Option<Duration>,
-    /// What came of deciding everything anew.
-    pub(crate) replay: Replay,
+    /// Decisions that were computed anew, and how many of them differ.
+    pub(crate) replay: (usize, usize),
     /// What the operator timed: what, how often, and its mean in milliseconds.
     pub(crate) times: Vec<(String, u64, f64)>,
 }
 
 impl Findings<'_> {
     pub(crate) fn page(&self) -> String {
-        let Self { plan, seen, operator, .. } = self;
-        let trials = plan.max_trials;
+        let Self { trials, seen, operator, .. } = self;
         let seconds = self.took.as_secs_f64();
-        let status = self.experiment.status.clone().unwrap_or_default();
-        let entries: Vec<String> = status.rungs.iter().map(|rung| format!("{} at {}", rung.entries, rung.step)).collect();
-        let per_trial = |count: u64| count as f64 / trials as f64;
+        let entries: Vec<String> =
+            entries(self.experiments).iter().map(|(step, entries)| format!("{entries} at {step}")).collect();
+        let per_trial = |count: u64| count as f64 / *trials as f64;
         let writes: u64 = OWN.iter().map(|resource| self.requests.of(&WRITES, resource)).sum();
         let gets = self.times.iter().filter(|(what, ..)| what.contains("rest_client") && what.contains("\"GET\""));
         let reads: u64 = gets.map(|(_, count, _)| count).sum();
         // Two kinds of writes that nothing waits for.
-        let retired = status.trials.map_or(0, |trials| trials.retired) as u64;
+        let counts = self.experiments.iter().filter_map(|experiment| experiment.status.as_ref()?.trials.as_ref());
+        let retired = counts.map(|trials| trials.retired as u64).sum::<u64>();
         let conditions = self.requests.of(&WRITES, "nastrials/status").saturating_sub(seen.commits.len() as u64);
         let mut page = format!(
             "# What the control plane serves
@@ -57,7 +60,7 @@ results at the rungs: {}; {} segments in {seconds:.0} s.
             self.epoch_seconds,
             made(),
             machine(),
-            plan.parallel_trials,
+            self.slots,
             entries.join(", "),
             seen.jobs,
         );
@@ -87,11 +90,16 @@ results at the rungs: {}; {} segments in {seconds:.0} s.
                 "5 s",
             );
         }
-        row(
-            "decisions computed anew from the records, and differences",
-            format!("{}, {}", self.replay.recomputed, self.replay.differences.len()),
-            "0",
-        );
+        let (recomputed, differences) = self.replay;
+        row("decisions computed anew from the records, and differences", format!("{recomputed}, {differences}"), "0");
+        if let (Some(first), Some(last), 2..) = (self.ends.iter().min(), self.ends.iter().max(), self.ends.len()) {
+            let found = format!("{:.0}, {:.0} s", first.as_secs_f64(), last.as_secs_f64());
+            row(&format!("the first and the last of {} experiments had ended after", self.ends.len()), found, "");
+        }
+        let (ended, ideal) = self.ladder();
+        row("trials that ended at each rung (goal: by eta alone)", ended, &ideal);
+        let (trained, full) = self.trained();
+        row("epochs that were trained, and those of training all in full", format!("{trained}, {full}"), "");
         let others: Vec<String> = self.others.iter().map(|(name, cpu)| format!("{name} {:.2}", cpu / seconds)).collect();
         let _ = writeln!(page, "\nShares of a core that the others took: {}.\n", others.join(", "));
         page.push_str("What the operator timed until all trials were created:\n\n| | times | mean |\n|---|---:|---:|\n");
@@ -116,6 +124,45 @@ What others publish was measured on other machines, and of other work: Kueue adm
         );
         page
     }
+}
+
+impl Findings<'_> {
+    /// How many trials went no further than each rung, and how many would where exactly one in eta goes on.
+    fn ladder(&self) -> (String, String) {
+        let entries = entries(self.experiments);
+        let eta = match &self.experiments[0].spec.scheduler {
+            SchedulerSpec::Asha(asha) => asha.eta,
+            SchedulerSpec::Hyperband(ladder) | SchedulerSpec::Progressive(ladder) => ladder.eta,
+            SchedulerSpec::FullLength(_) => 1,
+        } as f64;
+        let ideal = |rung: usize| self.trials as f64 / eta.powf(rung as f64);
+        let (mut ended, mut wanted) = (Vec::new(), Vec::new());
+        for rung in 0..entries.len() {
+            let above = entries.get(rung + 1).map_or(0, |(_, above)| *above);
+            ended.push((entries[rung].1 - above).to_string());
+            let above = if rung + 1 < entries.len() { ideal(rung + 1) } else { 0.0 };
+            wanted.push(format!("{:.0}", ideal(rung) - above));
+        }
+        (ended.join("/"), wanted.join("/"))
+    }
+
+    /// Steps that were trained, and those that all trials would take in full.
+    fn trained(&self) -> (u64, u64) {
+        let entries = entries(self.experiments);
+        let below = std::iter::once(0).chain(entries.iter().map(|(step, _)| *step));
+        let trained = entries.iter().zip(below).map(|((step, entries), below)| (step - below) * entries).sum::<i64>();
+        (trained as u64, self.trials * entries.last().map_or(0, |(step, _)| *step as u64))
+    }
+}
+
+/// The steps of the rungs, and how many trials have a result there.
+pub(crate) fn entries(experiments: &[NasExperiment]) -> Vec<(i64, i64)> {
+    let rungs = experiments.iter().filter_map(|experiment| experiment.status.as_ref()).flat_map(|status| &status.rungs);
+    let mut entries: BTreeMap<i64, i64> = BTreeMap::new();
+    for rung in rungs {
+        *entries.entry(rung.step).or_default() += rung.entries;
+    }
+    entries.into_iter().collect()
 }
 
 /// Of sorted times, those that half and 99 of 100 are within.

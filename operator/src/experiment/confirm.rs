@@ -57,13 +57,15 @@ impl<'a> Pass<'a> {
         let waiting = pass.work(&mut search.confirmed).await?;
         self.next = self.next.min(pass.next);
         let views = pass.views(&mut search.confirmed);
+        let accelerator_seconds = pass.accelerator_seconds(&search.confirmed, &views);
+        let failure = Failure::last(&mut search.confirmed, &pass.plan, stall_cleared(&self.experiment));
         let index = search.confirmed.index(&pass.plan);
         let Some(confirmation) = &pass.confirmation else { return Ok(Confirming::default()) };
         Ok(Confirming {
             list: confirmation.status(index),
             waiting,
-            failure: Failure::last(&pass.trials(), stall_cleared(&self.experiment)),
-            accelerator_seconds: pass.accelerator_seconds(&views),
+            failure,
+            accelerator_seconds,
             is_over: confirmation.is_over(index) && pass.is_quiet(&views),
         })
     }
@@ -95,7 +97,7 @@ impl<'a> Pass<'a> {
         let configuration = |name: &str| {
             let copy = || trainings.iter().find(|training| training.spec.confirms.as_deref() == Some(name)).cloned();
             let trial: Option<Arc<NasTrial>> = self.context.world.trials.get(self.group, name).or_else(copy);
-            trial.map(|trial| trial.assignment())
+            trial.map(|trial| trial.assignment().clone())
         };
         let (confirmation, plan) = Confirmation::new(&self.experiment, &self.plan, list, configuration);
         Some(Pass {

@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use nas_api::objects::NasTrial;
 
 use super::{
-    reconcile::{Pass, RECHECK},
+    reconcile::{AT_ONCE, Pass, RECHECK},
     search::Records,
     waits::Wait,
 };
@@ -20,8 +20,6 @@ use crate::{
 
 /// A Job without pods is asked about after this long, and not more often.
 const PODLESS: Duration = Duration::from_secs(5);
-/// Requests for Jobs at the same time.
-const AT_ONCE: usize = 16;
 
 /// A trial whose Job cannot be created.
 struct Blocked {

@@ -6,6 +6,7 @@ mod jobs;
 mod orphans;
 mod reconcile;
 mod retention;
+mod roster;
 mod search;
 mod status;
 mod unreadable;

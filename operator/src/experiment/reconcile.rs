@@ -1,6 +1,6 @@
 //! One pass over an experiment: observe, account for what ended, decide, Jobs, status.
 //!
-//! All writes that decisions rest on are made here one after the other: recordings have an order, and trials are created in theirs.
+//! Outcomes get their order before they are written; grants rest on those before them, and are written one after the other.
 
 use std::{
     collections::HashSet,
@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::{StreamExt, future, stream};
 use k8s_openapi::jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 use nas_api::{
@@ -19,7 +20,7 @@ use nas_search::{Decision, NewTrial, Outcome, Plan, View, decide};
 use super::{
     accept::{Refusal, accept, plan_of},
     confirm::Confirming,
-    search::{Records, Search, confirmations_of, trials_of},
+    search::{Records, Search, confirmations_of, is_owned, trials_of},
     status::{Failure, Inputs, is_finished, stall_cleared, status, transitions},
     unreadable::unreadable_trial,
 };
@@ -41,6 +42,11 @@ const SAFETY: Duration = Duration::from_mins(5);
 /// Counts in the status follow at most this often; conditions follow at once.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 
+/// Requests at the same time.
+pub(super) const AT_ONCE: usize = 16;
+/// Grants of one pass: their Jobs come after all of them.
+const GRANTS: usize = 16;
+
 /// When the next pass is due at the latest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Next(pub(crate) Duration);
@@ -61,6 +67,9 @@ pub(super) struct Pass<'a> {
     /// Versions of trials that this pass wrote: what they were granted is known from the server.
     pub(super) written: HashSet<String>,
 }
+
+/// What is to be written on a trial, and what is to be counted then.
+type Accounted = (Arc<NasTrial>, Account, Option<SegmentEnd>);
 
 /// Does what can be done now for an experiment.
 pub(crate) async fn reconcile(context: &Context, group: &Group) -> Result<Next, Error> {
@@ -196,27 +205,23 @@ impl Pass<'_> {
         Ok(())
     }
 
-    pub(super) fn trials(&self) -> Vec<Arc<NasTrial>> {
-        let of = if self.confirmation.is_some() { confirmations_of } else { trials_of };
-        of(&self.context.world, self.group, &self.experiment)
-    }
-
     /// Takes in the trials as they are now.
-    fn fold(&self, records: &mut Records) -> Vec<Arc<NasTrial>> {
-        let trials = self.trials();
-        let index = records.fold(&self.plan, &trials);
+    fn fold(&self, records: &mut Records) {
+        let changes = self.context.world.trials.changes(self.group, records.roster.until());
+        let confirms = self.confirmation.is_some();
+        let is_wanted = |trial: &NasTrial| trial.is_confirmation() == confirms && is_owned(trial, &self.experiment);
+        let index = records.fold(&self.plan, changes, is_wanted);
         if let Some(confirmation) = &self.confirmation {
             confirmation.raise_created(index);
         } else {
             let created = self.experiment.status.as_ref().and_then(|status| status.trials).map_or(0, |trials| trials.created);
             index.raise_created(u64::try_from(created).unwrap_or_default());
         }
-        trials
     }
 
     pub(super) fn views(&self, records: &mut Records) -> Vec<TrialView> {
-        let trials = self.fold(records);
-        records.views(&self.context.world, self.group, &self.plan, &trials, self.clock.now)
+        self.fold(records);
+        records.views(&self.context.world, self.group, &self.plan, self.clock.now)
     }
 
     /// Whether nothing is at work, and nothing is to be.
@@ -252,11 +257,12 @@ impl Pass<'_> {
         self.experiment.status.as_ref().is_some_and(|status| status.end.is_some())
     }
 
-    /// Writes on each trial what has become of its segment.
+    /// Writes on each trial what has become of its segment: their order is fixed, then they are written at the same time.
     async fn account(&mut self, records: &mut Records) -> Result<(), Error> {
         let views = self.views(records);
         let orders = self.orders(records, &views);
         let mut knows_all = self.experiment.spec.suspend;
+        let mut batch = Vec::new();
         for (mut view, mut orders) in views.into_iter().zip(orders) {
             // A stall may have begun in this very pass.
             if orders == Orders::Run && records.index(&self.plan).is_stalled(stall_cleared(&self.experiment)) {
@@ -277,18 +283,49 @@ impl Pass<'_> {
                 }
                 knows_all = true;
             }
+            let may_stall = wanted.refuses();
             let ended = SegmentEnd::of(&view, &wanted);
-            self.write_account(records, &view.trial, wanted).await?;
-            self.context.metrics.segment_ended(self.group, ended);
+            batch.push((view.trial, wanted, ended));
+            if may_stall {
+                self.write_accounts(records, std::mem::take(&mut batch)).await?;
+            }
         }
-        Ok(())
+        self.write_accounts(records, batch).await
     }
 
-    async fn write_account(&mut self, records: &mut Records, trial: &NasTrial, account: Account) -> Result<(), Error> {
+    /// Outcomes count in the order of the batch, whichever is written first.
+    async fn write_accounts(&self, records: &mut Records, batch: Vec<Accounted>) -> Result<(), Error> {
+        let mut last = records.index(&self.plan).view().seq.max(self.after);
+        let batch = batch.into_iter().map(|(trial, account, ended)| {
+            let after = last;
+            last += account.outcomes();
+            (trial, account, ended, after)
+        });
+        let written: Vec<Result<Arc<NasTrial>, Error>> = stream::iter(batch)
+            .map(|(trial, account, ended, after)| async move {
+                let written = self.write_account(&trial, account, after).await?;
+                self.context.metrics.segment_ended(self.group, ended);
+                Ok(written)
+            })
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        let mut failed = Ok(());
+        for written in written {
+            match written {
+                Ok(trial) => records.take(&self.plan, &trial),
+                Err(error) => failed = Err(error),
+            }
+        }
+        failed
+    }
+
+    /// Writes one account; its outcomes count after the `decisionSeq` `after`.
+    async fn write_account(&self, trial: &Arc<NasTrial>, account: Account, after: u64) -> Result<Arc<NasTrial>, Error> {
         let mut status = trial.status.clone().unwrap_or_default();
         let about = trial.object_ref(&());
         match account {
-            Account::Look => {}
+            Account::Look => Ok(Arc::clone(trial)),
             Account::Note(segment) => {
                 tracing::info!(trial = trial.name_any(), outcome = segment.outcome, message = segment.message, "segment ended");
                 let message = format!("{}: {}", segment.outcome, segment.message);
@@ -296,13 +333,14 @@ impl Pass<'_> {
                     format!("attempt {} ended, and the next goes on from its checkpoint: {}", segment.attempt, segment.message);
                 self.conditions(&mut status.conditions, trial).set(Kind::Waiting, true, &segment.outcome, &again);
                 status.note(segment);
-                self.writer.write_trial_status(trial, &status).await?;
+                let written = self.writer.write_trial_status(trial, &status).await?;
                 self.context.events.tell(&about, Happened::SegmentAgain { message });
+                Ok(written)
             }
             Account::Record { ends, segment, report } => {
                 let RunSegment { message, .. } = &segment;
                 let message = message.clone();
-                status.record(&ends, records.index(&self.plan).view().seq.max(self.after));
+                status.record(&ends, after);
                 let mut told = self.conditions(&mut status.conditions, trial);
                 // What ended with its search has not failed.
                 if let Some(failed) = ends.last().filter(|end| !matches!(end.outcome, Outcome::Value(_) | Outcome::Cancelled)) {
@@ -315,7 +353,6 @@ impl Pass<'_> {
                 let report = report.map(ReportedStatus::from).filter(|report| report.follows(status.reported.as_ref()));
                 status.reported = report.or(status.reported);
                 let written = self.writer.write_trial_status(trial, &status).await?;
-                records.take(&self.plan, &written);
                 for RungEnd { rung, outcome, .. } in ends {
                     tracing::info!(trial = written.name_any(), rung, ?outcome, message, "recorded");
                     self.context.metrics.recorded(self.group, outcome.name());
@@ -324,9 +361,9 @@ impl Pass<'_> {
                         self.context.events.tell(&about, happened);
                     }
                 }
+                Ok(written)
             }
         }
-        Ok(())
     }
 
     /// Decides, and records each decision.
@@ -335,72 +372,96 @@ impl Pass<'_> {
             return Ok(());
         }
         let views = self.views(records);
-        let usage = self.usage(&views);
-        let mut decisions = decide(&self.plan, records.index(&self.plan), &usage);
-        if self.confirmation.is_some() {
-            // That a confirmation is over is to be seen; nothing waits for a decision.
-            decisions.retain(|decision| !matches!(decision, Decision::Finish { .. }));
+        let usage = self.usage(records, &views);
+        let decisions = decide(&self.plan, records.index(&self.plan), &usage);
+        // Who stops or is retired does so whatever else was decided. A grant rests on those before it: they are written one after the other.
+        let (leave, mut grants): (Vec<_>, Vec<_>) =
+            decisions.into_iter().partition(|decision| matches!(decision, Decision::Stop { .. } | Decision::Retire { .. }));
+        let end = match grants.last() {
+            Some(Decision::Finish { view, reason }) => Some((*reason, *view)),
+            _ => None,
+        };
+        grants.retain(|decision| !matches!(decision, Decision::Finish { .. }));
+        if grants.len() > GRANTS {
+            // Their Jobs do not wait for the others.
+            grants.truncate(GRANTS);
+            self.next = Duration::ZERO;
         }
-        let ends = decisions.iter().any(|decision| matches!(decision, Decision::Finish { .. }));
-        if ends && self.writer.read_trials().await? {
+        // That a confirmation is over is to be seen; nothing waits for a decision.
+        let end = end.filter(|_| self.confirmation.is_none());
+        if end.is_some() && self.writer.read_trials().await? {
             // An end is for good, and a watch may lag behind what another leader granted: the next pass decides on all there is.
             return Err(Error::Conflict { kind: "NasTrial", name: self.group.experiment.clone() });
         }
-        for decision in decisions {
-            let name = |number: u64| format!("{}-{number}", self.group.experiment);
-            let trial = |number: u64| {
-                let name = name(number);
-                let gone = Error::Conflict { kind: "NasTrial", name: name.clone() };
-                self.context.world.trials.get(self.group, &name).ok_or(gone)
-            };
-            let word = match &decision {
-                Decision::Create { new, view } => {
-                    // One whose configuration is gone is passed over with the next pass.
-                    let Some(trial) = self.new_trial(new, *view) else { return Ok(()) };
-                    let Some(created) = self.writer.create_trial(&self.experiment, trial).await? else {
-                        // An older experiment's trial of this name is still being deleted, or another replica was faster.
-                        self.next = self.next.min(Duration::from_secs(1));
-                        return Ok(());
-                    };
-                    self.written.extend(created.resource_version());
-                    tracing::info!(trial = created.name_any(), rejected = new.sample.rejected, "created");
-                    "create"
+        let pass = &*self;
+        let leaving = stream::iter(leave).map(|decision| async move { pass.carry(&decision).await }).buffer_unordered(AT_ONCE);
+        let granting = async {
+            let mut granted = Vec::new();
+            for decision in &grants {
+                match pass.carry(decision).await? {
+                    Some(trial) => granted.push(trial),
+                    None => return Ok::<_, Error>((granted, false)),
                 }
-                Decision::Promote { trial: number, rung, view, reason } => {
-                    let trial = trial(*number)?;
-                    let promoted = self.writer.promote(&trial, *rung, *view, reason.to_string()).await?;
-                    self.written.extend(promoted.resource_version());
-                    tracing::info!(trial = name(*number), rung, %reason, "promoted");
-                    let happened = Happened::Promoted { rung: *rung, reason: reason.to_string() };
-                    self.context.events.tell(&trial.object_ref(&()), happened);
-                    "promote"
-                }
-                Decision::Stop { trial: number, view, reason } => {
-                    let trial = trial(*number)?;
-                    self.writer.stop(&trial, *view).await?;
-                    let happened = Happened::Stopped { reason: reason.to_string() };
-                    self.context.events.tell(&trial.object_ref(&()), happened);
-                    "stop"
-                }
-                Decision::Retire { trial: number, view, reason } => {
-                    let trial = trial(*number)?;
-                    self.writer.retire(&trial, *view).await?;
-                    let happened = Happened::Retired { reason: reason.to_string() };
-                    self.context.events.tell(&trial.object_ref(&()), happened);
-                    "retire"
-                }
-                Decision::Finish { view, reason } => {
-                    let mut status = self.experiment.status.clone().unwrap_or_default();
-                    status.end = Some(EndStatus::new(*reason, *view));
-                    self.experiment = self.writer.write_status(&self.experiment, &status).await?;
-                    tracing::info!(%reason, "the search ends");
-                    self.context.events.tell(&self.experiment.object_ref(&()), Happened::Ended { reason: *reason });
-                    "finish"
-                }
-            };
-            self.context.metrics.decided(self.group, word);
+            }
+            Ok((granted, true))
+        };
+        let (left, granted) = future::join(leaving.collect::<Vec<_>>(), granting).await;
+        let (granted, are_all) = granted?;
+        self.written.extend(granted.iter().filter_map(|trial| trial.resource_version()));
+        left.into_iter().collect::<Result<Vec<_>, _>>()?;
+        if !are_all {
+            self.next = self.next.min(Duration::from_secs(1));
+            return Ok(());
+        }
+        if let Some((reason, view)) = end {
+            let mut status = self.experiment.status.clone().unwrap_or_default();
+            status.end = Some(EndStatus::new(reason, view));
+            self.experiment = self.writer.write_status(&self.experiment, &status).await?;
+            tracing::info!(%reason, "the search ends");
+            self.context.events.tell(&self.experiment.object_ref(&()), Happened::Ended { reason });
+            self.context.metrics.decided(self.group, "finish");
         }
         Ok(())
+    }
+
+    /// Records one decision about a trial. `None`: it cannot be, as another has the trial's name: an older experiment's that is still being
+    /// deleted, or another replica was faster.
+    async fn carry(&self, decision: &Decision) -> Result<Option<Arc<NasTrial>>, Error> {
+        let seen = |number: u64| {
+            let name = format!("{}-{number}", self.group.experiment);
+            let gone = Error::Conflict { kind: "NasTrial", name: name.clone() };
+            self.context.world.trials.get(self.group, &name).ok_or(gone)
+        };
+        let (word, written, happened) = match decision {
+            Decision::Create { new, view } => {
+                // One whose configuration is gone is passed over with the next pass.
+                let Some(trial) = self.new_trial(new, *view) else { return Ok(None) };
+                let Some(created) = self.writer.create_trial(&self.experiment, trial).await? else { return Ok(None) };
+                tracing::info!(trial = created.name_any(), rejected = new.sample.rejected, "created");
+                ("create", created, None)
+            }
+            Decision::Promote { trial, rung, view, reason } => {
+                let reason = reason.to_string();
+                let promoted = self.writer.promote(&*seen(*trial)?, *rung, *view, reason.clone()).await?;
+                tracing::info!(trial = promoted.name_any(), rung, reason, "promoted");
+                ("promote", promoted, Some(Happened::Promoted { rung: *rung, reason }))
+            }
+            Decision::Stop { trial, view, reason } => {
+                let stopped = self.writer.stop(&*seen(*trial)?, *view).await?;
+                ("stop", stopped, Some(Happened::Stopped { reason: reason.to_string() }))
+            }
+            Decision::Retire { trial, view, reason } => {
+                let retired = self.writer.retire(&*seen(*trial)?, *view).await?;
+                ("retire", retired, Some(Happened::Retired { reason: reason.to_string() }))
+            }
+            // Of no trial.
+            Decision::Finish { .. } => return Ok(None),
+        };
+        if let Some(happened) = happened {
+            self.context.events.tell(&written.object_ref(&()), happened);
+        }
+        self.context.metrics.decided(self.group, word);
+        Ok(Some(written))
     }
 
     /// The object of a trial that was just decided on.
@@ -414,7 +475,8 @@ impl Pass<'_> {
     /// Writes the experiment's status, where it has changed.
     async fn report(&mut self, search: &mut Search, waiting: Vec<Waiting>, confirming: Confirming) -> Result<(), Error> {
         let views = self.views(&mut search.searched);
-        let accelerator_seconds = self.accelerator_seconds(&views);
+        let accelerator_seconds = self.accelerator_seconds(&search.searched, &views);
+        let failure = Failure::last(&mut search.searched, &self.plan, stall_cleared(&self.experiment));
         let index = search.searched.index(&self.plan);
         let inputs = Inputs {
             plan: &self.plan,
@@ -423,7 +485,7 @@ impl Pass<'_> {
             accelerator_seconds,
             accelerators: self.accelerators(),
             waiting,
-            failure: Failure::last(&self.trials(), stall_cleared(&self.experiment)),
+            failure,
             is_quiet: self.is_quiet(&views),
             confirming: &confirming,
             now: self.clock.now,

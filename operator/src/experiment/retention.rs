@@ -53,8 +53,15 @@ impl Pass<'_> {
             search.nothing_to_remove = generation;
             return Ok(());
         };
-        let trials = self.trials();
+        let recently = search.cleanup_looked.map_or(Duration::ZERO, |at| EVERY.saturating_sub(at.elapsed()));
+        if !is_finished && !recently.is_zero() {
+            // It looks at all trials, and nothing waits for it.
+            self.next = self.next.min(recently);
+            return Ok(());
+        }
+        search.cleanup_looked = Some(Instant::now());
         let confirmed = self.experiment.status.as_ref().map_or(&[] as &[_], |status| &status.confirm);
+        let trials: Vec<_> = search.searched.roster.all().map(Arc::clone).collect();
         let trials = trials.iter().map(Arc::as_ref);
         let mut due = self.experiment.spec.retention.loses(confirmed, search.searched.index(&self.plan), trials, is_finished);
         due.retain(|trial| !has_lost(trial));

@@ -1,7 +1,7 @@
 //! What is remembered of an experiment between passes. All of it is read from the objects again after a restart.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,8 +14,9 @@ use nas_api::{
 };
 use nas_search::{Index, Plan, Rungs};
 
+use super::roster::Roster;
 use crate::{
-    store::Group,
+    store::{Changes, Group},
     trial::{TrialView, Waiting, held_seconds, segment_digest},
     world::World,
 };
@@ -88,6 +89,8 @@ pub(crate) struct Search {
     pub(crate) confirmed: Records,
     /// The generation of a finished experiment that keeps only what its retention keeps.
     pub(crate) nothing_to_remove: Option<i64>,
+    /// When it was looked at last for checkpoints that may go.
+    pub(crate) cleanup_looked: Option<Instant>,
     /// When the clean-up Job is looked at again.
     pub(crate) cleanup_due: Option<Instant>,
     /// UID of the clean-up Job whose failure was told.
@@ -103,9 +106,8 @@ const EXCESS: Duration = Duration::from_secs(30);
 /// What is remembered of one set of trials, whose numbers are their own.
 #[derive(Default)]
 pub(crate) struct Records {
-    /// The index, and the version of each trial in it.
     index: Option<Index>,
-    versions: HashMap<u64, String>,
+    pub(crate) roster: Roster,
     /// What was seen of each trial's present segment.
     seen: HashMap<u64, Seen>,
     /// Since when somebody else's Job is known to have the name that an attempt of a trial needs.
@@ -131,35 +133,24 @@ impl Search {
 }
 
 impl Records {
-    /// Takes in all trials as they are now.
-    pub(crate) fn fold(&mut self, plan: &Plan, trials: &[Arc<NasTrial>]) -> &mut Index {
-        let rungs = plan.rungs.steps().len();
+    /// Takes in what has become of the trials since the last time.
+    pub(crate) fn fold(&mut self, plan: &Plan, changes: Changes<NasTrial>, is_wanted: impl Fn(&NasTrial) -> bool) -> &mut Index {
         let index = self.index.get_or_insert_with(|| Index::new(plan.direction, &plan.rungs));
-        debug_assert_eq!(index.summaries(&plan.rungs).count(), rungs, "rungs are immutable");
-        for trial in trials {
-            let version = trial.metadata.resource_version.as_deref().unwrap_or_default();
-            if self.versions.get(&trial.number()).is_none_or(|known| known != version) {
-                index.apply(trial.to_record());
-                self.versions.insert(trial.number(), version.to_owned());
+        debug_assert_eq!(index.summaries(&plan.rungs).count(), plan.rungs.steps().len(), "rungs are immutable");
+        for (number, trial) in self.roster.update(changes, is_wanted) {
+            match trial {
+                Some(trial) => index.apply(trial.to_record()),
+                None => index.forget(number),
             }
-        }
-        if self.versions.len() > trials.len() {
-            let there: std::collections::HashSet<u64> = trials.iter().map(|trial| trial.number()).collect();
-            self.versions.retain(|number, _| {
-                let kept = there.contains(number);
-                if !kept {
-                    index.forget(*number);
-                }
-                kept
-            });
         }
         index
     }
 
     /// Takes in a trial that was just written.
-    pub(crate) fn take(&mut self, plan: &Plan, trial: &NasTrial) {
-        self.index.get_or_insert_with(|| Index::new(plan.direction, &plan.rungs)).apply(trial.to_record());
-        self.versions.insert(trial.number(), trial.resource_version().unwrap_or_default());
+    pub(crate) fn take(&mut self, plan: &Plan, trial: &Arc<NasTrial>) {
+        if self.roster.put(trial) {
+            self.index.get_or_insert_with(|| Index::new(plan.direction, &plan.rungs)).apply(trial.to_record());
+        }
     }
 
     pub(crate) fn index(&mut self, plan: &Plan) -> &Index {
@@ -189,48 +180,41 @@ impl Records {
     }
 
     /// The trials that have something running or to run, each with its Jobs and pods.
-    pub(crate) fn views(
-        &mut self,
-        world: &World,
-        group: &Group,
-        plan: &Plan,
-        trials: &[Arc<NasTrial>],
-        now: Timestamp,
-    ) -> Vec<TrialView> {
-        let mut jobs: BTreeMap<String, Vec<_>> = BTreeMap::new();
-        for job in world.jobs.of(group) {
-            let trial = job.labels().get(crate::labels::TRIAL).cloned().unwrap_or_default();
-            jobs.entry(trial).or_default().push(job);
-        }
-        let mut pods: BTreeMap<String, Vec<_>> = BTreeMap::new();
-        for pod in world.pods.of(group) {
-            let trial = pod.labels().get(crate::labels::TRIAL).cloned().unwrap_or_default();
-            pods.entry(trial).or_default().push(pod);
-        }
-        let mut views = Vec::new();
-        for trial in trials {
-            let name = trial.metadata.name.as_deref().unwrap_or_default();
-            let (jobs, pods) = (jobs.remove(name).unwrap_or_default(), pods.remove(name).unwrap_or_default());
-            let pending = trial.running().is_some();
-            if !pending {
-                self.seen.remove(&trial.number());
+    pub(crate) fn views(&mut self, world: &World, group: &Group, plan: &Plan, now: Timestamp) -> Vec<TrialView> {
+        let mut jobs = by_trial(&self.roster, world.jobs.of(group));
+        let mut pods = by_trial(&self.roster, world.pods.of(group));
+        let busy: BTreeSet<u64> = self.roster.running().chain(jobs.keys().copied()).chain(pods.keys().copied()).collect();
+        self.seen.retain(|number, _| self.roster.is_running(*number));
+        let mut views = Vec::with_capacity(busy.len());
+        for number in busy {
+            let Some(trial) = self.roster.get(number) else { continue };
+            let (jobs, pods) = (jobs.remove(&number).unwrap_or_default(), pods.remove(&number).unwrap_or_default());
+            let mut seen = self.roster.is_running(number).then(|| self.seen.entry(number).or_default());
+            let digest = match &mut seen {
+                Some(seen) => seen.digest(trial, &plan.rungs),
+                None => segment_digest(trial, &plan.rungs).into(),
+            };
+            let mut view = TrialView::new(Arc::clone(trial), jobs, pods, digest);
+            if let Some(seen) = seen {
+                seen.tell(&mut view, now);
             }
-            if pending || !jobs.is_empty() || !pods.is_empty() {
-                let mut seen = pending.then(|| self.seen.entry(trial.number()).or_default());
-                let digest = match &mut seen {
-                    Some(seen) => seen.digest(trial, &plan.rungs),
-                    None => segment_digest(trial, &plan.rungs).into(),
-                };
-                let mut view = TrialView::new(Arc::clone(trial), jobs, pods, digest);
-                if let Some(seen) = seen {
-                    seen.tell(&mut view, now);
-                }
-                view.name_taken_since = self.names_taken.get(&(trial.number(), trial.spec.attempt)).copied();
-                views.push(view);
-            }
+            view.name_taken_since = self.names_taken.get(&(number, trial.spec.attempt)).copied();
+            views.push(view);
         }
         views
     }
+}
+
+/// What belongs to each trial, by its number.
+fn by_trial<K: ResourceExt>(roster: &Roster, objects: Vec<Arc<K>>) -> HashMap<u64, Vec<Arc<K>>> {
+    let mut found: HashMap<u64, Vec<Arc<K>>> = HashMap::new();
+    for object in objects {
+        let number = object.labels().get(crate::labels::TRIAL).and_then(|name| roster.number_of(name));
+        if let Some(number) = number {
+            found.entry(number).or_default().push(object);
+        }
+    }
+    found
 }
 
 /// The trials of this very experiment's search, by number: not those of a namesake that was deleted before.

@@ -1,19 +1,17 @@
 //! The status of an experiment, out of the index and what its trials wait for. Pure.
 
-use std::sync::Arc;
-
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use nas_api::{
     objects::{
-        BestEstimate, BestTrial, BudgetStatus, ConfirmStatus, FrontTrialStatus, NasExperiment, NasExperimentStatus, NasTrial,
-        RungStatus, TrialCounts,
+        BestEstimate, BestTrial, BudgetStatus, ConfirmStatus, FrontTrialStatus, NasExperiment, NasExperimentStatus, RungStatus,
+        TrialCounts,
     },
     to_object, verdict,
 };
 use nas_search::{FrontTrial, Index, Outcome, Plan, Trial, best_estimate, front};
 
-use super::confirm::Confirming;
+use super::{confirm::Confirming, search::Records};
 use crate::{
     conditions::{Conditions, Kind, holds},
     events::Happened,
@@ -162,10 +160,10 @@ fn set_progress(conditions: &mut Conditions<'_>, experiment: &NasExperiment, inp
 
 impl Failure {
     /// Of the trial that was recorded last, after the `decisionSeq` `cleared`.
-    pub(crate) fn last(trials: &[Arc<NasTrial>], cleared: u64) -> Option<Self> {
-        let last = |trial: &Arc<NasTrial>| trial.last().map_or(0, |last| last.seq);
-        let trial = trials.iter().max_by_key(|trial| last(trial)).filter(|trial| last(trial) > cleared)?;
-        let outcome = trial.last()?.outcome;
+    pub(crate) fn last(records: &mut Records, plan: &Plan, cleared: u64) -> Option<Self> {
+        let (number, recorded) = records.index(plan).last_recorded().filter(|(_, recorded)| recorded.seq > cleared)?;
+        let outcome = recorded.outcome;
+        let trial = records.roster.get(number)?;
         let segment = trial.status.as_ref()?.segments.last().filter(|_| !matches!(outcome, Outcome::Value(_)))?;
         Some(Self { outcome, said: format!("{}: {}", trial.name_any(), segment.message) })
     }

@@ -5,7 +5,11 @@ use std::{collections::HashSet, time::Duration};
 use kube::ResourceExt;
 use nas_search::Usage;
 
-use super::{reconcile::Pass, search::is_owned, status::stall_cleared};
+use super::{
+    reconcile::Pass,
+    search::{Records, is_owned},
+    status::stall_cleared,
+};
 use crate::{
     labels,
     trial::{TrialView, is_live},
@@ -13,7 +17,7 @@ use crate::{
 
 impl Pass<'_> {
     /// What decisions need to know of it.
-    pub(super) fn usage(&mut self, views: &[TrialView]) -> Usage {
+    pub(super) fn usage(&mut self, records: &Records, views: &[TrialView]) -> Usage {
         let began = self.experiment.metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);
         let since = Duration::try_from(self.clock.now.duration_since(began)).unwrap_or_default();
         if let Some(limit) = self.plan.budget.wall_clock {
@@ -22,8 +26,9 @@ impl Pass<'_> {
         let lingering = |view: &&TrialView| view.trial.running().is_none() && view.has_live_pods(&self.clock);
         Usage {
             wall_clock: since,
-            accelerator: Duration::try_from_secs_f64(self.accelerator_seconds(views)).unwrap_or(Duration::MAX),
-            segments: Duration::try_from_secs_f64(self.ended_seconds() / self.held_by_a_trial()).unwrap_or(Duration::MAX),
+            accelerator: Duration::try_from_secs_f64(self.accelerator_seconds(records, views)).unwrap_or(Duration::MAX),
+            segments: Duration::try_from_secs_f64(records.roster.ended_seconds() / self.held_by_a_trial())
+                .unwrap_or(Duration::MAX),
             stall_cleared: stall_cleared(&self.experiment),
             suspended: self.experiment.spec.suspend,
             held: views.iter().filter(lingering).count() + self.orphans(),
@@ -42,20 +47,13 @@ impl Pass<'_> {
     }
 
     /// Time that accelerators were held, by segments that ended and by pods that run.
-    pub(super) fn accelerator_seconds(&self, views: &[TrialView]) -> f64 {
+    pub(super) fn accelerator_seconds(&self, records: &Records, views: &[TrialView]) -> f64 {
         if self.accelerators() == 0 {
             return 0.0;
         }
         let open = |view: &&TrialView| view.trial.running().is_some() && !view.is_noted();
         let running: f64 = views.iter().filter(open).map(|view| view.held_seconds(self.clock.now).0).sum();
-        self.ended_seconds() + running * self.held_by_a_trial()
-    }
-
-    /// Time that segments which have ended held their accelerators; a slot without any counts as one.
-    fn ended_seconds(&self) -> f64 {
-        let trials = self.trials();
-        let segments = trials.iter().filter_map(|trial| trial.status.as_ref()).flat_map(|status| &status.segments);
-        segments.map(|segment| segment.accelerator_seconds).sum()
+        records.roster.ended_seconds() + running * self.held_by_a_trial()
     }
 
     /// Accelerators of one trial; a slot without any counts as one.

@@ -21,6 +21,18 @@ pub(crate) enum Account {
     Look,
 }
 
+impl Account {
+    /// How many outcomes it records.
+    pub(crate) fn outcomes(&self) -> u64 {
+        if let Self::Record { ends, .. } = self { ends.len() as u64 } else { 0 }
+    }
+
+    /// Whether a trainer refused what it was given: several of these stall a search.
+    pub(crate) fn refuses(&self) -> bool {
+        matches!(self, Self::Record { ends, .. } if ends.iter().any(|end| end.outcome == Outcome::Misconfigured))
+    }
+}
+
 /// What is to be written; `None`: nothing.
 pub(crate) fn account(plan: &Plan, view: &TrialView, orders: Orders, count: i64, clock: &Clock) -> Option<Account> {
     let rung = view.trial.running()?;
@@ -37,7 +49,7 @@ pub(crate) fn account(plan: &Plan, view: &TrialView, orders: Orders, count: i64,
     match standing {
         Standing::Unclear => Some(Account::Look),
         Standing::Ended(Ended { conclusion: conclusion @ Conclusion::Record { .. }, report }) => {
-            let measured = conclusion.measured(plan, &view.trial.assignment(), report.as_ref());
+            let measured = conclusion.measured(plan, view.trial.assignment(), report.as_ref());
             let Conclusion::Record { ends, message } = measured else { return None };
             let refused = ends.iter().any(|end| end.outcome == Outcome::Misconfigured);
             if refused && orders == Orders::Hold {

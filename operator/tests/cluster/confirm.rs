@@ -73,7 +73,7 @@ async fn the_best_are_trained_anew_on_all_images_whoever_goes_on_with_it() {
     assert_eq!((segment.validation, segment.target_step, segment.max_step), (Validation::Final, 8, 8));
     assert_eq!((segment.rung_steps.as_slice(), segment.target_rung), (&[8][..], 0));
     let trials = rig.trials().await;
-    assert_eq!(segment.parameters, trials[1].assignment());
+    assert_eq!(segment.parameters, *trials[1].assignment());
     assert_eq!(rig.condition("Finished", "False").await, "Confirming");
     assert_eq!(rig.condition("Progressing", "True").await, "Confirming");
     let chosen: Vec<_> = confirm_status(&rig).await.into_iter().map(|at| (at.trial, at.search_value, at.seeds)).collect();
@@ -189,7 +189,7 @@ async fn slots_and_suspend_are_heeded_and_what_a_person_deletes_is_not_made_agai
     .await;
     rig.kubelet.remove(&third.pod).await.unwrap();
     let last = training(&rig, 3).await;
-    assert_eq!(last.segment.parameters, rig.trainings().await[1].assignment());
+    assert_eq!(last.segment.parameters, *rig.trainings().await[1].assignment());
     rig.report(&last, |_, _| 0.6).await;
     assert_eq!(rig.condition("Finished", "True").await, "Completed");
     let ended: Vec<_> = confirm_status(&rig).await.into_iter().map(|at| (at.started, at.done, at.failed)).collect();

@@ -231,7 +231,7 @@ fn value_of_scalar(scalar: &Scalar) -> Value {
         Scalar::Bool(value) => Value::Bool(*value),
         Scalar::Int(value) => Value::Int(*value),
         Scalar::Float(value) => Value::Float(*value),
-        Scalar::Text(text) => Value::String(Arc::new(text.clone())),
+        Scalar::Text(text) => Value::String(Arc::new(text.to_string())),
     }
 }
 
@@ -293,9 +293,9 @@ mod tests {
 
     fn verdict(rule: &str) -> Verdict {
         let assignment = Assignment::from([
-            ("optimizer.kind".to_owned(), "sgd".into()),
-            ("optimizer.lr.start".to_owned(), 0.1.into()),
-            ("layers".to_owned(), 8.into()),
+            ("optimizer.kind".into(), "sgd".into()),
+            ("optimizer.lr.start".into(), 0.1.into()),
+            ("layers".into(), 8.into()),
         ]);
         let mut constraints = Constraints::new(Some(Arc::new(described)));
         constraints.add(rule, "").unwrap();
@@ -348,7 +348,7 @@ mod tests {
         for rule in ["true", "hp.x < 0", "hp.x < 0"] {
             constraints.add(rule, "x must be negative").unwrap();
         }
-        let assignment = Assignment::from([("x".to_owned(), 1.into())]);
+        let assignment = Assignment::from([("x".into(), 1.into())]);
         assert_eq!(constraints.checker().check(&assignment), Verdict::Violated(1));
         assert_eq!(constraints.message(1), "x must be negative");
     }
@@ -357,7 +357,7 @@ mod tests {
     fn try_out(rule: &str) {
         let mut constraints = Constraints::new(Some(Arc::new(described)));
         if constraints.add(rule, "").is_ok() {
-            let assignment = Assignment::from([("x".to_owned(), 1.into()), ("a.b".to_owned(), "c".into())]);
+            let assignment = Assignment::from([("x".into(), 1.into()), ("a.b".into(), "c".into())]);
             constraints.checker().check(&assignment);
         }
     }

@@ -24,7 +24,8 @@ pub fn create(space: &Space, random: &mut RandomState) -> Created {
         parameters.iter().map(|parameter| (parameter.name.clone(), draw(&parameter.domain, random))).collect();
     loop {
         let holds = |name: &str| {
-            let found = parameters.iter().find(|parameter| parameter.name == name).and_then(|parameter| parameter.when.as_ref());
+            let found =
+                parameters.iter().find(|parameter| *parameter.name == *name).and_then(|parameter| parameter.when.as_ref());
             found.is_none_or(|when| assignment.get(&when.name).is_some_and(|value| when.values.contains(value)))
         };
         let Some(name) = assignment.keys().find(|name| !holds(name)).cloned() else { break };

@@ -14,7 +14,7 @@ fn rungs() -> Rungs {
 }
 
 fn assignment(number: i64) -> Assignment {
-    Assignment::from([("n".to_owned(), number.into())])
+    Assignment::from([("n".into(), number.into())])
 }
 
 const ENDS: [Outcome; 7] = [

@@ -171,7 +171,7 @@ mod tests {
     use crate::Condition;
 
     fn space() -> Space {
-        let parameter = |name: &str, domain, when| Parameter { name: name.to_owned(), domain, when, count: None };
+        let parameter = |name: &str, domain, when| Parameter { name: name.into(), domain, when, count: None };
         let is_sgd = Condition { name: "optimizer".into(), values: vec!["sgd".into()] };
         Space::new(vec![
             parameter("depth", Domain::Int { min: -2, max: 6, scale: Scale::Linear }, None),

@@ -120,7 +120,7 @@ fn axis(parameter: &Parameter) -> Result<Vec<Scalar>, GridError> {
             values.into_iter().map(Scalar::Int).collect()
         }
         Domain::Double { min, max, scale } => {
-            let count = count.ok_or_else(|| GridError::NoCount(parameter.name.clone()))?;
+            let count = count.ok_or_else(|| GridError::NoCount(parameter.name.to_string()))?;
             if count > MAX_POINTS {
                 return Err(GridError::TooLarge);
             }
