@@ -29,8 +29,8 @@ export $(environment)
 flags := --release --workspace $(if $(CI),--locked)
 stage := @scripts/stage.sh
 
-TEST := check-fmt check-arrows check-lints check-tests check-generated kind-e2e
-VERIFY := verify-winner verify-pytorch verify-crashes compare-search audit
+TEST := check-fmt check-arrows check-docs check-lints check-tests check-generated kind-e2e
+VERIFY := verify-winner verify-pytorch verify-crashes verify-observability verify-docs compare-search audit
 
 .PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) verify-gpu ablation mutants bench bench-trainer bench-trainer-gpu bench-control-plane env clean-cache
 
@@ -44,6 +44,7 @@ setup: ## fetch libtorch into the cache (about 540 MB, once) and say what tools 
 
 programs: ## build the programs of a test cluster into the cache (about 8 minutes, once)
 	@if [ ! -d '$(NAS_PROGRAMS)' ]; then scripts/programs.sh >/dev/null; fi
+	@scripts/go-tools.sh helm3 >/dev/null && scripts/schemas.sh >/dev/null
 
 build: setup ## build everything; the programs are in bin/
 	cargo build $(flags) --bins
@@ -63,6 +64,9 @@ check-fmt: ## stage: the code is formatted
 check-arrows: ## stage: the crates depend on each other downwards only
 	$(stage) check-arrows scripts/check-arrows.sh
 
+check-docs: ## stage: links between the project's pages lead somewhere, and every page is in the book
+	$(stage) check-docs scripts/check-docs.py
+
 check-lints: setup ## stage: clippy finds nothing
 	$(stage) check-lints cargo clippy $(flags) --all-targets -- -D warnings
 
@@ -71,15 +75,18 @@ PROPTEST_RNG_SEED ?= 1
 check-tests: setup programs ## stage: the tests of all crates
 	$(stage) check-tests env PROPTEST_RNG_SEED=$(PROPTEST_RNG_SEED) cargo test $(flags) --no-fail-fast
 
-check-generated: setup ## stage: the generated files are what their programs make
+check-generated: setup programs ## stage: the generated files are what their programs make
 	$(stage) check-generated scripts/check-generated.sh
 
-generate: setup ## make the generated files anew (crds/, their copy and the trainers' policy in the chart, docs/report.schema.json)
+generate: setup programs ## make the generated files anew (crds/, what the chart has of them and renders, docs/reference.md, docs/report.schema.json)
 	cargo build $(flags) --bins
 	"$$CARGO_TARGET_DIR/release/crdgen"
 	"$$CARGO_TARGET_DIR/release/reportgen"
+	"$$CARGO_TARGET_DIR/release/referencegen"
 	"$$CARGO_TARGET_DIR/release/policygen"
 	cp crds/*.yaml charts/nas-operator/files/
+	scripts/chart-readme.py
+	scripts/render-chart.sh
 
 fmt: ## format the code
 	cargo fmt --all
@@ -99,6 +106,12 @@ verify-gpu: build ## stage: the trainer on this machine's GPU (docs/gpu.md; says
 
 verify-crashes: setup programs ## stage: the operator dies at every write of a search (about 8 minutes; writes docs/results/crashes.md)
 	$(stage) verify-crashes scripts/verify-crashes.sh
+
+verify-observability: build programs ## stage: a real Prometheus finds what every panel and alert asks for (about two minutes)
+	$(stage) verify-observability scripts/verify-observability.sh
+
+verify-docs: ## stage: the documentation as a book in runs/book (builds mdBook once, some minutes)
+	$(stage) verify-docs scripts/verify-docs.sh
 
 # By itself, without the workspace: whoever only compares needs no libtorch.
 compare-search: ## stage: samplers and schedulers on recorded learning curves, beside other programs (about four minutes; writes docs/results/search*)
@@ -136,4 +149,4 @@ env: ## print this environment for a shell: eval "$(make env)"
 	@$(foreach name,$(environment),printf 'export %s=%q\n' $(name) "$$$(name)";)
 
 clean-cache: ## remove what was fetched and built from the cache
-	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,pytorch-*,programs-*,programs.lock,wheels,target,tools,mutants}
+	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,pytorch-*,programs-*,programs.lock,helm3*,observability*,schemas*,wheels,target,tools,mutants}

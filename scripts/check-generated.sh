@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-generated=(crds charts/nas-operator/files docs/report.schema.json)
+generated=(crds charts/nas-operator/files charts/nas-operator/README.md charts/nas-operator/ci/rendered docs/reference.md docs/report.schema.json)
 
 before=$(mktemp -d)
 # shellcheck disable=SC2317 # reached by the trap

@@ -62,6 +62,9 @@ pub enum Error {
 }
 
 impl Error {
+    /// The words that the errors of passes have.
+    pub(crate) const CATEGORIES: [&str; 3] = ["api", "timeout", "internal"];
+
     /// A word for metrics.
     pub(crate) fn category(&self) -> &'static str {
         match self {

@@ -6,6 +6,7 @@
 //! lease only saves work.
 
 mod apply;
+mod check;
 mod client;
 mod conditions;
 mod config;
@@ -23,6 +24,7 @@ mod trial;
 mod web;
 mod world;
 
+pub use check::{Checked, NEEDS, check};
 pub use client::{client, instrumented};
 pub use config::Config;
 pub use error::Error;

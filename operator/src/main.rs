@@ -3,14 +3,24 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use nas_operator::{Config, Error, Metrics, client, run};
+use nas_operator::{Config, Error, Metrics, check, client, run};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+#[derive(Parser)]
+#[command(version, about)]
+struct Command {
+    #[command(flatten)]
+    config: Config,
+    /// Say whether this account may do everything that the operator does, change nothing, and end: with 1 where it may not.
+    #[arg(long)]
+    check: bool,
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = Config::parse();
+    let Command { config, check } = Command::parse();
     let filter = EnvFilter::try_from_env("NAS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if config.log_format == "json" {
@@ -18,13 +28,36 @@ async fn main() -> ExitCode {
     } else {
         log.init();
     }
-    match work(config).await {
-        Ok(()) => ExitCode::SUCCESS,
+    let ended = if check { say_checked(&config).await } else { work(config).await.map(|()| ExitCode::SUCCESS) };
+    match ended {
+        Ok(code) => code,
         Err(error) => {
             tracing::error!(error = error.chain(), "ended");
             ExitCode::FAILURE
         }
     }
+}
+
+async fn say_checked(config: &Config) -> Result<ExitCode, Error> {
+    let client = client(&Metrics::new()?).await?;
+    let mut refused = 0;
+    for checked in check(config, &client).await? {
+        match checked.problem {
+            None => println!("yes  {}", checked.what),
+            Some(problem) => {
+                refused += 1;
+                println!("NO   {}: {problem}", checked.what);
+            }
+        }
+    }
+    if refused == 0 {
+        println!("the operator may do everything that it does");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!(
+        "{refused} of these are refused: install the chart's roles (charts/nas-operator/templates/rbac.yaml), or see what refuses them"
+    );
+    Ok(ExitCode::FAILURE)
 }
 
 async fn work(config: Config) -> Result<(), Error> {

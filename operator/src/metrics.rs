@@ -1,14 +1,21 @@
 //! Prometheus metrics: controller-runtime's names for what every controller has, `nas_*` for what only this one has. No label names a
 //! trial: a series for each would live for as long as Prometheus keeps it.
 
+mod observed;
+mod queue;
+mod segment;
+
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use prometheus::{
-    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder, exponential_buckets,
+    CounterVec, Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    exponential_buckets,
 };
 
 use nas_api::objects::NasExperimentStatus;
 
+pub(crate) use self::segment::SegmentEnd;
+use self::{observed::Observed, queue::Queue};
 use crate::store::Group;
 
 /// All metrics of the operator, in a registry of their own.
@@ -30,7 +37,17 @@ struct Inner {
     accelerator_seconds: GaugeVec,
     gpu_hours_left: GaugeVec,
     gpu_hours_saved: GaugeVec,
+    segments: IntCounterVec,
+    segment_accelerator_seconds: CounterVec,
+    segment_queue_seconds: HistogramVec,
+    segment_startup_seconds: HistogramVec,
+    segment_seconds: HistogramVec,
+    queue: Queue,
+    observed: Observed,
 }
+
+/// What all passes are of.
+const CONTROLLER: &str = "nasexperiment";
 
 const OF_EXPERIMENT: [&str; 2] = ["namespace", "experiment"];
 
@@ -59,8 +76,31 @@ impl Metrics {
             registry.register(Box::new(histogram.clone()))?;
             Ok::<_, prometheus::Error>(histogram)
         };
+        // Jobs wait for nodes and train for minutes to days: 1 s to 12 days.
+        let long = |name: &str, help: &str| {
+            let buckets = exponential_buckets(1.0, 4.0, 11)?;
+            let histogram = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &["namespace"])?;
+            registry.register(Box::new(histogram.clone()))?;
+            Ok::<_, prometheus::Error>(histogram)
+        };
+        let accelerator_seconds = CounterVec::new(
+            Opts::new("nas_segment_accelerator_seconds_total", "Time that segments held accelerators, by how they ended."),
+            &["namespace", "experiment", "outcome"],
+        )?;
+        registry.register(Box::new(accelerator_seconds.clone()))?;
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         let build = gauge("nas_operator_build_info", "The version that runs; always 1.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let errors = counter(
+            "controller_runtime_reconcile_errors_total",
+            "Passes that ended with an error, by kind.",
+            &["controller", "category"],
+        )?;
+        // There from the beginning: a counter that appears with its first error has not grown.
+        for category in crate::Error::CATEGORIES {
+            errors.with_label_values(&[CONTROLLER, category]);
+        }
         Ok(Self(Arc::new(Inner {
             requests: counter("rest_client_requests_total", "Requests to the API server.", &["method", "code"])?,
             request_seconds: histogram(
@@ -69,11 +109,7 @@ impl Metrics {
                 &["method"],
             )?,
             reconciles: counter("controller_runtime_reconcile_total", "Passes over an experiment.", &["controller", "result"])?,
-            reconcile_errors: counter(
-                "controller_runtime_reconcile_errors_total",
-                "Passes that ended with an error, by kind.",
-                &["controller", "category"],
-            )?,
+            reconcile_errors: errors,
             reconcile_seconds: histogram("controller_runtime_reconcile_time_seconds", "Duration of a pass.", &["controller"])?,
             leader: gauge("leader_election_master_status", "1 where this replica holds the lease.", &["name"])?,
             trials: gauge("nas_experiment_trials", "Trials of an experiment by state.", &["namespace", "experiment", "state"])?,
@@ -99,6 +135,17 @@ impl Metrics {
                 "Accelerator hours that training every trial to full length would have cost on top.",
                 &OF_EXPERIMENT,
             )?,
+            segments: counter(
+                "nas_segments_total",
+                "Segments that ended, by what became of them: an outcome, or why another attempt follows.",
+                &["namespace", "experiment", "outcome"],
+            )?,
+            segment_accelerator_seconds: accelerator_seconds,
+            segment_queue_seconds: long("nas_segment_queue_seconds", "Time from a segment's Job until its pod had a node.")?,
+            segment_startup_seconds: long("nas_segment_startup_seconds", "Time from a pod's node until its trainer ran.")?,
+            segment_seconds: long("nas_segment_duration_seconds", "Time for which the trainer of a segment ran.")?,
+            queue: Queue::new(&registry)?,
+            observed: Observed::new(&registry)?,
             registry,
         })))
     }
@@ -117,16 +164,17 @@ impl Metrics {
     }
 
     pub(crate) fn reconciled(&self, result: &str, took: Duration) {
-        self.0.reconciles.with_label_values(&["nasexperiment", result]).inc();
-        self.0.reconcile_seconds.with_label_values(&["nasexperiment"]).observe(took.as_secs_f64());
+        self.0.reconciles.with_label_values(&[CONTROLLER, result]).inc();
+        self.0.reconcile_seconds.with_label_values(&[CONTROLLER]).observe(took.as_secs_f64());
     }
 
     pub(crate) fn failed(&self, category: &str) {
-        self.0.reconcile_errors.with_label_values(&["nasexperiment", category]).inc();
+        self.0.reconcile_errors.with_label_values(&[CONTROLLER, category]).inc();
     }
 
     pub(crate) fn leads(&self, name: &str, leads: bool) {
         self.0.leader.with_label_values(&[name]).set(leads.into());
+        self.0.observed.leads(leads);
     }
 
     pub(crate) fn decided(&self, group: &Group, decision: &str) {
@@ -157,6 +205,7 @@ impl Metrics {
     pub(crate) fn forget(&self, group: &Group) {
         let wanted = [("namespace", group.namespace.as_str()), ("experiment", group.experiment.as_str())];
         let inner = &self.0;
+        inner.queue.taken(group);
         let of_group = |pairs: &[prometheus::proto::LabelPair]| {
             wanted.iter().all(|(name, value)| pairs.iter().any(|pair| pair.name() == *name && pair.value() == *value))
         };
@@ -169,6 +218,8 @@ impl Metrics {
                     "nas_experiment_best_value" => inner.best.remove(&labels),
                     "nas_decisions_total" => inner.decisions.remove(&labels),
                     "nas_outcomes_total" => inner.outcomes.remove(&labels),
+                    "nas_segments_total" => inner.segments.remove(&labels),
+                    "nas_segment_accelerator_seconds_total" => inner.segment_accelerator_seconds.remove(&labels),
                     "nas_experiment_accelerator_seconds" => inner.accelerator_seconds.remove(&labels),
                     "nas_experiment_gpu_hours_left" => inner.gpu_hours_left.remove(&labels),
                     "nas_experiment_gpu_hours_saved" => inner.gpu_hours_saved.remove(&labels),

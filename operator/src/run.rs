@@ -160,8 +160,11 @@ async fn passes(
         })
         .flatten()
     };
+    let metrics = context.metrics.clone();
+    metrics.works_at_once(AT_ONCE);
     let queue = known
         .chain(touched)
+        .inspect(move |group| metrics.queued(group))
         .map(|group| Ok::<_, std::convert::Infallible>(ObjectRef::new(&group.experiment).within(&group.namespace)))
         .take_until(stop.clone().cancelled_owned());
     let settings = kube::runtime::controller::Config::default().concurrency(AT_ONCE).debounce(DEBOUNCE);
@@ -199,6 +202,7 @@ async fn pass(experiment: Arc<NasExperiment>, context: Arc<Context>) -> Result<A
     let name = |value: &Option<String>| value.clone().unwrap_or_default();
     let group = Group { namespace: name(&experiment.metadata.namespace), experiment: name(&experiment.metadata.name) };
     let began = Instant::now();
+    let _working = context.metrics.takes(&group);
     let ended = reconcile(&context, &group).await;
     let result = match &ended {
         Ok(_) => "success",

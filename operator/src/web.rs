@@ -27,7 +27,7 @@ pub(crate) async fn serve(
     let routes = Router::new()
         .route("/livez", get(async || "ok"))
         .route("/readyz", get(ready))
-        .route("/metrics", get(async |State(shown): State<Shown>| shown.metrics.text()))
+        .route("/metrics", get(async |State(shown): State<Shown>| shown.metrics.scrape(&shown.world)))
         .with_state(Shown { world, metrics });
     axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await.map_err(listen)
 }

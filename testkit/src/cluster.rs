@@ -122,7 +122,7 @@ impl Cluster {
         let programs = Programs::find().unwrap_or_else(|error| panic!("{error}"));
         let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/nas-operator");
         let mut helm = Command::new(programs.path("helm"));
-        helm.args(["template", release, chart, "--namespace", namespace]).args(arguments);
+        helm.args(["template", release, chart, "--namespace", namespace, "--skip-tests"]).args(arguments);
         let rendered = helm.output().unwrap_or_else(|error| panic!("helm: {error}"));
         assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
         let mut kubectl = Command::new(programs.path("kubectl"));

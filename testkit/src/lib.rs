@@ -12,5 +12,5 @@ mod wait;
 pub use cluster::{Cluster, Namespace};
 pub use kubelet::Kubelet;
 pub use plane::{Plane, PlaneError};
-pub use programs::Programs;
+pub use programs::{Programs, made_ready};
 pub use wait::eventually;

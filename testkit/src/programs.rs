@@ -34,3 +34,16 @@ fn pinned() -> Result<PathBuf, PlaneError> {
     let output = Command::new(&script).arg("--path").output().map_err(PlaneError::io(&script))?;
     Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
 }
+
+/// Runs a script of the checkout that makes something ready in the cache, unless it is there, and returns the folder that it names.
+///
+/// # Panics
+///
+/// If it fails: nothing can be tested without.
+#[expect(clippy::panic, reason = "this is for tests alone")]
+pub fn made_ready(script: &str, arguments: &[&str]) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts").join(script);
+    let output = Command::new(&path).args(arguments).output().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert!(output.status.success(), "{script} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().into()
+}

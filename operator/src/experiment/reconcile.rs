@@ -30,7 +30,7 @@ use crate::{
     conditions::{Conditions, Kind, is_told},
     context::Context,
     events::Happened,
-    metrics::ExperimentStanding,
+    metrics::{ExperimentStanding, SegmentEnd},
     store::Group,
     trial::{Account, Clock, Orders, TrialView, Waiting, account},
 };
@@ -67,6 +67,9 @@ pub(super) struct Pass<'a> {
     /// Versions of trials that this pass wrote: what they were granted is known from the server.
     pub(super) written: HashSet<String>,
 }
+
+/// What is to be written on a trial, and what is to be counted then.
+type Accounted = (Arc<NasTrial>, Account, Option<SegmentEnd>);
 
 /// Does what can be done now for an experiment.
 pub(crate) async fn reconcile(context: &Context, group: &Group) -> Result<Next, Error> {
@@ -281,7 +284,8 @@ impl Pass<'_> {
                 knows_all = true;
             }
             let may_stall = wanted.refuses();
-            batch.push((view.trial, wanted));
+            let ended = SegmentEnd::of(&view, &wanted);
+            batch.push((view.trial, wanted, ended));
             if may_stall {
                 self.write_accounts(records, std::mem::take(&mut batch)).await?;
             }
@@ -290,15 +294,19 @@ impl Pass<'_> {
     }
 
     /// Outcomes count in the order of the batch, whichever is written first.
-    async fn write_accounts(&self, records: &mut Records, batch: Vec<(Arc<NasTrial>, Account)>) -> Result<(), Error> {
+    async fn write_accounts(&self, records: &mut Records, batch: Vec<Accounted>) -> Result<(), Error> {
         let mut last = records.index(&self.plan).view().seq.max(self.after);
-        let batch = batch.into_iter().map(|(trial, account)| {
+        let batch = batch.into_iter().map(|(trial, account, ended)| {
             let after = last;
             last += account.outcomes();
-            (trial, account, after)
+            (trial, account, ended, after)
         });
         let written: Vec<Result<Arc<NasTrial>, Error>> = stream::iter(batch)
-            .map(|(trial, account, after)| async move { self.write_account(&trial, account, after).await })
+            .map(|(trial, account, ended, after)| async move {
+                let written = self.write_account(&trial, account, after).await?;
+                self.context.metrics.segment_ended(self.group, ended);
+                Ok(written)
+            })
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;

@@ -150,11 +150,17 @@ impl TrialView {
 /// How long a pod held its accelerators: from the start of its container to its end, or until now. What comes before, such as the pull of
 /// an image or the fetch of a data set, does not count.
 pub(crate) fn held_seconds(pod: &Pod, now: Timestamp) -> f64 {
+    let (start, end) = run_of(pod);
+    start.map_or(0.0, |start| seconds_between(start, end.unwrap_or(now)))
+}
+
+/// When a pod's trainer started and ended.
+pub(crate) fn run_of(pod: &Pod) -> (Option<Timestamp>, Option<Timestamp>) {
     let end = terminated(pod);
     let running =
         || pod.status.as_ref()?.container_statuses.as_ref()?.first()?.state.as_ref()?.running.as_ref()?.started_at.clone();
-    let Some(start) = end.and_then(|end| end.started_at.clone()).or_else(running) else { return 0.0 };
-    seconds_between(start.0, end.and_then(|end| end.finished_at.as_ref()).map_or(now, |time| time.0))
+    let start = end.and_then(|end| end.started_at.clone()).or_else(running);
+    (start.map(|time| time.0), end.and_then(|end| end.finished_at.as_ref()).map(|time| time.0))
 }
 
 fn seconds_between(start: Timestamp, end: Timestamp) -> f64 {

@@ -1,0 +1,88 @@
+//! Experiments that something has touched and no pass has looked at yet: kube's runtime tells nobody of its queue.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use prometheus::{HistogramOpts, HistogramVec, IntGauge, IntGaugeVec, Opts, Registry, exponential_buckets};
+
+use super::{CONTROLLER, Metrics};
+use crate::store::Group;
+
+pub(super) struct Queue {
+    /// Since when each waits.
+    waiting: Mutex<HashMap<Group, Instant>>,
+    depth: IntGauge,
+    seconds: HistogramVec,
+    working: IntGauge,
+    at_once: IntGauge,
+}
+
+/// A pass that is at work. It is also over where it is cancelled.
+pub(crate) struct Working(IntGauge);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Queue {
+    pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let gauge = |name: &str, help: &str, label: &str| {
+            let gauges = IntGaugeVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(gauges.clone()))?;
+            gauges.get_metric_with_label_values(&[CONTROLLER])
+        };
+        let help = "Time from an event until a pass looks at its experiment.";
+        let options = HistogramOpts::new("workqueue_queue_duration_seconds", help).buckets(exponential_buckets(0.001, 2.0, 14)?);
+        let seconds = HistogramVec::new(options, &["name"])?;
+        registry.register(Box::new(seconds.clone()))?;
+        Ok(Self {
+            waiting: Mutex::default(),
+            depth: gauge("workqueue_depth", "Experiments that wait for a pass.", "name")?,
+            seconds,
+            working: gauge("controller_runtime_active_workers", "Passes that are at work.", "controller")?,
+            at_once: gauge("controller_runtime_max_concurrent_reconciles", "Passes that may be at work at once.", "controller")?,
+        })
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<Group, Instant>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It does not wait any more; returns since when it did.
+    pub(super) fn taken(&self, group: &Group) -> Option<Instant> {
+        let mut waiting = self.waiting();
+        let since = waiting.remove(group);
+        self.depth.set(i64::try_from(waiting.len()).unwrap_or(i64::MAX));
+        since
+    }
+}
+
+impl Metrics {
+    /// So many passes may be at work at once.
+    pub(crate) fn works_at_once(&self, passes: u16) {
+        self.0.queue.at_once.set(passes.into());
+    }
+
+    /// Something has touched an experiment. What waits already waits no longer for it.
+    pub(crate) fn queued(&self, group: &Group) {
+        let queue = &self.0.queue;
+        let mut waiting = queue.waiting();
+        waiting.entry(group.clone()).or_insert_with(Instant::now);
+        queue.depth.set(i64::try_from(waiting.len()).unwrap_or(i64::MAX));
+    }
+
+    /// A pass looks at an experiment, as long as what this returns is there.
+    pub(crate) fn takes(&self, group: &Group) -> Working {
+        let queue = &self.0.queue;
+        if let Some(since) = queue.taken(group) {
+            queue.seconds.with_label_values(&[CONTROLLER]).observe(since.elapsed().as_secs_f64());
+        }
+        queue.working.inc();
+        Working(queue.working.clone())
+    }
+}
