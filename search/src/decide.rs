@@ -142,7 +142,7 @@ fn end_by_limit(plan: &Plan, index: &Index, usage: &Usage) -> Option<End> {
 
 /// One grant for each free slot: promotions from the top rung downwards, then new trials.
 fn grants(plan: &Plan, index: &Index, usage: &Usage, view: View) -> Vec<Decision> {
-    let free = plan.parallel_trials.saturating_sub(index.running() + usage.held);
+    let free = plan.parallel_trials.saturating_sub(index.running() + usage.held).min(usage.at_most.unwrap_or(usize::MAX));
     let mut grants = promotions(plan, index, view, free);
     let mut drawn: Vec<Assignment> = Vec::new();
     let mut joined: BTreeMap<usize, u64> = BTreeMap::new();
@@ -196,6 +196,8 @@ mod tests {
         assert_eq!(created(1, 1), [1, 2]);
         assert_eq!(created(2, 2), [0; 0]);
         assert_eq!(created(2, 7), [0; 0]);
+        let few = Usage { at_most: Some(3), ..Usage::default() };
+        assert_eq!(decided(&Plan { parallel_trials: 4, ..plan(20) }, vec![], few).0, [0, 1, 2]);
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub struct Usage {
     pub suspended: bool,
     /// Slots that are still held though their trial's outcome is recorded: a pod that lingers.
     pub held: usize,
+    /// So many grants at once, at most; `None`: one for each free slot. Each draws a configuration, which may take a while.
+    pub at_most: Option<usize>,
 }
 
 impl Plan {

@@ -145,8 +145,7 @@ impl Runner {
                 accelerator: self.accelerator_time(),
                 segments: Duration::try_from_secs_f64(self.ended_seconds()).unwrap_or(Duration::MAX),
                 stall_cleared: self.stall_cleared,
-                suspended: false,
-                held: 0,
+                ..Usage::default()
             };
             for decision in decide(&self.source.plan, &self.index, &usage) {
                 if let (Decision::Create { .. }, false) = (&decision, checked) {

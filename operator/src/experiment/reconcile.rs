@@ -44,8 +44,8 @@ const STATUS_EVERY: Duration = Duration::from_secs(1);
 
 /// Requests at the same time.
 pub(super) const AT_ONCE: usize = 16;
-/// Grants of one pass: their Jobs come after all of them.
-const GRANTS: usize = 16;
+/// Grants of one pass at most: their Jobs do not wait for those of others.
+pub(super) const GRANTS: usize = 16;
 
 /// When the next pass is due at the latest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -382,9 +382,8 @@ impl Pass<'_> {
             _ => None,
         };
         grants.retain(|decision| !matches!(decision, Decision::Finish { .. }));
-        if grants.len() > GRANTS {
-            // Their Jobs do not wait for the others.
-            grants.truncate(GRANTS);
+        if grants.len() >= GRANTS {
+            // There may be more.
             self.next = Duration::ZERO;
         }
         // That a confirmation is over is to be seen; nothing waits for a decision.

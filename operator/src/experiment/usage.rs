@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use nas_search::Usage;
 
 use super::{
-    reconcile::Pass,
+    reconcile::{GRANTS, Pass},
     search::{Records, is_owned},
     status::stall_cleared,
 };
@@ -31,6 +31,7 @@ impl Pass<'_> {
                 .unwrap_or(Duration::MAX),
             stall_cleared: stall_cleared(&self.experiment),
             suspended: self.experiment.spec.suspend,
+            at_most: Some(GRANTS),
             held: views.iter().filter(lingering).count() + self.orphans(),
         }
     }

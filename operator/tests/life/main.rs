@@ -215,7 +215,7 @@ async fn a_search_goes_on_through_the_life_of_its_chart() {
         said(helm, &words(&["install", "nas"], Some(&now), &["--set", &watch, "--set", crds, "--set", "leaseSeconds=4"]));
         let fourth = operator(&rig, "fourth").await;
         held_by(&rig, "fourth").await;
-        finish(&rig).await;
+        Box::pin(finish(&rig)).await;
         assert!(rig.trials().await.iter().all(|trial| trial.spec.attempt == 0), "no segment was trained twice");
         rig.close(fourth).await;
         said(helm, &words(&["uninstall", "nas"], None, &[]));
