@@ -72,7 +72,7 @@ fn holds_for<K: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(file
 #[test]
 fn everything_that_an_older_version_wrote_is_still_there() {
     // Objects whose names are a user's, or of Kubernetes.
-    let open = ["metadata", "assignment", "metrics", "additional", "fixed", "random", "env"];
+    let open = ["metadata", "assignment", "metrics", "additional", "fixed", "random", "env", "pod"];
     holds_for::<NasTrial>("trial.json", &open);
     // A choice of one is told by the name of its only field.
     let open = [&open[..], &["scheduler", "sampler", "parameters"]].concat();
@@ -120,7 +120,21 @@ fn the_newest_objects_have_every_field() {
             "experiment.json",
             NasExperiment::crd(),
             "spec",
-            &[".warmStart", ".sampler.", ".scheduler.", ".shape", ".classes", ".int.", ".double.", ".count"],
+            &[
+                ".warmStart",
+                ".sampler.",
+                ".scheduler.",
+                ".shape",
+                ".classes",
+                ".int.",
+                ".double.",
+                ".count",
+                // Of Kubernetes.
+                ".tolerations.",
+                ".topologySpreadConstraints.",
+                ".imagePullSecrets.",
+                ".resourceClaims.",
+            ],
         ),
     ] {
         let definition = serde_json::to_value(definition).unwrap();
