@@ -446,7 +446,12 @@ async fn an_end_by_wall_clock_stops_what_runs_and_keeps_what_it_still_reports() 
         status.end.clone().ok_or(status)
     })
     .await;
-    eventually("the Jobs are gone", || async { if rig.jobs().await.is_empty() { Ok(()) } else { Err(()) } }).await;
+    eventually("the Jobs are gone, and the pods are told to stop", || async {
+        let running = rig.pods().await.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).count();
+        let jobs = rig.jobs().await.len();
+        if (jobs, running) == (0, 0) { Ok(()) } else { Err((jobs, running)) }
+    })
+    .await;
     rig.report(&first, surrogate).await;
     rig.kubelet.remove(&second.pod).await.unwrap();
     assert_eq!(rig.condition("Finished", "True").await, "WallClockSpent");
