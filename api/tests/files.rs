@@ -28,6 +28,46 @@ fn the_experiments_that_come_along_are_valid_and_have_the_original_rungs() {
     assert_eq!(steps(&batches), [610, 2440, 9762, 39_050, 156_200]);
 }
 
+/// The experiments among the indented blocks of a page.
+fn experiments_in(page: &str) -> Vec<String> {
+    let mut blocks = vec![String::new()];
+    for line in page.lines() {
+        let mut block = blocks.pop().unwrap_or_default();
+        let code = line.strip_prefix("    ");
+        let goes_on = code.is_some() || line.is_empty();
+        if goes_on && (code.is_some() || !block.is_empty()) {
+            block.push_str(code.unwrap_or_default());
+            block.push('\n');
+        }
+        blocks.push(block);
+        if !goes_on {
+            blocks.push(String::new());
+        }
+    }
+    blocks.retain(|block| block.starts_with("apiVersion: nas-operator.dev/") && block.contains("\nkind: NasExperiment\n"));
+    blocks
+}
+
+#[test]
+fn every_experiment_that_a_page_shows_is_valid() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let mut pages = vec![format!("{root}/README.md")];
+    for entry in std::fs::read_dir(format!("{root}/docs")).unwrap() {
+        let path = entry.unwrap().path().display().to_string();
+        if path.ends_with(".md") {
+            pages.push(path);
+        }
+    }
+    let mut seen = 0;
+    for page in pages {
+        for text in experiments_in(&std::fs::read_to_string(&page).unwrap()) {
+            assert_eq!(problems(&text), [], "{page} shows\n{text}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 5, "the README and four pages show an experiment each, but {seen} were found");
+}
+
 #[test]
 fn schedulers_are_read_with_their_defaults() {
     let scheduler = |text: &str| {
