@@ -4,6 +4,9 @@
 
 mod bad;
 
+use std::fs;
+use std::path::Path;
+
 use bad::BAD;
 use nas_api::{Problem, read_experiment};
 use nas_search::{Brackets, Guided, Halving, Memory, Sampler, Scheduler};
@@ -50,18 +53,16 @@ fn experiments_in(page: &str) -> Vec<String> {
 
 #[test]
 fn every_experiment_that_a_page_shows_is_valid() {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let mut pages = vec![format!("{root}/README.md")];
-    for entry in std::fs::read_dir(format!("{root}/docs")).unwrap() {
-        let path = entry.unwrap().path().display().to_string();
-        if path.ends_with(".md") {
-            pages.push(path);
-        }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut pages = vec![root.join("README.md")];
+    for entry in fs::read_dir(root.join("docs")).unwrap() {
+        pages.push(entry.unwrap().path());
     }
+    pages.retain(|page| page.extension().is_some_and(|end| end == "md"));
     let mut seen = 0;
     for page in pages {
-        for text in experiments_in(&std::fs::read_to_string(&page).unwrap()) {
-            assert_eq!(problems(&text), [], "{page} shows\n{text}");
+        for text in experiments_in(&fs::read_to_string(&page).unwrap()) {
+            assert_eq!(problems(&text), [], "{} shows\n{text}", page.display());
             seen += 1;
         }
     }
