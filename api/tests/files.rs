@@ -4,6 +4,9 @@
 
 mod bad;
 
+use std::fs;
+use std::path::Path;
+
 use bad::BAD;
 use nas_api::{Problem, read_experiment};
 use nas_search::{Brackets, Guided, Halving, Memory, Sampler, Scheduler};
@@ -26,6 +29,44 @@ fn the_experiments_that_come_along_are_valid_and_have_the_original_rungs() {
     // The original protocol, to the letter.
     let batches = CONSTRAINED.replace("resource: {unit: epochs, max: 300}", "resource: {unit: batches, max: 156200}");
     assert_eq!(steps(&batches), [610, 2440, 9762, 39_050, 156_200]);
+}
+
+/// The experiments among the indented blocks of a page.
+fn experiments_in(page: &str) -> Vec<String> {
+    let mut blocks = vec![String::new()];
+    for line in page.lines() {
+        let mut block = blocks.pop().unwrap_or_default();
+        let code = line.strip_prefix("    ");
+        let goes_on = code.is_some() || line.is_empty();
+        if goes_on && (code.is_some() || !block.is_empty()) {
+            block.push_str(code.unwrap_or_default());
+            block.push('\n');
+        }
+        blocks.push(block);
+        if !goes_on {
+            blocks.push(String::new());
+        }
+    }
+    blocks.retain(|block| block.starts_with("apiVersion: nas-operator.dev/") && block.contains("\nkind: NasExperiment\n"));
+    blocks
+}
+
+#[test]
+fn every_experiment_that_a_page_shows_is_valid() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut pages = vec![root.join("README.md")];
+    for entry in fs::read_dir(root.join("docs")).unwrap() {
+        pages.push(entry.unwrap().path());
+    }
+    pages.retain(|page| page.extension().is_some_and(|end| end == "md"));
+    let mut seen = 0;
+    for page in pages {
+        for text in experiments_in(&fs::read_to_string(&page).unwrap()) {
+            assert_eq!(problems(&text), [], "{} shows\n{text}", page.display());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 5, "the README and four pages show an experiment each, but {seen} were found");
 }
 
 #[test]
