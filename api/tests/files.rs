@@ -4,8 +4,7 @@
 
 mod bad;
 
-use std::fs;
-use std::path::Path;
+use std::{fs, path::Path};
 
 use bad::BAD;
 use nas_api::{Problem, read_experiment};
