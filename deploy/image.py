@@ -43,7 +43,9 @@ def arguments():
 
 def libraries(program):
     """Where the loader finds the libraries of a program: (path in the image, real path)."""
-    listed = subprocess.run(['ldd', program], capture_output=True, text=True, check=True).stdout
+    # As in the image, where no LD_LIBRARY_PATH leads to a cache.
+    env = {name: value for name, value in os.environ.items() if name != 'LD_LIBRARY_PATH'}
+    listed = subprocess.run(['ldd', program], capture_output=True, text=True, check=True, env=env).stdout
     assert 'not found' not in listed, f'{program} lacks libraries:\n{listed}'
     for line in listed.splitlines():
         if found := re.search(r'^\s*(?:\S+ => )?(/\S+) \(0x', line):

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The search of the quickstart on a real kind cluster in bad weather: trainers and the operator are killed again and again, the chart is upgraded and
 # rolled back, a node is drained, a node is cut off from the network while it trains and comes back. What the trials measured must be what `nasctl run`
-# measures, and the records what is decided on them. Writes docs/results/cluster.md. About ten minutes on two cores.
+# measures, and the records what is decided on them. Writes docs/results/cluster.md. About eleven minutes on two cores.
 #
 #   scripts/verify-cluster.sh      after `make build`; exit 3: not run, since there is no container engine
 set -euo pipefail
@@ -87,15 +87,15 @@ step "$node is cut off, with $trial on it"
 lost() { trials | jq -e --arg trial "$trial" '.items[] | select(.metadata.name == $trial) | .status.segments // [] | any(.outcome == "Lost")' >/dev/null; }
 until_true 300 lost
 fenced=$(since "$start")
-further() { trials | jq -e --arg trial "$trial" --argjson attempt "$attempt" '.items[] | select(.metadata.name == $trial) | .spec.attempt > $attempt and ([.status.segments[] | select(.outcome == "Reported" and .attempt > $attempt)] | length > 0)' >/dev/null; }
+further() { trials | jq -e --arg trial "$trial" --argjson attempt "$attempt" '.items[] | select(.metadata.name == $trial) | .spec.attempt > $attempt and ([.status.segments[] | select(.outcome == "Value" and .attempt > $attempt)] | length > 0)' >/dev/null; }
 until_true 120 further
 on=$(jq -r --arg trial "$trial" --arg pod "$pod" 'select(.object.metadata.labels["nas-operator.dev/trial"] == $trial and .object.metadata.name != $pod) | .object.spec.nodeName // empty' "$record/pods.jsonl" | tail -1)
-tell "a node cut off from the network while $trial trained on it" "given up $fenced later (50 s until Kubernetes calls the node lost, 30 s until it evicts, \`stuckSeconds\`: 20), went on on $on, its rung was recorded $(since "$start") after the cut"
+tell "a node cut off from the network while $trial trained on it" "given up $fenced later (50 s until Kubernetes calls the node lost, 30 s until it marks its pods for deletion, the 110 s that a trainer has to stop, \`stuckSeconds\`: 20); the next attempt ran on $on, and the rung was recorded $(since "$start") after the cut. The other trials went on meanwhile"
 gate -D
 "$kubectl" wait node "$node" --for=condition=Ready --timeout=120s >/dev/null
 pod_gone() { ! "$kubectl" get pod "$pod" -o name; }
 until_true 120 pod_gone
-tell "the node comes back" "its old pod goes; what it wrote counts for nothing"
+tell "the node comes back" "its old pod goes, and what it reports is void. What it had written to the volume counts: the next attempt went on from its last checkpoint"
 
 finished quickstart 900
 "$kubectl" get nasexperiment quickstart -o json | jq -e '(.status.trials.failed // 0) == 0' >/dev/null || fail "trials have failed"
