@@ -8,7 +8,7 @@ pub(crate) const TRIAL: &str = "nas-operator.dev/trial";
 pub(crate) const RUNG: &str = "nas-operator.dev/rung";
 /// Label: attempt of the segment.
 pub(crate) const ATTEMPT: &str = "nas-operator.dev/attempt";
-/// Annotation of a Job: digest of the segment that it trains, whatever its template looks like.
+/// Annotation of a Job, label of its pods: digest of the segment that they train, whatever their template looks like.
 pub(crate) const SEGMENT: &str = "nas-operator.dev/segment";
 /// Annotation of a clean-up Job: the trials whose checkpoints it takes away, separated by commas.
 pub(crate) const TRIALS: &str = "nas-operator.dev/trials";

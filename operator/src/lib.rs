@@ -16,6 +16,7 @@ mod events;
 mod experiment;
 mod labels;
 mod lease;
+mod last_words;
 mod lexicon;
 mod metrics;
 mod run;

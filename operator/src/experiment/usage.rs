@@ -38,7 +38,7 @@ impl Pass<'_> {
 
     /// Trials that a person deleted and that have a pod which has not ended.
     fn orphans(&self) -> usize {
-        let pods = self.context.world.pods.of(self.group);
+        let pods = self.context.world.pods_of(self.group);
         let left = pods.iter().filter(|pod| is_live(pod, &self.clock)).filter_map(|pod| pod.labels().get(labels::TRIAL));
         let is_known = |name: &String| {
             let trial = self.context.world.trials.get(self.group, name);

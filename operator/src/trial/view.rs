@@ -93,7 +93,7 @@ impl TrialView {
         self.jobs.iter().map(Arc::as_ref).filter(move |job| job.name_any() != name)
     }
 
-    /// The pods of the present segment, also where their Job is gone.
+    /// The pods of the present segment, also where their Job is gone. Not those of a trial of this name that was deleted before.
     pub(crate) fn segment_pods(&self) -> impl Iterator<Item = &Pod> {
         let spec = &self.trial.spec;
         let wanted = [(labels::RUNG, spec.target_rung.to_string()), (labels::ATTEMPT, spec.attempt.to_string())];
@@ -101,6 +101,8 @@ impl TrialView {
             .iter()
             .map(Arc::as_ref)
             .filter(move |pod| wanted.iter().all(|(label, value)| pod.labels().get(*label) == Some(value)))
+            // Pods of version 0.1 lack this label.
+            .filter(|pod| pod.labels().get(labels::SEGMENT).is_none_or(|digest| **digest == *self.digest))
     }
 
     /// Whether a process of this trial may still be at work somewhere.
