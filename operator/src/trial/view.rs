@@ -103,6 +103,12 @@ impl TrialView {
             .filter(move |pod| wanted.iter().all(|(label, value)| pod.labels().get(*label) == Some(value)))
     }
 
+    /// Whether its present segment has yet to begin for the first time: its Job is not there, or its queue has let no pod of it start.
+    pub(crate) fn is_queued(&self) -> bool {
+        let waits = |job: &Job| job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true);
+        self.trial.running().is_some() && self.job_started.is_none() && self.job().is_none_or(waits)
+    }
+
     /// Whether a process of this trial may still be at work somewhere.
     pub(crate) fn has_live_pods(&self, clock: &Clock) -> bool {
         self.pods.iter().any(|pod| is_live(pod, clock))
