@@ -30,7 +30,7 @@ flags := --release --workspace $(if $(CI),--locked)
 stage := @scripts/stage.sh
 
 TEST := check-fmt check-arrows check-docs check-lints check-tests check-generated kind-e2e
-VERIFY := verify-winner verify-pytorch verify-crashes verify-observability verify-docs compare-search audit
+VERIFY := verify-winner verify-pytorch verify-crashes verify-observability verify-kueue verify-docs compare-search audit
 
 .PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) verify-gpu ablation mutants bench bench-trainer bench-trainer-gpu bench-control-plane env clean-cache
 
@@ -109,6 +109,9 @@ verify-crashes: setup programs ## stage: the operator dies at every write of a s
 
 verify-observability: build programs ## stage: a real Prometheus finds what every panel and alert asks for (about two minutes)
 	$(stage) verify-observability scripts/verify-observability.sh
+
+verify-kueue: setup programs ## stage: a search in a queue of the real Kueue (about a minute, and three once to build it)
+	$(stage) verify-kueue cargo test $(flags) --test kueue -- --ignored --nocapture
 
 verify-docs: ## stage: the documentation as a book in runs/book (builds mdBook once, some minutes)
 	$(stage) verify-docs scripts/verify-docs.sh

@@ -87,7 +87,7 @@ pub(crate) fn build_job(experiment: &NasExperiment, trial: &NasTrial, rungs: &Ru
         metadata: ObjectMeta {
             name: Some(job_name(trial)),
             namespace: trial.namespace(),
-            labels: Some(labels),
+            labels: Some(labels.into_iter().chain(queue_labels(experiment, trial)).collect()),
             annotations: Some([(labels::SEGMENT.to_owned(), digest)].into()),
             owner_references: trial.controller_owner_ref(&()).map(|owner| vec![owner]),
             ..ObjectMeta::default()
@@ -110,6 +110,14 @@ pub(crate) fn build_job(experiment: &NasExperiment, trial: &NasTrial, rungs: &Ru
         }),
         status: None,
     }
+}
+
+/// What a queue knows a Job by.
+fn queue_labels(experiment: &NasExperiment, trial: &NasTrial) -> Vec<(String, String)> {
+    let Some(queue) = &experiment.spec.trial.queue else { return Vec::new() };
+    let rung = usize::try_from(trial.spec.target_rung).unwrap_or_default();
+    let class = queue.priority_class(rung).map(|class| (labels::QUEUE_PRIORITY.to_owned(), class.to_owned()));
+    [(labels::QUEUE.to_owned(), queue.name.clone())].into_iter().chain(class).collect()
 }
 
 /// Disruptions are free; ends that would only repeat themselves fail the Job at once; everything else the Job retries.

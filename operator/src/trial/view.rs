@@ -105,6 +105,12 @@ impl TrialView {
             .filter(|pod| pod.labels().get(labels::SEGMENT).is_none_or(|digest| **digest == *self.digest))
     }
 
+    /// Whether its present segment has yet to begin for the first time: its Job is not there, or its queue has let no pod of it start.
+    pub(crate) fn is_queued(&self) -> bool {
+        let waits = |job: &Job| job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true);
+        self.trial.running().is_some() && self.job_started.is_none() && self.job().is_none_or(waits)
+    }
+
     /// Whether a process of this trial may still be at work somewhere.
     pub(crate) fn has_live_pods(&self, clock: &Clock) -> bool {
         self.pods.iter().any(|pod| is_live(pod, clock))
@@ -181,7 +187,7 @@ pub(crate) fn is_terminal(pod: &Pod) -> bool {
 
 /// Whether the pod was deleted so long ago that its node does not answer. (The timestamp is the end of its grace period.)
 pub(crate) fn is_stuck(pod: &Pod, clock: &Clock) -> bool {
-    pod.metadata.deletion_timestamp.as_ref().is_some_and(|time| clock.is_past(time.0, clock.stuck_after))
+    !is_terminal(pod) && pod.metadata.deletion_timestamp.as_ref().is_some_and(|time| clock.is_past(time.0, clock.stuck_after))
 }
 
 #[cfg(test)]
