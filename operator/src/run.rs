@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use futures::{FutureExt, StreamExt, channel::mpsc, future};
 use kube::{
-    Client, ResourceExt,
+    Client,
     core::error_boundary::InvalidObject,
     runtime::{
         applier,
@@ -13,7 +13,7 @@ use kube::{
         watcher::Event,
     },
 };
-use nas_api::objects::{NasExperiment, NasTrial};
+use nas_api::objects::NasExperiment;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{

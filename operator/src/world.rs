@@ -52,7 +52,7 @@ impl World {
             trials: Store::new(
                 |object: &NasTrial| group(object, Some(object.spec.experiment.clone())),
                 move |trial| {
-                    prune(trial);
+                    prune_trial(trial);
                     trial.spec.assignment = Arc::new(lexicon.share(&trial.spec.assignment));
                 },
             )
@@ -219,6 +219,20 @@ fn readable<K>(event: Event<DeserializeGuard<K>>) -> Result<Event<K>, InvalidObj
 
 fn prune<K: ResourceExt>(object: &mut K) {
     object.meta_mut().managed_fields = None;
+}
+
+/// Ten thousand of them are in memory. What is missing in a status is left as it is by a merge patch.
+fn prune_trial(trial: &mut NasTrial) {
+    prune(trial);
+    trial.metadata.labels = None;
+    trial.spec.grants.shrink_to_fit();
+    let waits = trial.running().is_some();
+    let Some(status) = &mut trial.status else { return };
+    if !waits {
+        status.reported = None;
+    }
+    status.rungs.shrink_to_fit();
+    status.segments.shrink_to_fit();
 }
 
 fn prune_job(job: &mut Job) {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test fails by panicking")]
 
+#[allow(dead_code, reason = "each program uses its part")]
 mod queue;
 #[path = "../rig/mod.rs"]
 mod rig;
@@ -13,6 +14,7 @@ use kube::ResourceExt;
 use nas_testkit::eventually;
 use queue::Kueue;
 use rig::{EXPERIMENT, Rig, stays, surrogate};
+use serde_json::json;
 
 /// Four slots, but a quota of two accelerators.
 fn queued() -> String {
@@ -50,7 +52,7 @@ async fn stands(rig: &Rig, pods: &[&str], waiting: &[&str]) {
 #[ignore = "needs Kueue: make verify-kueue"]
 async fn a_search_keeps_to_its_quota_gives_way_and_goes_on() {
     let rig = Rig::new("queued").await;
-    let kueue = Kueue::start(&rig).await;
+    let kueue = Kueue::start(&rig, 2, json!({})).await;
     let operator = rig.operator();
     rig.create(&queued()).await;
 

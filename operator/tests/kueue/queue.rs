@@ -1,4 +1,4 @@
-//! Kueue as its own process on the tests' control plane, with a quota of two accelerators for two teams.
+//! Kueue as its own process on the tests' control plane, with a quota of accelerators for two teams.
 
 use std::{
     fs,
@@ -51,7 +51,8 @@ impl Drop for Kueue {
 }
 
 impl Kueue {
-    pub(crate) async fn start(rig: &Rig) -> Self {
+    /// A Kueue with a quota of so many accelerators, as its release configures it but for `settings`.
+    pub(crate) async fn start(rig: &Rig, quota: u64, settings: Value) -> Self {
         let program = made_ready("go-tools.sh", &["kueue"]).join("kueue");
         let module = module();
         let folder = tempfile::tempdir().unwrap();
@@ -66,10 +67,11 @@ impl Kueue {
             .collect();
         rig.namespace.define(&definitions).await;
 
-        let config = json!({
+        let mut config = json!({
             "apiVersion": "config.kueue.x-k8s.io/v1beta2",
             "kind": "Configuration",
-            "namespace": rig.namespace.name,
+            // Where Kueue is, it queues nothing.
+            "namespace": "kueue-system",
             "health": {"healthProbeBindAddress": format!("127.0.0.1:{}", free())},
             "metrics": {"bindAddress": "0"},
             "webhook": {"host": "127.0.0.1", "port": port, "certDir": folder.path()},
@@ -77,15 +79,22 @@ impl Kueue {
             "internalCertManagement": {"enable": false},
             "integrations": {"frameworks": ["batch/job"]},
         });
+        config.as_object_mut().unwrap().extend(settings.as_object().cloned().unwrap_or_default());
         let file = folder.path().join("config.yaml");
         fs::write(&file, config.to_string()).unwrap();
         let log = folder.path().join("log");
-        let mut command = Command::new("setpriv");
+        // Kueue takes the certificate of its metrics from one place alone, which it gets here in a namespace of its own.
+        let own = "mount -t tmpfs tmpfs /etc && mkdir -p /etc/kueue/metrics/certs && cp \"$0\"/tls.* /etc/kueue/metrics/certs/ && \
+                   exec setpriv --pdeathsig KILL -- \"$@\"";
+        let mut command = Command::new("unshare");
         command
-            .args(["--pdeathsig", "KILL", "--"])
+            .args(["--user", "--map-root-user", "--mount", "--", "sh", "-c", own])
+            .arg(folder.path())
             .arg(program)
             .arg("--config")
             .arg(&file)
+            // An API server of its own, which wants yet another certificate.
+            .arg("--feature-gates=VisibilityOnDemand=false")
             .env("KUBECONFIG", Cluster::shared().kubeconfig());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&log).unwrap());
         let mut child = command.spawn().unwrap();
@@ -93,22 +102,23 @@ impl Kueue {
             let ended = child.try_wait().unwrap();
             let said = fs::read_to_string(&log).unwrap_or_default();
             async move {
-                assert!(ended.is_none(), "Kueue has ended: {said}");
-                std::net::TcpStream::connect(("127.0.0.1", port)).map(drop).map_err(|_| said)
+                let errors: Vec<&str> = said.lines().filter(|line| line.contains("\"level\":\"error\"")).collect();
+                assert!(ended.is_none(), "Kueue has ended: {errors:#?}");
+                std::net::TcpStream::connect(("127.0.0.1", port)).map(drop).map_err(|_| errors.join("\n"))
             }
         })
         .await;
         hook(&client, &module, port, &key.cert.pem()).await;
         let this = Self { child, client, namespace: rig.namespace.name.clone(), _folder: folder };
-        this.share().await;
+        this.share(quota).await;
         this
     }
 
-    /// Two accelerators, and two classes of urgency.
-    async fn share(&self) {
+    /// Its accelerators, and three classes of urgency.
+    async fn share(&self, quota: u64) {
         self.create("ResourceFlavor", None, json!({"metadata": {"name": "any"}, "spec": {}})).await;
         let quota = json!([
-            {"name": "nvidia.com/gpu", "nominalQuota": 2},
+            {"name": "nvidia.com/gpu", "nominalQuota": quota},
         ]);
         let queue = json!({"metadata": {"name": "gpus"}, "spec": {
             "namespaceSelector": {},
@@ -156,6 +166,11 @@ impl Kueue {
             });
             jobs.create(&PostParams::default(), &serde_json::from_value(job).unwrap()).await.unwrap();
         }
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) async fn another_team_is_done(&self) {

@@ -77,7 +77,8 @@ async fn what_a_pod_of_a_deleted_experiment_reports_is_not_taken_for_its_success
         if pods.iter().all(|pod| pod.metadata.deletion_timestamp.is_some()) { Ok(()) } else { Err(pods.len()) }
     })
     .await;
-    rig.create(EXPERIMENT).await;
+    // Its second slot: the old pod has the first.
+    rig.create(&EXPERIMENT.replace("parallelTrials: 1", "parallelTrials: 2")).await;
     eventually("its first trial is there", || async {
         let trials = rig.trials().await;
         if trials.is_empty() { Err(rig.seen().await) } else { Ok(()) }

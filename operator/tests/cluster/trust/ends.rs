@@ -106,7 +106,8 @@ fn with_name(mut labels: std::collections::BTreeMap<String, String>, trial: &str
 async fn what_a_pod_reported_counts_though_it_is_gone_before_anybody_looked() {
     let rig = Rig::new("last-words").await;
     // A pass that takes so long that the next one finds neither the Job nor the pod.
-    let lag = Lag::of(|request| request.method() == Method::PATCH && request.uri().path().ends_with("/nasexperiments/small/status"));
+    let lag =
+        Lag::of(|request| request.method() == Method::PATCH && request.uri().path().ends_with("/nasexperiments/small/status"));
     let operator = lag.operator(&rig, rig.config());
     rig.create(&EXPERIMENT.replace("parallelTrials: 1", "parallelTrials: 2")).await;
     let [first, second] = rig.two_pods().await;
