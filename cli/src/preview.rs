@@ -243,8 +243,8 @@ fn print_starts(starts: &PreviewStarts) {
     );
     if share.is_some_and(|share| share > MUCH) {
         println!(
-            "warning: more than {:.0} % of the time would go to starts: begin with longer rungs (scheduler.asha.rungs, a larger eta, or a \
-             less aggressive bracket), or give several trials one accelerator",
+            "warning: more than {:.0} % of the time would go to starts: fewer trials that begin with more steps (maxTrials, \
+             scheduler.asha.rungs), or several trials on one accelerator, would train longer",
             MUCH * 100.0
         );
     }
