@@ -28,7 +28,7 @@ mod validate;
 /// Searches neural architectures: the same experiment file runs here and, with nas-operator, on a Kubernetes cluster.
 #[derive(Parser)]
 #[command(
-    version,
+    version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("NAS_COMMIT"), ")"),
     after_help = "Examples:\n  nasctl validate configs/quickstart.yaml\n  nasctl preview configs/constrained-adaptive-experiment.yaml\n  \
     nasctl simulate configs/adaptive-experiment.yaml --curves nb301\n  \
     nasctl run configs/quickstart.yaml\n  nasctl get\n  nasctl describe runs/quickstart\n  nasctl describe constrained-adaptive --namespace research\n  \
