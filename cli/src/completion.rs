@@ -15,6 +15,8 @@ pub(crate) struct Arguments {
 
 #[expect(clippy::unnecessary_wraps, reason = "as every verb")]
 pub(crate) fn run(arguments: &Arguments, command: &mut Command) -> Result<(), Failure> {
-    clap_complete::generate(arguments.shell, command, "nasctl", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, command, command.get_name().to_owned(), &mut script);
+    print!("{}", String::from_utf8_lossy(&script));
     Ok(())
 }

@@ -4,6 +4,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+#[macro_use]
+mod out;
+
 mod best;
 mod cluster;
 mod completion;
@@ -14,6 +17,7 @@ mod export;
 mod failure;
 mod file;
 mod get;
+mod logs;
 mod preview;
 mod records;
 mod replay;
@@ -21,8 +25,10 @@ mod report;
 mod reproduce;
 mod run;
 mod simulate;
+mod steer;
 mod table;
 mod top;
+mod trial;
 mod validate;
 
 /// Searches neural architectures: the same experiment file runs here and, with nas-operator, on a Kubernetes cluster.
@@ -66,6 +72,16 @@ enum Command {
     Export(export::Arguments),
     /// Write a search as one page: best cells, learning curves, what wins, every decision; opens without a network.
     Report(report::Arguments),
+    /// Show what the trainer of a trial says, attempt after attempt; also while it trains.
+    Logs(logs::Arguments),
+    /// Stop what trains after a checkpoint, and start nothing, until it is resumed.
+    Suspend(steer::Suspend),
+    /// Let a search go on that was suspended or has stalled.
+    Resume(steer::Resume),
+    /// Change how many trials train at the same time.
+    Scale(steer::Scale),
+    /// End a search early, for good, with the best that it has.
+    Stop(steer::Stop),
     /// Recompute every decision of a search from what it had seen, and name what differs.
     Replay(replay::Arguments),
     /// Judge whether a program of your own is a trainer by the contract.
@@ -90,6 +106,11 @@ fn main() -> ExitCode {
         Command::Best(arguments) => best::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Logs(arguments) => logs::run(&arguments),
+        Command::Suspend(arguments) => steer::suspend(&arguments),
+        Command::Resume(arguments) => steer::resume(&arguments),
+        Command::Scale(arguments) => steer::scale(&arguments),
+        Command::Stop(arguments) => steer::stop(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Conform(arguments) => conform::run(&arguments),
         Command::Completion(arguments) => completion::run(&arguments, &mut Arguments::command()),
