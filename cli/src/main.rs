@@ -23,6 +23,7 @@ mod records;
 mod replay;
 mod report;
 mod reproduce;
+mod retry;
 mod run;
 mod simulate;
 mod steer;
@@ -82,6 +83,8 @@ enum Command {
     Scale(steer::Scale),
     /// End a search early, for good, with the best that it has.
     Stop(steer::Stop),
+    /// Give up a trial's process that does not come to its end; the next attempt goes on from its checkpoint.
+    Retry(retry::Arguments),
     /// Recompute every decision of a search from what it had seen, and name what differs.
     Replay(replay::Arguments),
     /// Judge whether a program of your own is a trainer by the contract.
@@ -111,6 +114,7 @@ fn main() -> ExitCode {
         Command::Resume(arguments) => steer::resume(&arguments),
         Command::Scale(arguments) => steer::scale(&arguments),
         Command::Stop(arguments) => steer::stop(&arguments),
+        Command::Retry(arguments) => retry::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Conform(arguments) => conform::run(&arguments),
         Command::Completion(arguments) => completion::run(&arguments, &mut Arguments::command()),
