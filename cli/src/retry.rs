@@ -189,11 +189,18 @@ mod tests {
         assert_eq!(refusal(&trial), None, "that was of an earlier attempt");
         trial.metadata.annotations = Some([(labels::RETRY.to_owned(), "2".to_owned())].into());
         assert!(refusal(&trial).unwrap().contains("was to be given up before"));
-        let status = trial.status.get_or_insert_default();
         let (job_uid, message, outcome) = (String::new(), String::new(), "Crashed".to_owned());
-        status.note(RunSegment { rung: 0, attempt: 2, job_uid, outcome, message, accelerator_seconds: 0.0, estimated: false });
+        trial.status.get_or_insert_default().note(RunSegment {
+            rung: 0,
+            attempt: 2,
+            job_uid,
+            outcome,
+            message,
+            accelerator_seconds: 0.0,
+            estimated: false,
+        });
         assert!(refusal(&trial).unwrap().contains("has ended already"));
-        status.record(&[RungEnd::new(0, Outcome::Value(0.5))], 0);
+        trial.status.get_or_insert_default().record(&[RungEnd::new(0, Outcome::Value(0.5))], 0);
         let said = refusal(&trial).unwrap();
         assert!(said.contains("rung 0 came to 0.5000, which is never taken back") && said.contains("export --trial 7"), "{said}");
     }

@@ -126,7 +126,8 @@ pub(crate) fn judged_by(source: &SourceFile) -> &'static str {
     }
 }
 
-fn default_trainer() -> PathBuf {
+/// The trainer that comes along.
+pub(crate) fn default_trainer() -> PathBuf {
     let beside = env::current_exe().ok().and_then(|program| Some(program.parent()?.join("nas-trainer")));
     beside.filter(|program| program.exists()).unwrap_or_else(|| "nas-trainer".into())
 }
