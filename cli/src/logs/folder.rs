@@ -42,12 +42,16 @@ pub(super) fn show(folder: &Path, named: Named, view: View) -> Result<(), Failur
         return Err(Failure::Usage(format!("{} {said}", path.display())));
     }
     last(&mut lines, view.tail);
-    lines.iter().for_each(|line| println!("{line}"));
+    print(&lines);
+    if !view.follow {
+        return Ok(());
+    }
     let mut told = None;
-    while view.follow {
+    loop {
         let ended = stands(&state, named, &journal);
-        let lines = more(&path, &mut from, matches!(ended, Stands::Over(_)))?;
-        lines.iter().filter(|line| sections.wants(line)).for_each(|line| println!("{line}"));
+        let mut lines = more(&path, &mut from, matches!(ended, Stands::Over(_)))?;
+        lines.retain(|line| sections.wants(line));
+        print(&lines);
         match ended {
             Stands::Over(words) => {
                 eprintln!("{}: {words}", named.words());
@@ -65,7 +69,12 @@ pub(super) fn show(folder: &Path, named: Named, view: View) -> Result<(), Failur
             (state, read) = State::read(&journal)?;
         }
     }
-    Ok(())
+}
+
+fn print(lines: &[String]) {
+    for line in lines {
+        println!("{line}");
+    }
 }
 
 fn find<'a>(state: &'a State, folder: &Path, named: Named) -> Result<&'a NasTrial, Failure> {

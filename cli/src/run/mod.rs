@@ -52,8 +52,8 @@ pub(crate) struct Arguments {
     /// CPU threads of each trainer [default: the machine's, divided among the trials that run at the same time].
     #[arg(long)]
     threads: Option<u16>,
-    /// GPUs that trials share, such as 0,1: each trial is told its own by CUDA_VISIBLE_DEVICES. `none`: each uses what it finds [default:
-    /// CUDA_VISIBLE_DEVICES where it is set, else all of the machine if the trainer can use them].
+    /// GPUs that trials share, such as 0,1: each trial is told its own by `CUDA_VISIBLE_DEVICES`. `none`: each uses what it finds [default:
+    /// `CUDA_VISIBLE_DEVICES` where it is set, else all of the machine if the trainer can use them].
     #[arg(long, value_name = "LIST")]
     gpus: Option<String>,
     /// Trials that train on one GPU at the same time; so many times the GPUs bounds spec.parallelTrials.

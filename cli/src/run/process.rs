@@ -102,8 +102,8 @@ impl Launcher {
     }
 
     /// Starts a trainer; its end goes to `ended`. Must be called from a thread that lives as long as the search.
-    pub(crate) fn start(&self, start: Start, ended: Sender<Ended>) -> Result<Running, Failure> {
-        let Start { trial, segment, log, visible } = start;
+    pub(crate) fn start(&self, start: &Start, ended: Sender<Ended>) -> Result<Running, Failure> {
+        let Start { trial, segment, log, visible } = *start;
         let _ = fs::remove_file(&segment.termination_log);
         let mut output = File::options().create(true).append(true).open(log).map_err(Failure::io(log))?;
         output.write_all(heading(segment, visible, Timestamp::now()).as_bytes()).map_err(Failure::io(log))?;

@@ -312,7 +312,7 @@ impl Runner {
             self.keep(trial)?;
             let visible = self.gpus.take(number);
             let started = Start { trial: number, segment: &segment, log: &folder.join(LOG), visible: visible.as_deref() };
-            let running = self.launcher.start(started, self.ended.0.clone())?;
+            let running = self.launcher.start(&started, self.ended.0.clone())?;
             self.children.insert(number, running);
         }
         Ok(())

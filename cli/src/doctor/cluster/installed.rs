@@ -58,7 +58,9 @@ fn definition(own: &CustomResourceDefinition, seen: &Seen<Option<CustomResourceD
     }
     let fields = |schema: Option<&JSONSchemaProps>| {
         let mut names = BTreeSet::new();
-        schema.into_iter().for_each(|schema| collect(schema, "", &mut names));
+        if let Some(schema) = schema {
+            collect(schema, "", &mut names);
+        }
         names
     };
     let of = |version: &k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinitionVersion| {

@@ -32,7 +32,7 @@ fn namespace(facts: &Facts) -> Finding {
     let name = &facts.namespace;
     match &facts.pod_security {
         Err(why) => unseen("namespace", why),
-        Ok(None) => {
+        Ok(Namespaced::Missing) => {
             Finding::problem("namespace", format!("there is no namespace {name}"), format!("kubectl create namespace {name}"))
         }
         Ok(Namespaced::Open) => Finding::ok("namespace", format!("{name} enforces no Pod Security level")),

@@ -1,5 +1,7 @@
 //! Reads from the API server, each kind by itself: what one may not see hides nothing else.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::{
     api::{
         authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
@@ -15,7 +17,7 @@ use nas_api::SourceFile;
 use serde::de::DeserializeOwned;
 use tokio::runtime;
 
-use super::{Facts, RIGHTS, Right, Seen};
+use super::{Facts, Namespaced, RIGHTS, Right, Seen};
 use crate::{
     cluster::{self, ClusterError},
     failure::Failure,
@@ -49,7 +51,7 @@ async fn facts(client: &Client, namespace: String, server: String) -> Facts {
     let at_work = ListParams::default().fields("status.phase!=Succeeded,status.phase!=Failed").limit(PAGE);
     let all = ListParams::default().limit(PAGE);
     let definitions: Api<CustomResourceDefinition> = Api::all(own(client));
-    let mut seen = std::collections::BTreeMap::new();
+    let mut seen = BTreeMap::new();
     for name in DEFINITIONS {
         seen.insert(name, definitions.get_opt(name).await.map_err(why));
     }
@@ -58,8 +60,10 @@ async fn facts(client: &Client, namespace: String, server: String) -> Facts {
         rights.push((right, may(client, &namespace, right).await));
     }
     let spaces: Api<Namespace> = Api::all(own(client));
-    let level =
-        |space: Namespace| space.metadata.labels.and_then(|mut labels| labels.remove("pod-security.kubernetes.io/enforce"));
+    let level = |space: Namespace| {
+        let level = space.metadata.labels.and_then(|mut labels| labels.remove("pod-security.kubernetes.io/enforce"));
+        level.map_or(Namespaced::Open, Namespaced::Enforces)
+    };
     let groups = client.list_api_groups().await.map(|list| list.groups).unwrap_or_default();
     Facts {
         definitions: seen,
@@ -71,7 +75,7 @@ async fn facts(client: &Client, namespace: String, server: String) -> Facts {
         claims: list(Api::namespaced(own(client), &namespace), &all).await,
         quotas: list(Api::namespaced(own(client), &namespace), &all).await,
         limit_ranges: list(Api::namespaced(own(client), &namespace), &all).await,
-        pod_security: spaces.get_opt(&namespace).await.map(|space| space.map(level)).map_err(why),
+        pod_security: spaces.get_opt(&namespace).await.map(|space| space.map_or(Namespaced::Missing, level)).map_err(why),
         has_kueue: groups.iter().any(|group| group.name == "kueue.x-k8s.io"),
         server,
         namespace,
