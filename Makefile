@@ -48,11 +48,12 @@ programs: ## build the programs of a test cluster into the cache (about 8 minute
 	@if [ ! -d '$(NAS_PROGRAMS)' ]; then scripts/programs.sh >/dev/null; fi
 	@scripts/go-tools.sh helm3 >/dev/null && scripts/schemas.sh >/dev/null
 
-build: setup ## build everything; the programs are in bin/
+build: setup ## build everything; the programs are in bin/ (nasctl also as kubectl-nas, a plugin)
 	cargo build $(flags) --bins
 	@mkdir -p bin && ln -sfn '$(LIBTORCH)/lib' bin/lib
 	@for program in nasctl nas-operator nas-trainer; do \
 	  cp "$$CARGO_TARGET_DIR/release/$$program" bin/$$program.tmp && mv -f bin/$$program.tmp bin/$$program || exit; done
+	@ln -sfn nasctl bin/kubectl-nas && ln -sfn nasctl bin/kubectl_complete-nas
 
 quickstart: build ## set up, build, and search an architecture on this machine (results in runs/)
 	bin/nasctl run configs/quickstart.yaml

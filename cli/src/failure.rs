@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use nas_api::Problem;
 use thiserror::Error;
 
-use crate::{cluster::ClusterError, export::WeightsError, simulate::CurvesError};
+use crate::{cluster::ClusterError, export::WeightsError, simulate::CurvesError, table::counted};
 
 /// Any end but success, with its exit code.
 #[derive(Debug, Error)]
@@ -54,6 +54,9 @@ pub(crate) enum Failure {
         /// Where its checkpoints, logs and termination messages are.
         folder: PathBuf,
     },
+    /// A machine or cluster on which a search cannot run yet.
+    #[error("{} to be mended first: see above", counted(*.0 as u64, "problem"))]
+    NotReady(usize),
     /// Learning curves that cannot be read, or that are not of the experiment's space.
     #[error(transparent)]
     Curves(#[from] CurvesError),
@@ -95,7 +98,7 @@ impl Failure {
             Self::Folder(_) | Self::Usage(_) => 64,
             Self::Trainer { code, .. } => *code,
             Self::Cluster(error) => error.code(),
-            Self::Unsuccessful(_) | Self::Different(_) | Self::Nonconforming { .. } => 1,
+            Self::Unsuccessful(_) | Self::Different(_) | Self::NotReady(_) | Self::Nonconforming { .. } => 1,
             Self::Interrupted => 130,
         }
     }

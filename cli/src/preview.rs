@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::{
     failure::Failure,
     file,
+    table::counted,
     validate::{shares, unit},
 };
 
@@ -27,7 +28,8 @@ pub(crate) struct Arguments {
     /// Show the configurations of the first N trials: the same seed gives the same trials in `run`.
     #[arg(long, value_name = "N", default_value_t = 0)]
     trials: usize,
-    /// Accelerator hours of one full training, that is of the last rung's steps: shows what the whole search takes.
+    /// Accelerator hours of one full training, that is of resource.max epochs or batches (a fair guess for 300 epochs of the DARTS network
+    /// on an H100: 8.5): shows what the whole search takes.
     #[arg(long, value_name = "HOURS")]
     full_hours: Option<f64>,
     /// Seconds for which a trial's pod holds its accelerators before its first step: image, libtorch, data set, checkpoint.
@@ -190,7 +192,7 @@ fn first_trials(plan: &Plan, count: usize) -> Vec<nas_search::Assignment> {
 }
 
 fn print(plan: &Plan, preview: &Preview) {
-    println!("{} trials, {} at a time\n", plan.max_trials, plan.parallel_trials);
+    println!("{}, {} at a time\n", counted(plan.max_trials, "trial"), plan.parallel_trials);
     let several = preview.brackets.len() > 1;
     print!("  rung  {:>10}  trials that reach it", preview.unit);
     if several {

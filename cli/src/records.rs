@@ -43,7 +43,40 @@ impl Target {
 impl Target {
     /// Whether what stands before the number is that of a confirmation's trainings, which no experiment can have.
     pub(crate) fn names_confirmation(&self) -> bool {
-        self.search.ends_with("-confirm")
+        self.without_confirm().is_some()
+    }
+
+    /// The search whose confirmation that is; `None`: it is a search.
+    pub(crate) fn without_confirm(&self) -> Option<Self> {
+        Some(Self { search: self.search.strip_suffix("-confirm")?.to_owned(), ..self.clone() })
+    }
+}
+
+/// Where a search runs.
+pub(crate) enum Place {
+    /// In this folder of a run.
+    Folder(PathBuf),
+    /// On a cluster, as the experiment of this name.
+    Cluster(String),
+}
+
+impl Target {
+    /// Where it runs: a folder that is here, unless the words ask for a cluster.
+    pub(crate) fn place(&self) -> Place {
+        let folder = Path::new(&self.search);
+        if let Some(name) = ["nasexp/", "nasexperiment/"].iter().find_map(|kind| self.search.strip_prefix(kind)) {
+            return Place::Cluster(name.to_owned());
+        }
+        let asks_for_cluster = self.namespace.is_some() || self.context.is_some();
+        if folder.is_dir() && !asks_for_cluster || self.search.contains('/') {
+            return Place::Folder(folder.to_owned());
+        }
+        Place::Cluster(self.search.clone())
+    }
+
+    /// Namespace and context that were asked for.
+    pub(crate) fn connection(&self) -> (Option<&str>, Option<&str>) {
+        (self.namespace.as_deref(), self.context.as_deref())
     }
 }
 
@@ -71,15 +104,10 @@ pub(crate) struct Records {
 impl Records {
     /// Reads the journal of a run's folder, or the objects of a cluster.
     pub(crate) fn read(target: &Target) -> Result<Self, Failure> {
-        let folder = Path::new(&target.search);
-        if let Some(name) = ["nasexp/", "nasexperiment/"].iter().find_map(|kind| target.search.strip_prefix(kind)) {
-            return Self::of_cluster(name, target);
+        match target.place() {
+            Place::Folder(folder) => Self::of_folder(&folder),
+            Place::Cluster(name) => Self::of_cluster(&name, target),
         }
-        let asks_for_cluster = target.namespace.is_some() || target.context.is_some();
-        if folder.is_dir() && !asks_for_cluster || target.search.contains('/') {
-            return Self::of_folder(folder);
-        }
-        Self::of_cluster(&target.search, target)
     }
 
     /// Reads the journal of a run's folder.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use nas_search::{Plan, rejections};
 
-use crate::{failure::Failure, file};
+use crate::{failure::Failure, file, table::counted};
 
 /// Draws that the share of allowed configurations is estimated from.
 const DRAWS: u32 = 4000;
@@ -21,8 +21,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let plan = &source.plan;
     println!("{}: a valid experiment", arguments.file.display());
     println!(
-        "  {} trials, {} at a time, rungs at {:?} {}",
-        plan.max_trials,
+        "  {}, {} at a time, rungs at {:?} {}",
+        counted(plan.max_trials, "trial"),
         plan.parallel_trials,
         plan.rungs.steps(),
         unit(&source)

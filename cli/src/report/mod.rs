@@ -7,6 +7,7 @@ use clap::Args;
 use crate::{
     failure::Failure,
     records::{Records, Target},
+    table::counted,
 };
 
 mod columns;
@@ -54,8 +55,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let page = page::page(&data).map_err(malformed)?;
     fs::write(&path, &page).map_err(Failure::io(&path))?;
     println!(
-        "The report of {} trials is in {} ({:.1} MB): open it in a browser.",
-        records.trials.len(),
+        "The report of {} is in {} ({:.1} MB): open it in a browser.",
+        counted(records.trials.len() as u64, "trial"),
         path.display(),
         megabytes(page.len())
     );

@@ -60,7 +60,8 @@ pub(crate) struct Arguments {
     /// Trials that train at the same time. Default: parallelTrials.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     workers: Option<u32>,
-    /// Hours that a mean full training takes on your accelerators: all times are scaled to it. Default: as on the curves.
+    /// Hours that a mean full training (of resource.max epochs or batches) takes on your accelerators: all times are scaled to it. Default: as
+    /// on the curves.
     #[arg(long, value_name = "HOURS", value_parser = hours)]
     full_hours: Option<f64>,
     /// Time from a grant until training starts, such as 45s or 2m: for each attempt of each rung.

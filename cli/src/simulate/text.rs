@@ -54,11 +54,11 @@ pub(super) fn one(report: &Report, run: &Run, source: &SourceFile) -> String {
     let failed = if one.failed_attempts > 0 { format!(", {} failed attempts", one.failed_attempts) } else { String::new() };
     let _ = writeln!(
         text,
-        "\n{} of wall clock, {:.1} accelerator hours, workers held {:.0} % of the time; {} trials, {} trained in full{failed}.",
+        "\n{} of wall clock, {:.1} accelerator hours, workers held {:.0} % of the time; {}, {} trained in full{failed}.",
         time(one.wall_clock_hours * 3600.0),
         one.accelerator_hours,
         100.0 * one.utilisation,
-        one.trials,
+        table::counted(one.trials, "trial"),
         one.full_trainings
     );
     text

@@ -138,6 +138,12 @@ impl TrialView {
         segments.filter(|segment| segment.rung == spec.target_rung).any(|segment| segment.attempt == spec.attempt)
     }
 
+    /// Whether a person wants the present attempt to be given up for another one.
+    pub(crate) fn is_retried(&self) -> bool {
+        let asked = self.trial.annotations().get(labels::RETRY).and_then(|attempt| attempt.parse().ok());
+        asked == Some(self.trial.spec.attempt)
+    }
+
     /// Whether somebody else has had the name of the segment's Job for too long.
     pub(crate) fn gives_up_name(&self, clock: &Clock) -> bool {
         self.name_taken_since.is_some_and(|since| clock.is_past(since, clock.name_taken_after))
