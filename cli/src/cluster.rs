@@ -17,7 +17,7 @@ use thiserror::Error;
 use tokio::runtime;
 
 /// Trials in one answer.
-const PAGE: u32 = 500;
+pub(crate) const PAGE: u32 = 500;
 
 /// Why a cluster's objects could not be read.
 #[derive(Debug, Error)]
@@ -51,6 +51,14 @@ pub(crate) enum ClusterError {
         /// What the client says.
         source: Box<kube::Error>,
     },
+    /// The API server no longer says what changes.
+    #[error("cannot watch the {what}: {said}")]
+    Watch {
+        /// What was watched.
+        what: &'static str,
+        /// What the client says.
+        said: String,
+    },
     /// This process cannot start what it needs to talk.
     #[error("cannot start: {0}")]
     Runtime(#[from] std::io::Error),
@@ -60,11 +68,11 @@ impl ClusterError {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Kubeconfig { .. } | Self::Missing { .. } => 64,
-            Self::NotInstalled | Self::Request { .. } | Self::Runtime(_) => 69,
+            Self::NotInstalled | Self::Request { .. } | Self::Watch { .. } | Self::Runtime(_) => 69,
         }
     }
 
-    fn of(what: &'static str) -> impl FnOnce(kube::Error) -> Self {
+    pub(crate) fn of(what: &'static str) -> impl FnOnce(kube::Error) -> Self {
         move |source| Self::Request { what, source: Box::new(source) }
     }
 }
@@ -76,6 +84,15 @@ pub(crate) struct Found {
     pub(crate) trials: Vec<NasTrial>,
     /// What it learns from.
     pub(crate) earlier: Vec<EarlierTrial>,
+}
+
+impl Found {
+    /// An experiment with those trials that are of this very one: not those of a namesake that was deleted before.
+    pub(crate) fn new(experiment: NasExperiment, mut trials: Vec<NasTrial>, earlier: Vec<EarlierTrial>) -> Self {
+        let uid = experiment.metadata.uid.as_ref();
+        trials.retain(|trial| trial.metadata.owner_references.iter().flatten().any(|owner| Some(&owner.uid) == uid));
+        Self { experiment, trials, earlier }
+    }
 }
 
 /// The experiments of a namespace (that of the kubeconfig where none is named), or of all, by namespace and name.
@@ -100,13 +117,14 @@ pub(crate) fn read(name: &str, namespace: Option<&str>, context: Option<&str>) -
         let client = connect(name, context).await?;
         let namespace = namespace.unwrap_or(client.default_namespace()).to_owned();
         let experiment = experiment(&client, name, &namespace).await?;
-        let trials = trials(&client, &experiment, name, &namespace).await?;
+        let trials = trials(&client, name, &namespace).await?;
         let earlier = if experiment.warm_start().is_empty() { Vec::new() } else { earlier(&client, name, &namespace).await? };
-        Ok(Found { experiment, trials, earlier })
+        Ok(Found::new(experiment, trials, earlier))
     })
 }
 
-async fn connect(name: &str, context: Option<&str>) -> Result<Client, ClusterError> {
+/// A client for what the kubeconfig says; `name` is what is looked for with it.
+pub(crate) async fn connect(name: &str, context: Option<&str>) -> Result<Client, ClusterError> {
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let config = Config::from_kubeconfig(&options).await;
     let mut config = config.map_err(|source| ClusterError::Kubeconfig { name: name.to_owned(), source: Box::new(source) })?;
@@ -116,7 +134,7 @@ async fn connect(name: &str, context: Option<&str>) -> Result<Client, ClusterErr
 }
 
 /// What the operator keeps of earlier experiments; nothing where it has not looked at this one yet.
-async fn earlier(client: &Client, name: &str, namespace: &str) -> Result<Vec<EarlierTrial>, ClusterError> {
+pub(crate) async fn earlier(client: &Client, name: &str, namespace: &str) -> Result<Vec<EarlierTrial>, ClusterError> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let kept =
         maps.get_opt(&NasExperiment::warm_start_map(name)).await.map_err(ClusterError::of("ConfigMap of its warm start"))?;
@@ -125,7 +143,8 @@ async fn earlier(client: &Client, name: &str, namespace: &str) -> Result<Vec<Ear
     serde_json::from_str(&text).map_err(|source| ClusterError::of("ConfigMap of its warm start")(kube::Error::SerdeError(source)))
 }
 
-async fn experiment(client: &Client, name: &str, namespace: &str) -> Result<NasExperiment, ClusterError> {
+/// The experiment, or what is missing.
+pub(crate) async fn experiment(client: &Client, name: &str, namespace: &str) -> Result<NasExperiment, ClusterError> {
     let experiments: Api<NasExperiment> = Api::namespaced(client.clone(), namespace);
     match experiments.get(name).await {
         Ok(experiment) => Ok(experiment),
@@ -140,8 +159,8 @@ async fn experiment(client: &Client, name: &str, namespace: &str) -> Result<NasE
     }
 }
 
-/// The trials of this very experiment: not those of a namesake that was deleted before.
-async fn trials(client: &Client, experiment: &NasExperiment, name: &str, namespace: &str) -> Result<Vec<NasTrial>, ClusterError> {
+/// The trials of all experiments of this name that ever were, and that are still there.
+async fn trials(client: &Client, name: &str, namespace: &str) -> Result<Vec<NasTrial>, ClusterError> {
     let api: Api<NasTrial> = Api::namespaced(client.clone(), namespace);
     let mut parameters = ListParams::default().fields(&format!("spec.experiment={name}")).limit(PAGE);
     let mut trials = Vec::new();
@@ -153,7 +172,5 @@ async fn trials(client: &Client, experiment: &NasExperiment, name: &str, namespa
             None => break,
         }
     }
-    let uid = experiment.metadata.uid.as_ref();
-    trials.retain(|trial| trial.metadata.owner_references.iter().flatten().any(|owner| Some(&owner.uid) == uid));
     Ok(trials)
 }

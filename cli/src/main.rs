@@ -23,6 +23,7 @@ mod run;
 mod simulate;
 mod table;
 mod top;
+mod ui;
 mod validate;
 
 /// Searches neural architectures: the same experiment file runs here and, with nas-operator, on a Kubernetes cluster.
@@ -33,7 +34,7 @@ mod validate;
     nasctl simulate configs/adaptive-experiment.yaml --curves nb301\n  \
     nasctl run configs/quickstart.yaml\n  nasctl get\n  nasctl describe runs/quickstart\n  nasctl describe constrained-adaptive --namespace research\n  \
     nasctl explain runs/quickstart 7\n  nasctl top runs/quickstart\n  nasctl best runs/quickstart\n  nasctl export runs/quickstart --output best\n  \
-    nasctl report runs/quickstart\n  nasctl replay runs/quickstart\n  \
+    nasctl report runs/quickstart\n  nasctl ui runs/quickstart\n  nasctl replay runs/quickstart\n  \
     nasctl conform --param learning_rate=0.01 -- python3 my-trainer.py\n\nExit codes: 0 done, 1 the search ended without \
     success, a replay found a difference or a trainer breaks the contract, 64 usage, 65 the file or the data is wrong, 69 the cluster does not answer, 75 temporary (full disk), 78 configuration, 130 stopped (the same command goes on)."
 )]
@@ -66,6 +67,8 @@ enum Command {
     Export(export::Arguments),
     /// Write a search as one page: best cells, learning curves, what wins, every decision; opens without a network.
     Report(report::Arguments),
+    /// Show a search in the browser while it runs: the report, live, with filters, comparisons, and all about each trial.
+    Ui(ui::Arguments),
     /// Recompute every decision of a search from what it had seen, and name what differs.
     Replay(replay::Arguments),
     /// Judge whether a program of your own is a trainer by the contract.
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
         Command::Best(arguments) => best::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Ui(arguments) => ui::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Conform(arguments) => conform::run(&arguments),
         Command::Completion(arguments) => completion::run(&arguments, &mut Arguments::command()),
