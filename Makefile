@@ -46,7 +46,7 @@ setup: ## fetch libtorch into the cache (about 540 MB, once) and say what tools 
 
 programs: ## build the programs of a test cluster into the cache (about 8 minutes, once)
 	@if [ ! -d '$(NAS_PROGRAMS)' ]; then scripts/programs.sh >/dev/null; fi
-	@scripts/go-tools.sh helm3 >/dev/null && scripts/schemas.sh >/dev/null
+	@scripts/go-tools.sh helm3 >/dev/null && scripts/schemas.sh >/dev/null && scripts/axe.sh >/dev/null
 
 build: setup ## build everything; the programs are in bin/ (nasctl also as kubectl-nas, a plugin)
 	cargo build $(flags) --bins
@@ -161,4 +161,4 @@ env: ## print this environment for a shell: eval "$(make env)"
 	@$(foreach name,$(environment),printf 'export %s=%q\n' $(name) "$$$(name)";)
 
 clean-cache: ## remove what was fetched and built from the cache
-	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,pytorch-*,programs-*,programs.lock,node-*,helm3*,observability*,schemas*,wheels,target,tools,mutants}
+	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,pytorch-*,programs-*,programs.lock,node-*,helm3*,observability*,schemas*,axe*,wheels,target,tools,mutants}

@@ -11,6 +11,7 @@ use crate::{
 };
 
 mod columns;
+mod configuration;
 mod curves;
 mod data;
 mod decisions;
@@ -20,7 +21,10 @@ mod front;
 mod page;
 mod spent;
 
-use data::ReportData;
+pub(crate) use configuration::Configuration;
+pub(crate) use curves::{Curve, curve, of_the_best};
+pub(crate) use data::ReportData;
+pub(crate) use page::{DRAWING, ECHARTS, STYLE};
 
 #[derive(Args)]
 #[command(
@@ -41,8 +45,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let records = Records::read(&arguments.target)?;
-    let curves = curves::of_the_best(&records, &records.index());
-    let data = ReportData::new(&records, curves);
+    let data = ReportData::new(&records, of_the_best(&records, &records.index()));
     let malformed = |error: serde_json::Error| Failure::Folder(format!("these records cannot be written as JSON: {error}"));
     if arguments.output.as_ref().is_some_and(|output| output.as_os_str() == "json") {
         println!("{}", serde_json::to_string(&data).map_err(malformed)?);
