@@ -15,7 +15,7 @@ Report.page = (data) => {
   ].filter(([, , , there]) => there !== false);
   const ended = data.end ? `The search ended: ${data.end.message}.` : 'The search has not ended.';
   document.getElementById('page').replaceChildren(
-    element('header', {}, element('p', { class: 'soft' }, 'Search'), element('h1', {}, data.name), element('p', { id: 'end' }, ended), Report.summary(data)),
+    element('header', {}, element('p', { class: 'soft' }, 'Search'), element('h1', {}, data.name), data.simulated ? element('p', { id: 'simulated', class: 'simulated' }, data.simulated) : null, element('p', { id: 'end' }, ended), Report.summary(data)),
     element('nav', { 'aria-label': 'Sections' }, element('ul', {}, ...sections.map(([id, name]) => element('li', {}, element('a', { href: `#${id}` }, name))))),
     element('main', { id: 'main' }, ...sections.map(([id, name, parts]) => element('section', { 'aria-labelledby': id }, element('h2', { id }, name), ...parts()))),
     element('footer', {}, `Values are ${data.metric} on ${data.judgedBy}. Made by nasctl report; this page loads nothing and sends nothing. Charts: Apache ECharts.`));
