@@ -102,7 +102,7 @@ mod tests {
     fn verbs_options_and_values_are_completed() {
         let verbs = complete(&["re"]);
         let names: Vec<&str> = verbs.lines().filter_map(|line| Some(line.split_once('\t')?.0)).collect();
-        assert_eq!(names, ["resume", "retry", "report", "replay"], "{verbs}");
+        assert_eq!(names, ["report", "resume", "retry", "replay"], "{verbs}");
         assert!(verbs.ends_with("\n:4\n"));
         let options = complete(&["get", "--n"]);
         assert!(

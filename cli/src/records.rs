@@ -95,6 +95,8 @@ pub(crate) struct Records {
     pub(crate) times: BTreeMap<u64, f64>,
     /// The folder of a run; `None`: on a cluster.
     pub(crate) folder: Option<PathBuf>,
+    /// What was simulated; `None`: trials were trained.
+    pub(crate) simulated: Option<String>,
 }
 
 impl Records {
@@ -135,6 +137,7 @@ impl Records {
             began: state.began,
             times: state.times,
             folder: Some(folder.to_owned()),
+            simulated: None,
         })
     }
 
@@ -155,6 +158,7 @@ impl Records {
             began,
             times,
             folder: None,
+            simulated: None,
             trials,
             trainings,
             confirm: status.map(|status| status.confirm.clone()).unwrap_or_default(),

@@ -141,7 +141,8 @@ async fn a_search_is_ended_by_its_budget_and_then_nothing_is_changed() {
     let search = Search::new("stop").await;
     search.done(&["stop", "small"], "small ends: 2 trials in training now stop");
     let spec = search.spec().await;
-    let seconds: f64 = spec["budget"]["wallClock"].as_str().unwrap().strip_suffix('s').unwrap().parse().unwrap();
+    let seconds: f64 =
+        spec["budget"]["wallClock"].as_str().unwrap().trim_end_matches("ns").trim_end_matches('s').parse().unwrap();
     // Not longer than the experiment is old, and what else was budgeted stays.
     assert!((0.0..3600.0).contains(&seconds) && spec["budget"]["gpuHours"] == 5.0, "{spec}");
     let view = json!({"decisionSeq": 0, "count": 0, "digest": "0000000000000000"});

@@ -160,7 +160,7 @@ fn logs_go_on_across_attempts_and_a_retry_counts_for_nothing() {
     let mut follower = run.verb("logs", &["0", "--follow"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines().map(Result::unwrap);
     let first: Vec<String> = lines.by_ref().take(2).collect();
-    assert!(first[0].starts_with("=== attempt 1: to rung 0 (1 epochs)") && first[1] == "tiny-0 in attempt 1", "{first:?}");
+    assert!(first[0].starts_with("=== attempt 1: to rung 0 (1 epoch)") && first[1] == "tiny-0 in attempt 1", "{first:?}");
     let (code, said) = run.nasctl("retry", &["0"]);
     assert!(code == 0 && said.contains("attempt 1 of trial 0 has stopped, and attempt 2 follows"), "{code}: {said}");
     let rest: Vec<String> = lines.collect();

@@ -21,7 +21,7 @@ Report.sections = (data, trialList = Report.trialList) => {
 Report.head = (data) => {
   const { element } = Report;
   const ended = () => (data.end ? `The search ended: ${data.end.message}.` : 'The search has not ended.');
-  return [element('p', { class: 'soft' }, 'Search'), element('h1', {}, data.name), Report.live(ended, () => element('p', { id: 'end' }, ended())),
+  return [element('p', { class: 'soft' }, 'Search'), element('h1', {}, data.name), ...(data.simulated ? [element('p', { id: 'simulated', class: 'simulated' }, data.simulated)] : []), Report.live(ended, () => element('p', { id: 'end' }, ended())),
     Report.live(() => [data.spent, data.best, data.created, data.maxTrials, data.progress.trial.length], () => Report.summary(data))];
 };
 

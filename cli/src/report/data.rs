@@ -29,6 +29,9 @@ pub(crate) struct ReportData {
     pub(super) metric: String,
     pub(super) direction: Direction,
     pub(super) unit: &'static str,
+    /// What was simulated, where nothing was trained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) simulated: Option<String>,
     /// Which images the values speak of.
     pub(super) judged_by: &'static str,
     pub(super) end: Option<EndStatus>,
@@ -101,7 +104,8 @@ impl ReportData {
             metric: experiment.spec.objective.metric.clone(),
             direction: plan.direction,
             unit: unit(source),
-            judged_by: judged_by(source),
+            judged_by: if records.simulated.is_some() { "recorded curves" } else { judged_by(source) },
+            simulated: records.simulated.clone(),
             end: end.clone(),
             created: index.created(),
             max_trials: plan.max_trials,

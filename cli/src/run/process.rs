@@ -14,7 +14,7 @@ use std::{
 };
 
 use k8s_openapi::jiff::Timestamp;
-use nas_api::contract::{Exit, GRACE_SECONDS, Segment};
+use nas_api::contract::{Exit, GRACE_SECONDS, Segment, StepUnit};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -161,7 +161,12 @@ impl Running {
 fn heading(segment: &Segment, visible: Option<&str>, now: Timestamp) -> String {
     let Segment { attempt, target_rung, target_step, step_unit, .. } = segment;
     let gpus = visible.map(|visible| format!(", on GPU {visible}")).unwrap_or_default();
-    format!("{HEADING}{attempt}: to rung {target_rung} ({target_step} {}){gpus}, {now:.0}\n", step_unit.as_str())
+    let unit = match (target_step, step_unit) {
+        (1, StepUnit::Epochs) => "epoch",
+        (1, StepUnit::Batches) => "batch",
+        _ => step_unit.as_str(),
+    };
+    format!("{HEADING}{attempt}: to rung {target_rung} ({target_step} {unit}){gpus}, {now:.0}\n")
 }
 
 /// The signal that is due to a trainer that has run for `held`, and was told to stop `told` ago if at all.

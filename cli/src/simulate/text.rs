@@ -35,6 +35,14 @@ pub(super) fn heading(report: &Report) -> String {
     text
 }
 
+/// What stands over the page of a simulated search.
+pub(super) fn simulated(report: &Report) -> String {
+    format!(
+        "Simulated on {} ({}), {} at a time: nothing was trained, values and times are those of recorded learning curves.",
+        report.curves, report.about, report.workers
+    )
+}
+
 /// One search.
 pub(super) fn one(report: &Report, run: &Run, source: &SourceFile) -> String {
     let Some(one) = report.runs.first() else { return String::new() };
