@@ -29,7 +29,7 @@ export $(environment)
 flags := --release --workspace $(if $(CI),--locked)
 stage := @scripts/stage.sh
 
-TEST := check-fmt check-arrows check-docs check-lints check-tests check-generated kind-e2e
+TEST := check-fmt check-arrows check-docs check-lints check-tests check-python check-generated kind-e2e
 VERIFY := verify-winner verify-pytorch verify-crashes verify-observability verify-docs compare-search audit
 
 .PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) verify-gpu ablation mutants bench bench-trainer bench-trainer-gpu bench-control-plane env clean-cache
@@ -74,6 +74,9 @@ check-lints: setup ## stage: clippy finds nothing
 PROPTEST_RNG_SEED ?= 1
 check-tests: setup programs ## stage: the tests of all crates
 	$(stage) check-tests env PROPTEST_RNG_SEED=$(PROPTEST_RNG_SEED) cargo test $(flags) --no-fail-fast
+
+check-python: build programs ## stage: the Python package: its types, and its tests with nasctl and a real API server
+	$(stage) check-python scripts/check-python.sh
 
 check-generated: setup programs ## stage: the generated files are what their programs make
 	$(stage) check-generated scripts/check-generated.sh
@@ -149,4 +152,4 @@ env: ## print this environment for a shell: eval "$(make env)"
 	@$(foreach name,$(environment),printf 'export %s=%q\n' $(name) "$$$(name)";)
 
 clean-cache: ## remove what was fetched and built from the cache
-	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,pytorch-*,programs-*,programs.lock,helm3*,observability*,schemas*,wheels,target,tools,mutants}
+	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,pytorch-*,programs-*,programs.lock,helm3*,python-*,observability*,schemas*,wheels,target,tools,mutants}
