@@ -5,6 +5,7 @@ NASCTL, CONTROL_PLANE (the program of nas-testkit) and KUBECTL name the programs
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -51,8 +52,15 @@ class RunTest(unittest.TestCase):
 
     def begin(self, document: dict[str, Any] | Path) -> Search:
         search = Client().run(document, folder=self.folder / "run", trainer=TRAINER, data_dir=self.folder)
-        self.addCleanup(search.stop)
+        # Whatever a test has seen of it: it is stopped, and has ended before its folder goes.
+        self.addCleanup(self.end, search)
         return search
+
+    @staticmethod
+    def end(search: Search) -> None:
+        search.stop()
+        with contextlib.suppress(SearchFailed, ToolError):
+            search.wait(progress=False)
 
     def test_a_search_is_run_waited_for_and_read(self) -> None:
         lines: list[str] = []

@@ -168,6 +168,7 @@ class _Run:
         self.process = process
         self.log = log
         self.command = command
+        self.failure: Exception | None = None
 
     def follow(self, tell: Callable[[str], None]) -> None:
         """Tells each line until the run ends.
@@ -175,16 +176,20 @@ class _Run:
         Raises SearchFailed where the search ended without success, ToolError where nasctl could not carry it out.
         """
         last = ""
-        for line in self.process.stdout or ():
-            last = line.rstrip()
-            tell(last)
-        code = self.process.wait()
-        self.log.seek(0)
-        said = self.log.read()
-        if code == 1:
-            raise SearchFailed(said.strip() or last)
-        if code:
-            raise ToolError(self.command, code, said)
+        if self.process.stdout is not None and not self.process.stdout.closed:
+            with self.process.stdout as lines, self.log:
+                for line in lines:
+                    last = line.rstrip()
+                    tell(last)
+                code = self.process.wait()
+                self.log.seek(0)
+                said = self.log.read()
+            if code == 1:
+                self.failure = SearchFailed(said.strip() or last)
+            elif code:
+                self.failure = ToolError(self.command, code, said)
+        if self.failure is not None:
+            raise self.failure
 
 
 class Search:
@@ -246,6 +251,7 @@ class Search:
     def stop(self) -> None:
         """Stops the search after checkpoints: a run is ended and goes on by `Client.run`, an experiment is suspended and goes on by `resume`."""
         if self._run is not None:
+            # Nothing is sent to one that has ended.
             self._run.process.send_signal(signal.SIGTERM)
         else:
             self._suspend(True)
