@@ -225,7 +225,7 @@ fn blocks(page: &str) -> Vec<String> {
     for line in page.lines() {
         let last = blocks.last_mut().unwrap();
         match line.strip_prefix("    ") {
-            Some(code) => *last += &format!("{code}\n"),
+            Some(code) => last.extend([code, "\n"]),
             None if line.is_empty() && !last.is_empty() => last.push('\n'),
             None => blocks.push(String::new()),
         }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     domain::{Domain, Ends, Parameter, choice, name},
     draft::Draft,
+    ladder,
     notes::Notes,
     source::{Part, short},
 };
@@ -182,13 +183,8 @@ fn asha(searcher: &mut Part, bracket: Bracket, rungs: &str, notes: &mut Notes) -
 }
 
 fn divisor(searcher: &mut Part, notes: &mut Notes) -> i64 {
-    let Some(divisor) = searcher.number("divisor", notes) else { return 4 };
-    #[expect(clippy::cast_possible_truncation, reason = "it was brought into a small range")]
-    let eta = divisor.clamp(2.0, 64.0).round() as i64;
-    if super::domain::exact(eta) != divisor {
-        notes.changed(searcher.at("divisor"), format!("{divisor}: one in {eta} goes on, since eta is a whole number of 2 to 64"));
-    }
-    eta
+    let given = searcher.number("divisor", notes).unwrap_or(4.0);
+    ladder::eta(searcher.at("divisor"), given, notes)
 }
 
 /// Full length: `max_length` in a unit, or `max_time` of `time_metric`.

@@ -59,7 +59,7 @@ impl Ends {
         if min >= max {
             return Domain::Constant(self.value(min).into());
         }
-        let step = self.step.filter(|step| *step > 0.0 && !(whole && *step == 1.0));
+        let step = self.step.filter(|step| *step > 0.0 && !(whole && (*step - 1.0).abs() < f64::EPSILON));
         let range = |count| {
             let range = Range { min: self.value(min), max: self.value(max), scale: log.then_some("Log"), count };
             if whole { Domain::Int(range) } else { Domain::Double(range) }

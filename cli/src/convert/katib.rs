@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{
     domain::{Ends, Parameter, choice, name},
     draft::{Draft, Trial},
+    ladder,
     notes::Notes,
     pod,
     source::{Part, number, short},
@@ -162,7 +163,7 @@ impl Method<'_> {
 
     /// Katib trains each promoted configuration anew as a trial of its own, with the length as a parameter: here the length is the resource.
     fn hyperband(&mut self, draft: &mut Draft, notes: &mut Notes) {
-        let eta = self.take("eta").and_then(|(_, value)| number(&value)).map_or(3, as_whole).clamp(2, 64);
+        let eta = self.take("eta").and_then(|(path, value)| Some(ladder::eta(path, number(&value)?, notes))).unwrap_or(3);
         let (path, resource) = self.take("resource_name").map_or_else(Default::default, |(path, value)| (path, short(&value)));
         let Some(max) = self.take("r_l").and_then(|(_, value)| number(&value)).map(as_whole) else {
             notes.lost(&self.path, "hyperband without r_l: set spec.resource.max and spec.scheduler");
@@ -315,7 +316,9 @@ fn job(mut job: Part, way: &[String], primary: Option<&str>, trial: &mut Trial, 
         ("restartPolicy", "a lost or crashed trial goes on from its checkpoint, by itself"),
         ("runPolicy", "`suspend`, `retention` and spec.trial.timeLimit are what there is of it"),
     ];
-    parts.into_iter().for_each(|part| part.rest(&advice, notes));
+    for part in parts {
+        part.rest(&advice, notes);
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a float beyond the range becomes its end, and is refused later")]

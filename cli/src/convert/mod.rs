@@ -5,6 +5,7 @@ mod determined;
 mod domain;
 mod draft;
 mod katib;
+mod ladder;
 mod notes;
 mod optimizationjob;
 mod optuna;

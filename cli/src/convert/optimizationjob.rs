@@ -121,7 +121,7 @@ fn train_job(mut template: Part, trial: &mut Trial, notes: &mut Notes) {
     resources.rest(&[], notes);
     match trainer.whole("numNodes", notes) {
         None | Some(1) => {}
-        Some(nodes) => notes.lost(trainer.at("numNodes"), format!("{nodes}: a trial is one pod, on one node")),
+        Some(count) => notes.lost(trainer.at("numNodes"), format!("{count}: a trial is one pod, on one node")),
     }
     trainer.rest(&TRAINER, notes);
     spec.rest(&JOB, notes);

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::{
     domain::{Ends, Parameter, choice, name},
     draft::Draft,
+    ladder,
     notes::Notes,
     source::{Part, short},
 };
@@ -57,13 +58,10 @@ pub(super) fn convert(source: Value, notes: &mut Notes) -> Draft {
         }
     }
     objectives(&mut root, &mut draft, notes);
-    match root.whole("n_trials", notes) {
-        Some(trials) => draft.max_trials = trials,
-        None => {
-            draft.max_trials = 100;
-            notes.assumed("spec.maxTrials", "100: a space does not say how many trials there are");
-        }
-    }
+    draft.max_trials = root.whole("n_trials", notes).unwrap_or_else(|| {
+        notes.assumed("spec.maxTrials", "100: a space does not say how many trials there are");
+        100
+    });
     draft.parallel_trials = root.whole("n_jobs", notes).filter(|jobs| *jobs > 0).unwrap_or(1);
     if let Some(seconds) = root.number("timeout", notes) {
         draft.wall_clock = Some(format!("{seconds}s"));
@@ -180,14 +178,14 @@ fn pruner(root: &mut Part, draft: &mut Draft, notes: &mut Notes) {
     }
     let Some(value) = root.take("pruner") else { return };
     let (name, mut arguments) = class("pruner", value, notes);
-    let default = if name == "HyperbandPruner" { 3 } else { 4 };
-    let eta = arguments.whole("reduction_factor", notes).unwrap_or(default);
-    let least = arguments.whole("min_resource", notes).unwrap_or(1).max(1);
+    let default = if name == "HyperbandPruner" { 3.0 } else { 4.0 };
+    let given = arguments.number("reduction_factor", notes).unwrap_or(default);
+    let eta = ladder::eta(arguments.at("reduction_factor"), given, notes);
+    let least = arguments.whole("min_resource", notes).unwrap_or(1);
     let max = arguments.whole("max_resource", notes).or(max);
     if let (Some(max), "SuccessiveHalvingPruner" | "HyperbandPruner") = (max, name.as_str()) {
         draft.resource = Some(ResourceSpec { unit: UnitSpec::Epochs, max });
-        let rungs = std::iter::successors(Some(least), |rung| rung.checked_mul(eta.max(2)));
-        let rungs: Vec<i64> = rungs.take_while(|rung| *rung < max).take(15).chain([max]).collect();
+        let rungs = ladder::milestones(least, max, eta);
         draft.scheduler = if name == "HyperbandPruner" {
             notes.changed("pruner", "HyperbandPruner: prunes on arrival, while hyperband here waits for a rung to be complete");
             SchedulerSpec::Hyperband(Ladder { eta, max_rungs: None, rungs: Some(rungs) })

@@ -55,9 +55,9 @@ pub(super) fn template(mut template: Part, primary: Option<&str>, trial: &mut Tr
     let mut spec = template.part("spec", notes);
     template.rest(&[], notes);
     let mut containers = spec.parts("containers", notes);
-    let named = |container: &mut Part| container.text("name", &mut Notes::default());
-    let names: Vec<Option<String>> = containers.iter_mut().map(named).collect();
-    let chosen = names.iter().position(|name| name.as_deref() == primary).unwrap_or(0);
+    let own_name = |container: &mut Part| container.text("name", &mut Notes::default());
+    let own_names: Vec<Option<String>> = containers.iter_mut().map(own_name).collect();
+    let chosen = own_names.iter().position(|name| name.as_deref() == primary).unwrap_or(0);
     for (index, found) in containers.into_iter().enumerate() {
         if index == chosen {
             container(found, trial, notes);
@@ -70,13 +70,13 @@ pub(super) fn template(mut template: Part, primary: Option<&str>, trial: &mut Tr
     }
     let path = spec.path().to_owned();
     spec.rest(&POD, notes);
-    set_overlay(&path, Value::Object(overlay), trial, notes);
+    set_overlay(&path, &Value::Object(overlay), trial, notes);
 }
 
-fn set_overlay(path: &str, overlay: Value, trial: &mut Trial, notes: &mut Notes) {
+fn set_overlay(path: &str, overlay: &Value, trial: &mut Trial, notes: &mut Notes) {
     match serde_json::from_value::<PodOverlay>(overlay.clone()) {
         Ok(pod) => {
-            lost(path, &overlay, &serde_json::to_value(&pod).unwrap_or_default(), notes);
+            lost(path, overlay, &serde_json::to_value(&pod).unwrap_or_default(), notes);
             trial.pod = pod;
         }
         Err(error) => notes.lost(path, format!("spec.trial.pod cannot take where it runs ({error}): write it there by hand")),
@@ -129,7 +129,7 @@ pub(super) fn env(container: &mut Part, trial: &mut Trial, notes: &mut Notes) {
                 notes.lost(path, format!("{name}: parameters arrive in NAS_PARAMETERS, one JSON object"));
             }
             Some(_) if name.starts_with("NAS_") => {
-                notes.lost(path, format!("{name}: names that begin with NAS_ are the contract's"))
+                notes.lost(path, format!("{name}: names that begin with NAS_ are the contract's"));
             }
             Some(value) => {
                 trial.env.insert(name, value);

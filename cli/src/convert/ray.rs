@@ -8,8 +8,9 @@ use nas_api::objects::{
 use serde_json::{Map, Value};
 
 use super::{
-    domain::{Domain, Ends, Parameter, choice, exact, name},
+    domain::{Domain, Ends, Parameter, choice, name},
     draft::Draft,
+    ladder,
     notes::Notes,
     source::{Part, number, short},
 };
@@ -254,14 +255,13 @@ fn scheduler(value: Option<Value>, draft: &mut Draft, notes: &mut Notes) {
             let grace = arguments.whole("grace_period", notes).unwrap_or(1).max(1);
             let eta = factor(&mut arguments, 4.0, notes);
             let brackets = arguments.whole("brackets", notes).unwrap_or(1);
-            let rungs = rungs(grace, max, eta);
-            let bracket = match brackets {
-                1 => Bracket::Aggressive,
-                _ => {
-                    let said = format!("{brackets}: stands as Standard, half as many brackets as rungs, which share the trials");
-                    notes.changed(arguments.at("brackets"), said);
-                    Bracket::Standard
-                }
+            let rungs = ladder::milestones(grace, max, eta);
+            let bracket = if brackets == 1 {
+                Bracket::Aggressive
+            } else {
+                let said = format!("{brackets}: stands as Standard, half as many brackets as rungs, which share the trials");
+                notes.changed(arguments.at("brackets"), said);
+                Bracket::Standard
             };
             draft.resource = Some(ResourceSpec { unit: UnitSpec::Epochs, max });
             draft.scheduler =
@@ -271,7 +271,8 @@ fn scheduler(value: Option<Value>, draft: &mut Draft, notes: &mut Notes) {
             let max = arguments.whole("max_t", notes).unwrap_or(81).max(1);
             let eta = factor(&mut arguments, 3.0, notes);
             draft.resource = Some(ResourceSpec { unit: UnitSpec::Epochs, max });
-            draft.scheduler = SchedulerSpec::Hyperband(Ladder { eta, max_rungs: None, rungs: Some(rungs(1, max, eta)) });
+            draft.scheduler =
+                SchedulerSpec::Hyperband(Ladder { eta, max_rungs: None, rungs: Some(ladder::milestones(1, max, eta)) });
         }
         "FIFOScheduler" => {}
         other => notes.changed(path, format!("{other}: there is none; each trial is trained in full. Try `asha: {{eta: 3}}`")),
@@ -281,21 +282,7 @@ fn scheduler(value: Option<Value>, draft: &mut Draft, notes: &mut Notes) {
 
 fn factor(arguments: &mut Part, default: f64, notes: &mut Notes) -> i64 {
     let given = arguments.number("reduction_factor", notes).unwrap_or(default);
-    #[expect(clippy::cast_possible_truncation, reason = "it was brought into a small range")]
-    let eta = given.clamp(2.0, 64.0).round() as i64;
-    if exact(eta) != given {
-        notes.changed(
-            arguments.at("reduction_factor"),
-            format!("{given}: one in {eta} goes on, since eta is a whole number of 2 to 64"),
-        );
-    }
-    eta
-}
-
-/// Ray's milestones from the grace period on, and full length.
-fn rungs(grace: i64, max: i64, eta: i64) -> Vec<i64> {
-    let milestones = std::iter::successors(Some(grace), |rung| rung.checked_mul(eta));
-    milestones.take_while(|rung| *rung < max).take(15).chain([max]).collect()
+    ladder::eta(arguments.at("reduction_factor"), given, notes)
 }
 
 fn resources(mut part: Part, draft: &mut Draft, notes: &mut Notes) {
@@ -316,17 +303,4 @@ fn resources(mut part: Part, draft: &mut Draft, notes: &mut Notes) {
         draft.trial.cpu = Some(cpus.ceil() as i64);
     }
     part.rest(&[("memory", "set spec.trial.memory, such as 8Gi")], notes);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::rungs;
-
-    #[test]
-    fn rungs_are_rays_milestones_and_full_length() {
-        assert_eq!(rungs(1, 9, 3), [1, 3, 9]);
-        assert_eq!(rungs(1, 100, 4), [1, 4, 16, 64, 100]);
-        assert_eq!(rungs(10, 10, 2), [10]);
-        assert_eq!(rungs(20, 10, 2), [10]);
-    }
 }
