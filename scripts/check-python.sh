@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # hatchling builds the package; without build isolation pip fetches nothing more.
-tools="hatchling==1.27.0 mypy==1.18.2 pandas==2.3.3"
+tools="hatchling==1.27.0 mypy==1.18.2 optuna==5.0.0 pandas==2.3.3"
 python=$(python3 -c 'import sys; print("cp%d%d" % sys.version_info[:2])') ||
   { echo "check-python: not run: there is no Python 3" >&2; exit 3; }
 packages=$NAS_CACHE/python-$python-$(printf %s "$tools" | sha256sum | cut -c 1-12)
