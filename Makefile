@@ -31,7 +31,7 @@ export $(environment)
 flags := --release --workspace $(if $(CI),--locked)
 stage := @scripts/stage.sh
 
-TEST := check-fmt check-arrows check-docs check-lints check-tests check-generated kind-e2e
+TEST := check-fmt check-arrows check-docs check-lints check-tests check-python check-generated kind-e2e
 VERIFY := verify-winner verify-pytorch verify-crashes verify-observability verify-kueue verify-docs compare-search verify-cluster release
 
 .PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) verify-gpu ablation mutants bench bench-trainer bench-trainer-gpu bench-control-plane audit env clean-cache
@@ -77,6 +77,9 @@ check-lints: setup ## stage: clippy finds nothing
 PROPTEST_RNG_SEED ?= 1
 check-tests: setup programs ## stage: the tests of all crates
 	$(stage) check-tests env PROPTEST_RNG_SEED=$(PROPTEST_RNG_SEED) cargo test $(flags) --no-fail-fast
+
+check-python: build programs ## stage: the Python package: its types, and its tests with nasctl and a real API server
+	$(stage) check-python scripts/check-python.sh
 
 check-generated: setup programs ## stage: the generated files are what their programs make
 	$(stage) check-generated scripts/check-generated.sh
@@ -161,4 +164,4 @@ env: ## print this environment for a shell: eval "$(make env)"
 	@$(foreach name,$(environment),printf 'export %s=%q\n' $(name) "$$$(name)";)
 
 clean-cache: ## remove what was fetched and built from the cache
-	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,pytorch-*,programs-*,programs.lock,node-*,helm3*,observability*,schemas*,axe*,wheels,target,tools,mutants}
+	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,pytorch-*,programs-*,programs.lock,node-*,helm3*,observability*,schemas*,axe*,python-*,wheels,target,tools,mutants}

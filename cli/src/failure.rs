@@ -18,6 +18,19 @@ pub(crate) enum Failure {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A file that is neither YAML nor JSON.
+    #[error("{path} is not valid YAML or JSON: {message}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the reader says.
+        message: String,
+    },
+    /// A converted experiment that must be mended by hand.
+    #[error(
+        "the experiment was written, but it is not valid yet: mend what is named under \"To be mended\", then try nasctl validate"
+    )]
+    Open,
     /// An experiment file with problems.
     #[error("{path} has {} problem(s)", problems.len())]
     Invalid {
@@ -94,11 +107,11 @@ impl Failure {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Io { source, .. } if is_full(source) => 75,
-            Self::Io { .. } | Self::Invalid { .. } | Self::Curves(_) | Self::Weights(_) => 65,
+            Self::Io { .. } | Self::Unreadable { .. } | Self::Invalid { .. } | Self::Curves(_) | Self::Weights(_) => 65,
             Self::Folder(_) | Self::Usage(_) => 64,
             Self::Trainer { code, .. } => *code,
             Self::Cluster(error) => error.code(),
-            Self::Unsuccessful(_) | Self::Different(_) | Self::NotReady(_) | Self::Nonconforming { .. } => 1,
+            Self::Unsuccessful(_) | Self::Different(_) | Self::NotReady(_) | Self::Open | Self::Nonconforming { .. } => 1,
             Self::Interrupted => 130,
         }
     }

@@ -11,6 +11,7 @@ mod best;
 mod cluster;
 mod completion;
 mod conform;
+mod convert;
 mod describe;
 mod doctor;
 mod explain;
@@ -43,9 +44,9 @@ mod validate;
     nasctl simulate configs/adaptive-experiment.yaml --curves nb301\n  \
     nasctl doctor\n  nasctl run configs/quickstart.yaml\n  nasctl get\n  nasctl describe runs/quickstart\n  nasctl describe constrained-adaptive --namespace research\n  \
     nasctl explain runs/quickstart 7\n  nasctl top runs/quickstart\n  nasctl logs runs/quickstart 7 --follow\n  nasctl best runs/quickstart\n  nasctl export runs/quickstart --output best\n  \
-    nasctl report runs/quickstart\n  nasctl ui runs/quickstart\n  nasctl replay runs/quickstart\n  \
+    nasctl report runs/quickstart\n  nasctl ui runs/quickstart\n  nasctl replay runs/quickstart\n  nasctl convert katib.yaml -o experiment.yaml\n  \
     nasctl scale constrained-adaptive 32 --namespace research\n  nasctl conform --param learning_rate=0.01 -- python3 my-trainer.py\n\nExit codes: 0 done, 1 the search ended without \
-    success, a replay found a difference, a doctor a problem, or a trainer breaks the contract, 64 usage, 65 the file or the data is wrong, 69 the cluster does not answer, 75 temporary (full disk), 78 configuration, 130 stopped (the same command goes on)."
+    success, a replay found a difference, a doctor a problem, a trainer breaks the contract, or a converted experiment is to be mended, 64 usage, 65 the file or the data is wrong, 69 the cluster does not answer, 75 temporary (full disk), 78 configuration, 130 stopped (the same command goes on)."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -94,6 +95,8 @@ enum Command {
     Ui(ui::Arguments),
     /// Recompute every decision of a search from what it had seen, and name what differs.
     Replay(replay::Arguments),
+    /// Convert an experiment of Katib, Kubeflow, Determined, Ray Tune or Optuna; what cannot be carried over is listed.
+    Convert(convert::Arguments),
     /// Judge whether a program of your own is a trainer by the contract.
     Conform(conform::Arguments),
     /// Write what a shell needs to complete commands and options of nasctl.
@@ -130,6 +133,7 @@ fn main() -> ExitCode {
         Command::Retry(arguments) => retry::run(&arguments),
         Command::Ui(arguments) => ui::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Convert(arguments) => convert::run(&arguments),
         Command::Conform(arguments) => conform::run(&arguments),
         Command::Completion(arguments) => completion::run(&arguments, &mut command),
         Command::Supervise(arguments) => Err(run::supervise::run(&arguments)),
