@@ -22,6 +22,8 @@ GOMP_SPINCOUNT ?= 0
 ifndef NAS_PROGRAMS
 NAS_PROGRAMS := $(shell NAS_CACHE='$(NAS_CACHE)' scripts/programs.sh --path)
 endif
+# What `--version` says. Not part of `make env`: who builds by hand would have to ask for it anew after every commit.
+export NAS_COMMIT := $(or $(shell git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null),unknown)
 environment := NAS_CACHE CARGO_TARGET_DIR LIBTORCH LD_LIBRARY_PATH GOMP_SPINCOUNT NAS_PROGRAMS
 export $(environment)
 
@@ -30,9 +32,9 @@ flags := --release --workspace $(if $(CI),--locked)
 stage := @scripts/stage.sh
 
 TEST := check-fmt check-arrows check-docs check-lints check-tests check-generated kind-e2e
-VERIFY := verify-winner verify-pytorch verify-crashes verify-observability verify-docs compare-search audit
+VERIFY := verify-winner verify-pytorch verify-crashes verify-observability verify-kueue verify-docs compare-search verify-cluster release
 
-.PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) verify-gpu ablation mutants bench bench-trainer bench-trainer-gpu bench-control-plane env clean-cache
+.PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) verify-gpu ablation mutants bench bench-trainer bench-trainer-gpu bench-control-plane audit env clean-cache
 
 help: ## what can be made
 	@awk -F ': .*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,7 +46,7 @@ setup: ## fetch libtorch into the cache (about 540 MB, once) and say what tools 
 
 programs: ## build the programs of a test cluster into the cache (about 8 minutes, once)
 	@if [ ! -d '$(NAS_PROGRAMS)' ]; then scripts/programs.sh >/dev/null; fi
-	@scripts/go-tools.sh helm3 >/dev/null && scripts/schemas.sh >/dev/null
+	@scripts/go-tools.sh helm3 >/dev/null && scripts/schemas.sh >/dev/null && scripts/axe.sh >/dev/null
 
 build: setup ## build everything; the programs are in bin/ (nasctl also as kubectl-nas, a plugin)
 	cargo build $(flags) --bins
@@ -111,6 +113,9 @@ verify-crashes: setup programs ## stage: the operator dies at every write of a s
 verify-observability: build programs ## stage: a real Prometheus finds what every panel and alert asks for (about two minutes)
 	$(stage) verify-observability scripts/verify-observability.sh
 
+verify-kueue: setup programs ## stage: a search in a queue of the real Kueue (about a minute, and four once to build it)
+	$(stage) verify-kueue cargo test $(flags) --test kueue -- --ignored --nocapture
+
 verify-docs: ## stage: the documentation as a book in runs/book (builds mdBook once, some minutes)
 	$(stage) verify-docs scripts/verify-docs.sh
 
@@ -123,6 +128,12 @@ ablation: ## what each part of the guided sampler is worth (about ten minutes; w
 
 kind-e2e: build programs ## stage: a search on a real kind cluster (needs a container engine, or root and NAS_ENGINE=own; says so where not)
 	$(stage) kind-e2e scripts/kind-e2e.sh
+
+verify-cluster: build programs ## stage: a longer search there in bad weather: kills, drains, a lost node, rollback (eleven minutes; writes docs/results/cluster.md)
+	$(stage) verify-cluster scripts/verify-cluster.sh
+
+release: build programs ## stage: all that a release consists of, in dist/, checked and not published (docs/releasing.md; CUDA=1: also the image for GPUs)
+	$(stage) release scripts/release.sh
 
 audit: setup ## stage: licences, duplicates and sources of all dependencies (cargo-deny, offline)
 	$(stage) audit scripts/audit.sh
@@ -150,4 +161,4 @@ env: ## print this environment for a shell: eval "$(make env)"
 	@$(foreach name,$(environment),printf 'export %s=%q\n' $(name) "$$$(name)";)
 
 clean-cache: ## remove what was fetched and built from the cache
-	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,pytorch-*,programs-*,programs.lock,helm3*,observability*,schemas*,wheels,target,tools,mutants}
+	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,pytorch-*,programs-*,programs.lock,node-*,helm3*,observability*,schemas*,axe*,wheels,target,tools,mutants}

@@ -17,7 +17,7 @@ use thiserror::Error;
 use tokio::runtime;
 
 /// Trials in one answer.
-const PAGE: u32 = 500;
+pub(crate) const PAGE: u32 = 500;
 
 /// Longest wait for an answer.
 pub(crate) const ANSWER: Duration = Duration::from_secs(30);
@@ -72,6 +72,14 @@ pub(crate) enum ClusterError {
         /// How it was left.
         left: &'static str,
     },
+    /// The API server no longer says what changes.
+    #[error("cannot watch the {what}: {said}")]
+    Watch {
+        /// What was watched.
+        what: &'static str,
+        /// What the client says.
+        said: String,
+    },
     /// This process cannot start what it needs to talk.
     #[error("cannot start: {0}")]
     Runtime(#[from] std::io::Error),
@@ -81,7 +89,7 @@ impl ClusterError {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Kubeconfig { .. } | Self::Missing { .. } => 64,
-            Self::NotInstalled | Self::NoOperator { .. } | Self::Request { .. } | Self::Runtime(_) => 69,
+            Self::NotInstalled | Self::NoOperator { .. } | Self::Request { .. } | Self::Watch { .. } | Self::Runtime(_) => 69,
         }
     }
 
@@ -97,6 +105,15 @@ pub(crate) struct Found {
     pub(crate) trials: Vec<NasTrial>,
     /// What it learns from.
     pub(crate) earlier: Vec<EarlierTrial>,
+}
+
+impl Found {
+    /// An experiment with those trials that are of this very one: not those of a namesake that was deleted before.
+    pub(crate) fn new(experiment: NasExperiment, mut trials: Vec<NasTrial>, earlier: Vec<EarlierTrial>) -> Self {
+        let uid = experiment.metadata.uid.as_ref();
+        trials.retain(|trial| trial.metadata.owner_references.iter().flatten().any(|owner| Some(&owner.uid) == uid));
+        Self { experiment, trials, earlier }
+    }
 }
 
 /// The experiments of a namespace (that of the kubeconfig where none is named), or of all, by namespace and name.
@@ -121,9 +138,9 @@ pub(crate) fn read(name: &str, namespace: Option<&str>, context: Option<&str>) -
         let client = connect(name, context).await?;
         let namespace = namespace.unwrap_or(client.default_namespace()).to_owned();
         let experiment = experiment(&client, name, &namespace).await?;
-        let trials = trials(&client, &experiment, name, &namespace).await?;
+        let trials = trials(&client, name, &namespace).await?;
         let earlier = if experiment.warm_start().is_empty() { Vec::new() } else { earlier(&client, name, &namespace).await? };
-        Ok(Found { experiment, trials, earlier })
+        Ok(Found::new(experiment, trials, earlier))
     })
 }
 
@@ -143,7 +160,7 @@ pub(crate) async fn connect_within(name: &str, context: Option<&str>, answer: Op
 }
 
 /// What the operator keeps of earlier experiments; nothing where it has not looked at this one yet.
-async fn earlier(client: &Client, name: &str, namespace: &str) -> Result<Vec<EarlierTrial>, ClusterError> {
+pub(crate) async fn earlier(client: &Client, name: &str, namespace: &str) -> Result<Vec<EarlierTrial>, ClusterError> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let kept = maps
         .get_opt(&NasExperiment::warm_start_map(name))
@@ -155,7 +172,7 @@ async fn earlier(client: &Client, name: &str, namespace: &str) -> Result<Vec<Ear
         .map_err(|source| ClusterError::of("read the ConfigMap of its warm start")(kube::Error::SerdeError(source)))
 }
 
-/// Reads an experiment.
+/// The experiment, or what is missing.
 pub(crate) async fn experiment(client: &Client, name: &str, namespace: &str) -> Result<NasExperiment, ClusterError> {
     let experiments: Api<NasExperiment> = Api::namespaced(client.clone(), namespace);
     match experiments.get(name).await {
@@ -171,8 +188,8 @@ pub(crate) async fn experiment(client: &Client, name: &str, namespace: &str) -> 
     }
 }
 
-/// The trials of this very experiment: not those of a namesake that was deleted before.
-async fn trials(client: &Client, experiment: &NasExperiment, name: &str, namespace: &str) -> Result<Vec<NasTrial>, ClusterError> {
+/// The trials of all experiments of this name that ever were, and that are still there.
+async fn trials(client: &Client, name: &str, namespace: &str) -> Result<Vec<NasTrial>, ClusterError> {
     let api: Api<NasTrial> = Api::namespaced(client.clone(), namespace);
     let mut parameters = ListParams::default().fields(&format!("spec.experiment={name}")).limit(PAGE);
     let mut trials = Vec::new();
@@ -184,7 +201,5 @@ async fn trials(client: &Client, experiment: &NasExperiment, name: &str, namespa
             None => break,
         }
     }
-    let uid = experiment.metadata.uid.as_ref();
-    trials.retain(|trial| trial.metadata.owner_references.iter().flatten().any(|owner| Some(&owner.uid) == uid));
     Ok(trials)
 }

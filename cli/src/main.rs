@@ -32,17 +32,18 @@ mod steer;
 mod table;
 mod top;
 mod trial;
+mod ui;
 mod validate;
 
 /// Searches neural architectures: the same experiment file runs here and, with nas-operator, on a Kubernetes cluster.
 #[derive(Parser)]
 #[command(
-    version,
+    version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("NAS_COMMIT"), ")"),
     after_help = "Examples:\n  nasctl validate configs/quickstart.yaml\n  nasctl preview configs/constrained-adaptive-experiment.yaml\n  \
     nasctl simulate configs/adaptive-experiment.yaml --curves nb301\n  \
     nasctl doctor\n  nasctl run configs/quickstart.yaml\n  nasctl get\n  nasctl describe runs/quickstart\n  nasctl describe constrained-adaptive --namespace research\n  \
     nasctl explain runs/quickstart 7\n  nasctl top runs/quickstart\n  nasctl logs runs/quickstart 7 --follow\n  nasctl best runs/quickstart\n  nasctl export runs/quickstart --output best\n  \
-    nasctl report runs/quickstart\n  nasctl replay runs/quickstart\n  \
+    nasctl report runs/quickstart\n  nasctl ui runs/quickstart\n  nasctl replay runs/quickstart\n  \
     nasctl scale constrained-adaptive 32 --namespace research\n  nasctl conform --param learning_rate=0.01 -- python3 my-trainer.py\n\nExit codes: 0 done, 1 the search ended without \
     success, a replay found a difference, a doctor a problem, or a trainer breaks the contract, 64 usage, 65 the file or the data is wrong, 69 the cluster does not answer, 75 temporary (full disk), 78 configuration, 130 stopped (the same command goes on)."
 )]
@@ -89,6 +90,8 @@ enum Command {
     Stop(steer::Stop),
     /// Give up a trial's process that does not come to its end; the next attempt goes on from its checkpoint.
     Retry(retry::Arguments),
+    /// Show a search in the browser while it runs: the report, live, with filters, comparisons, and all about each trial.
+    Ui(ui::Arguments),
     /// Recompute every decision of a search from what it had seen, and name what differs.
     Replay(replay::Arguments),
     /// Judge whether a program of your own is a trainer by the contract.
@@ -125,6 +128,7 @@ fn main() -> ExitCode {
         Command::Scale(arguments) => steer::scale(&arguments),
         Command::Stop(arguments) => steer::stop(&arguments),
         Command::Retry(arguments) => retry::run(&arguments),
+        Command::Ui(arguments) => ui::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Conform(arguments) => conform::run(&arguments),
         Command::Completion(arguments) => completion::run(&arguments, &mut command),

@@ -26,42 +26,22 @@ pub(crate) struct Target {
     search: String,
     /// Namespace of the experiment [default: that of the kubeconfig].
     #[arg(short, long)]
-    namespace: Option<String>,
+    pub(crate) namespace: Option<String>,
     /// Context of the kubeconfig [default: the present one].
     #[arg(long)]
-    context: Option<String>,
+    pub(crate) context: Option<String>,
 }
 
-impl Target {
-    /// The search and the number, where a trial was named: `<search>-<number>`.
-    pub(crate) fn of_trial(&self) -> Option<(Self, u64)> {
-        let (search, number) = self.search.rsplit_once('-')?;
-        Some((Self { search: search.to_owned(), ..self.clone() }, number.parse().ok()?))
-    }
-}
-
-impl Target {
-    /// Whether what stands before the number is that of a confirmation's trainings, which no experiment can have.
-    pub(crate) fn names_confirmation(&self) -> bool {
-        self.without_confirm().is_some()
-    }
-
-    /// The search whose confirmation that is; `None`: it is a search.
-    pub(crate) fn without_confirm(&self) -> Option<Self> {
-        Some(Self { search: self.search.strip_suffix("-confirm")?.to_owned(), ..self.clone() })
-    }
-}
-
-/// Where a search runs.
+/// Where a search lies.
 pub(crate) enum Place {
-    /// In this folder of a run.
+    /// A run's folder.
     Folder(PathBuf),
-    /// On a cluster, as the experiment of this name.
+    /// An experiment of this name on a cluster.
     Cluster(String),
 }
 
 impl Target {
-    /// Where it runs: a folder that is here, unless the words ask for a cluster.
+    /// Where it lies: a name without a slash is that of a folder if there is one, and nothing asks for a cluster.
     pub(crate) fn place(&self) -> Place {
         let folder = Path::new(&self.search);
         if let Some(name) = ["nasexp/", "nasexperiment/"].iter().find_map(|kind| self.search.strip_prefix(kind)) {
@@ -72,6 +52,22 @@ impl Target {
             return Place::Folder(folder.to_owned());
         }
         Place::Cluster(self.search.clone())
+    }
+
+    /// The search and the number, where a trial was named: `<search>-<number>`.
+    pub(crate) fn of_trial(&self) -> Option<(Self, u64)> {
+        let (search, number) = self.search.rsplit_once('-')?;
+        Some((Self { search: search.to_owned(), ..self.clone() }, number.parse().ok()?))
+    }
+
+    /// Whether what stands before the number is that of a confirmation's trainings, which no experiment can have.
+    pub(crate) fn names_confirmation(&self) -> bool {
+        self.without_confirm().is_some()
+    }
+
+    /// The search whose confirmation that is; `None`: it is a search.
+    pub(crate) fn without_confirm(&self) -> Option<Self> {
+        Some(Self { search: self.search.strip_suffix("-confirm")?.to_owned(), ..self.clone() })
     }
 
     /// Namespace and context that were asked for.
@@ -108,7 +104,9 @@ impl Records {
     pub(crate) fn read(target: &Target) -> Result<Self, Failure> {
         match target.place() {
             Place::Folder(folder) => Self::of_folder(&folder),
-            Place::Cluster(name) => Self::of_cluster(&name, target),
+            Place::Cluster(name) => {
+                Self::of_objects(cluster::read(&name, target.namespace.as_deref(), target.context.as_deref())?)
+            }
         }
     }
 
@@ -143,9 +141,10 @@ impl Records {
         })
     }
 
-    fn of_cluster(name: &str, target: &Target) -> Result<Self, Failure> {
-        let cluster::Found { experiment, trials: mut all, earlier } =
-            cluster::read(name, target.namespace.as_deref(), target.context.as_deref())?;
+    /// What the objects of a cluster say.
+    pub(crate) fn of_objects(found: cluster::Found) -> Result<Self, Failure> {
+        let cluster::Found { experiment, trials: mut all, earlier } = found;
+        let name = experiment.metadata.name.as_deref().unwrap_or_default();
         let mut plan =
             experiment.validate().map_err(|problems| Failure::Invalid { path: format!("nasexp/{name}").into(), problems })?;
         plan.learn_from(&earlier);

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# A kind cluster for the tests, none of whose packets leaves this machine.
+# A kind cluster for the tests: one node for the control plane and two that work. None of its packets leaves this machine. To be run by
+# enclosed.sh, which says whether it uses the engine that is there or starts one.
 #
-#   cluster.sh up FOLDER       creates it; FOLDER/kubeconfig is for an administrator, FOLDER/shared is /shared on its node
+#   cluster.sh image           assembles the node image into NAS_CACHE, unless it is there, and prints where
+#   cluster.sh up FOLDER       creates it; FOLDER/kubeconfig is for an administrator, FOLDER/shared is /shared on all its nodes
 #   cluster.sh load FOLDER ARCHIVE...   loads images into it
+#   cluster.sh docker FOLDER ARGUMENT...   docker, with the engine that the cluster is in
+#   cluster.sh logs FOLDER TO  copies what the nodes have logged
 #   cluster.sh down FOLDER     removes it, and the container engine that `up` started, whatever state they are in
 #
-# Uses the engine that is there (`docker info`). As root in CI (or with NAS_ENGINE=own) it starts one where there is none. The node image
-# is the public one where it can be pulled, else the one that node-image.sh assembles; that one is kept in NAS_CACHE.
+# The node image is the public one where it can be pulled, else the one that node-image.sh assembles.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here"
@@ -14,7 +17,7 @@ cd "$here"
 name=nas-test
 cache=${NAS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nas-operator}
 programs=${NAS_PROGRAMS:-$(../../scripts/programs.sh)}
-version=$(cd ../programs && go list -m -f '{{.Version}}' k8s.io/kubernetes)
+version=$(sed -n 's|^\tk8s.io/kubernetes \(v[^ ]*\).*|\1|p' ../programs/go.mod)
 PATH=$PATH:/usr/sbin:/sbin
 say() { echo "kind: $*" >&2; }
 
@@ -28,31 +31,22 @@ not_run() {
   exit 3
 }
 
-need_tools() {
+need() {
   local tool
-  for tool in docker ip iptables python3; do
-    command -v "$tool" >/dev/null || not_run "$tool is missing: sudo apt-get install docker.io iproute2 iptables python3"
+  for tool in "$@"; do
+    command -v "$tool" >/dev/null || not_run "$tool is missing: sudo apt-get install docker.io iproute2 iptables python3 mmdebstrap jq gcc containerd"
   done
   [ "$(uname -sm)" = "Linux x86_64" ] || not_run "this is $(uname -sm), and the images are for x86-64 Linux"
 }
 
 start_engine() {
   local folder=$1
-  if docker info >/dev/null 2>&1; then say "using the engine that is there"; return; fi
-  if [ "$(id -u)" != 0 ] || { [ -z "${CI:-}" ] && [ "${NAS_ENGINE:-}" != own ]; }; then
-    not_run "no container engine answers ('docker info'): start one, or run as root with NAS_ENGINE=own"
-  fi
   say "starting a container engine in $folder"
   cat >"$folder/engine.json" <<JSON
 {"data-root": "$folder/engine", "exec-root": "$folder/engine-run", "pidfile": "$folder/engine.pid", "hosts": ["unix://$folder/engine.sock"],
  "bridge": "none", "ip6tables": false, "runtimes": {"runc-here": {"path": "$here/runc-here"}}, "default-runtime": "runc-here"}
 JSON
   setsid dockerd --config-file "$folder/engine.json" >"$folder/engine.log" 2>&1 </dev/null &
-  use_engine_when_ready "$folder"
-}
-
-use_engine_when_ready() {
-  local folder=$1
   export DOCKER_HOST=unix://$folder/engine.sock
   for _ in $(seq 300); do
     if docker info >/dev/null 2>&1; then return; fi
@@ -63,7 +57,7 @@ use_engine_when_ready() {
   exit 1
 }
 
-# Nothing that a container sends may leave: every way out of this machine refuses what was forwarded, until `down`.
+# With an engine of this machine: every way out refuses what containers send, until `down`. An engine of our own has no way out.
 close_gates() {
   local folder=$1 interface
   for interface in $(ip -o route show default | sed -n 's/.* dev \([^ ]*\).*/\1/p' | sort -u); do
@@ -75,38 +69,67 @@ close_gates() {
   say "no packet of a container leaves by $(iptables -S DOCKER-USER | sed -n 's/.*-o \([^ ]*\) .*REJECT.*/\1/p' | xargs)"
 }
 
-node_image() {
-  local public=kindest/node:$version own archive tool
-  if [ -z "${CI:-}" ] && docker pull --quiet "$public" >/dev/null 2>&1; then echo "$public"; return; fi
-  own=kindest/node:$version-nas
+image() {
+  local archive part
   archive=$cache/node-$(cat node-image.sh ../../deploy/image.py ../programs/go.sum | sha256sum | cut -c1-12).tar
   if [ ! -e "$archive" ]; then
-    for tool in mmdebstrap jq gcc containerd; do
-      command -v "$tool" >/dev/null || not_run "$tool is missing, with which the node image is assembled: sudo apt-get install $tool"
-    done
+    need python3 mmdebstrap jq gcc containerd
     mkdir -p "$cache"
-    NAS_PROGRAMS=$programs ./node-image.sh "$own" "$archive.part" >&2
-    mv "$archive.part" "$archive"
+    part=$(mktemp "$cache/node.XXXXXX.part")
+    NAS_PROGRAMS=$programs ./node-image.sh "kindest/node:$version-nas" "$part" >&2
+    mv "$part" "$archive"
   fi
-  docker load --quiet --input "$archive" >/dev/null
-  echo "$own"
+  echo "$archive"
+}
+
+node_image() {
+  local public=kindest/node:$version
+  if [ "$NAS_ENCLOSED" = there ] && [ -z "${CI:-}" ] && docker pull --quiet "$public" >/dev/null 2>&1; then echo "$public"; return; fi
+  docker load --quiet --input "$(image)" >/dev/null
+  echo "kindest/node:$version-nas"
+}
+
+# Connects the nodes' pods: each node has its own range, and a route to those of the others. The network plug-in is configured only once
+# kube-proxy serves the node: a pod's first packets to a service would otherwise be tracked as what they are not, and get lost for long.
+connect() {
+  local folder=$1 nodes node range address other range_other address_other
+  for _ in $(seq 300); do
+    nodes=$("$programs/kubectl" --kubeconfig "$folder/kubeconfig" get nodes \
+      -o jsonpath='{range .items[*]}{.metadata.name} {.spec.podCIDR} {.status.addresses[?(@.type=="InternalIP")].address}{"\n"}{end}')
+    [ "$(grep -c '/.*\.' <<<"$nodes")" = 3 ] && break
+    sleep 0.2
+  done
+  while read -r node range address; do
+    for _ in $(seq 600); do
+      docker exec "$node" timeout 2 bash -c '</dev/tcp/10.96.0.1/443' 2>/dev/null </dev/null && break
+      sleep 0.2
+    done
+    while read -r other range_other address_other; do
+      if [ "$other" != "$node" ]; then docker exec "$node" ip route replace "$range_other" via "$address_other" </dev/null; fi
+    done <<<"$nodes"
+    docker exec --interactive "$node" sh -c 'cat >/etc/cni/net.d/10-ptp.conflist' <<JSON
+{"cniVersion": "0.3.1", "name": "ptp", "plugins": [{"type": "ptp", "ipMasq": false, "mtu": 1500, "ipam": {"type": "host-local",
+ "dataDir": "/run/cni-ipam-state", "routes": [{"dst": "0.0.0.0/0"}], "ranges": [[{"subnet": "$range"}]]}}]}
+JSON
+  done <<<"$nodes"
 }
 
 up() {
-  local folder=$1 image
-  need_tools
+  local folder=$1 tag mounts
+  need docker ip iptables python3
   mkdir -p "$folder/shared"
   chmod 0777 "$folder/shared"
-  start_engine "$folder"
-  close_gates "$folder"
-  image=$(node_image)
+  if [ "$NAS_ENCLOSED" = own ]; then start_engine "$folder"; else close_gates "$folder"; fi
+  tag=$(node_image)
+  mounts="extraMounts: [{hostPath: $folder/shared, containerPath: /shared}]"
   cat >"$folder/kind.yaml" <<YAML
 kind: Cluster
 apiVersion: kind.x-k8s.io/v1alpha4
 networking: {apiServerAddress: 127.0.0.1, disableDefaultCNI: true, podSubnet: 10.244.0.0/16}
 nodes:
-  - role: control-plane
-    extraMounts: [{hostPath: $folder/shared, containerPath: /shared}]
+  - {role: control-plane, $mounts}
+  - {role: worker, $mounts}
+  - {role: worker, $mounts}
 kubeadmConfigPatches:
   - |
     kind: KubeletConfiguration
@@ -118,13 +141,26 @@ kubeadmConfigPatches:
     dns: {disabled: true}
 YAML
   say "creating the cluster"
-  "$programs/kind" create cluster --name "$name" --image "$image" --config "$folder/kind.yaml" --kubeconfig "$folder/kubeconfig" --wait 120s >&2
+  "$programs/kind" create cluster --name "$name" --image "$tag" --config "$folder/kind.yaml" --kubeconfig "$folder/kubeconfig" >&2
+  connect "$folder"
+  "$programs/kubectl" --kubeconfig "$folder/kubeconfig" wait nodes --all --for=condition=Ready --timeout=120s >&2
 }
 
 load() {
   local archive
   use_engine "$1"
   for archive in "${@:2}"; do "$programs/kind" load image-archive "$archive" --name "$name" >&2; done
+}
+
+docker_there() {
+  use_engine "$1"
+  shift
+  exec docker "$@"
+}
+
+logs() {
+  use_engine "$1"
+  "$programs/kind" export logs "$2" --name "$name" >&2
 }
 
 down() {
@@ -146,6 +182,7 @@ down() {
 }
 
 case ${1:-} in
-up | load | down) "$@" ;;
-*) sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 64 ;;
+image | up | load | logs | down) "$@" ;;
+docker) docker_there "${@:2}" ;;
+*) sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 64 ;;
 esac

@@ -69,11 +69,6 @@ node_programs() {
   cp "$programs"/{kubeadm,kubelet,kubectl} "$root/usr/bin/"
   cp "$programs/crictl" "$root/usr/local/bin/"
   cp "$programs"/{ptp,loopback,host-local} "$root/opt/cni/bin/"
-  # One node: its range of pod addresses is the first, so that no daemon has to find it out.
-  cat >"$root/etc/cni/net.d/10-ptp.conflist" <<'JSON'
-{"cniVersion": "0.3.1", "name": "ptp", "plugins": [{"type": "ptp", "ipMasq": false, "mtu": 1500, "ipam": {"type": "host-local",
- "dataDir": "/run/cni-ipam-state", "routes": [{"dst": "0.0.0.0/0"}], "ranges": [[{"subnet": "10.244.0.0/24"}]]}}]}
-JSON
 }
 
 # The images that kubeadm starts, each of one program.

@@ -27,7 +27,7 @@ use signal_hook::{consts::TERM_SIGNALS, flag};
 /// operator or `nasctl run` sets. The report is written to `NAS_TERMINATION_LOG`.
 #[derive(Parser)]
 #[command(
-    version,
+    version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("NAS_COMMIT"), ")"),
     after_help = "Exit codes: 0 reported, 64 environment, 65 data, 70 a newer attempt runs, 71 out of memory,\n75 temporary (full disk), 78 configuration, 143 stopped after a checkpoint."
 )]
 struct Arguments {

@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod columns;
+mod configuration;
 mod curves;
 mod data;
 mod decisions;
@@ -23,7 +24,10 @@ mod front;
 mod page;
 mod spent;
 
-use data::ReportData;
+pub(crate) use configuration::Configuration;
+pub(crate) use curves::{Curve, curve, of_the_best};
+pub(crate) use data::ReportData;
+pub(crate) use page::{DRAWING, ECHARTS, STYLE};
 
 #[derive(Args)]
 #[command(
