@@ -22,11 +22,21 @@ pub(crate) const PAGE: u32 = 500;
 /// Longest wait for an answer.
 pub(crate) const ANSWER: Duration = Duration::from_secs(30);
 
+/// What is looked for where a cluster is meant as a whole.
+pub(crate) const WHOLE: &str = "the cluster";
+
+fn nowhere(name: &str) -> String {
+    if name == WHOLE {
+        return "no cluster can be asked".to_owned();
+    }
+    format!("{name} is no folder of a run here, and no cluster can be asked for it")
+}
+
 /// Why a cluster's objects could not be read.
 #[derive(Debug, Error)]
 pub(crate) enum ClusterError {
     /// There is no kubeconfig that can be used.
-    #[error("{name} is no folder of a run here, and no cluster can be asked for it: {source}; set KUBECONFIG or --context")]
+    #[error("{}: {source}; set KUBECONFIG or --context", nowhere(.name))]
     Kubeconfig {
         /// What was looked for.
         name: String,
@@ -110,7 +120,7 @@ impl Found {
 pub(crate) fn list(namespace: Option<&str>, context: Option<&str>, all: bool) -> Result<Vec<NasExperiment>, ClusterError> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let client = connect("the cluster", context).await?;
+        let client = connect(WHOLE, context).await?;
         let namespace = namespace.unwrap_or(client.default_namespace()).to_owned();
         let api: Api<NasExperiment> = if all { Api::all(client) } else { Api::namespaced(client, &namespace) };
         match api.list(&ListParams::default()).await {

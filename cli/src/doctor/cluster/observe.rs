@@ -36,7 +36,7 @@ pub(in super::super) fn observe(
 ) -> Result<Facts, Failure> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(ClusterError::from)?;
     runtime.block_on(async {
-        let client = cluster::connect("the cluster", context).await?;
+        let client = cluster::connect(cluster::WHOLE, context).await?;
         let stated = source.and_then(|source| source.experiment.metadata.namespace.as_deref());
         let namespace = namespace.or(stated).unwrap_or(client.default_namespace()).to_owned();
         // Whatever else cannot be seen, this can, if there is a server at all.
