@@ -22,8 +22,6 @@ GOMP_SPINCOUNT ?= 0
 ifndef NAS_PROGRAMS
 NAS_PROGRAMS := $(shell NAS_CACHE='$(NAS_CACHE)' scripts/programs.sh --path)
 endif
-# What `--version` says. Not part of `make env`: who builds by hand would have to ask for it anew after every commit.
-export NAS_COMMIT := $(or $(shell git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null),unknown)
 environment := NAS_CACHE CARGO_TARGET_DIR LIBTORCH LD_LIBRARY_PATH GOMP_SPINCOUNT NAS_PROGRAMS
 export $(environment)
 
@@ -135,6 +133,8 @@ kind-e2e: build programs ## stage: a search on a real kind cluster (needs a cont
 verify-cluster: build programs ## stage: a longer search there in bad weather: kills, drains, a lost node, rollback (eleven minutes; writes docs/results/cluster.md)
 	$(stage) verify-cluster scripts/verify-cluster.sh
 
+# What `--version` says. Only here: nasctl would otherwise be compiled anew after every commit.
+release: export NAS_COMMIT := $(or $(shell git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null),unknown)
 release: build programs ## stage: all that a release consists of, in dist/, checked and not published (docs/releasing.md; CUDA=1: also the image for GPUs)
 	$(stage) release scripts/release.sh
 

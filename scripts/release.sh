@@ -59,7 +59,9 @@ ln -s nasctl "dist/$laptop/kubectl-nas"
 pack() { tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=go=rX,u+w -C dist -c "$1" | gzip -n -6; }
 pack "$laptop" >"dist/$laptop.tar.gz"
 env -i "dist/$laptop/nasctl" validate "dist/$laptop/configs/quickstart.yaml" >/dev/null || fail "nasctl of the archive does not run"
-env -i "dist/$laptop/nas-trainer" --version >/dev/null || fail "nas-trainer of the archive does not find its libraries"
+# It would find them where it was built, too.
+env -u LD_LIBRARY_PATH ldd "dist/$laptop/nas-trainer" | grep -qF "=> $PWD/dist/$laptop/lib/libtorch_cpu.so " || fail "nas-trainer of the archive does not find its libraries beside it"
+env -i "dist/$laptop/nas-trainer" --version >/dev/null || fail "nas-trainer of the archive does not start"
 rm -r "dist/$laptop"
 
 say "chart and definitions"
