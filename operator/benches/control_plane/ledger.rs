@@ -123,9 +123,8 @@ impl Ledger {
 
     pub(crate) fn seen(&self, slots: usize) -> Seen {
         let mut entries = self.entries.lock().unwrap();
-        let attended = |(ended, _): &&(Instant, Duration)| {
-            entries.handover.is_none_or(|(from, until)| *ended < from || *ended > until)
-        };
+        let attended =
+            |(ended, _): &&(Instant, Duration)| entries.handover.is_none_or(|(from, until)| *ended < from || *ended > until);
         let mut commits: Vec<Duration> = entries.commits.iter().filter(attended).map(|(_, took)| *took).collect();
         commits.sort_unstable();
         entries.gaps.sort_unstable();
