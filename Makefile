@@ -29,8 +29,8 @@ export $(environment)
 flags := --release --workspace $(if $(CI),--locked)
 stage := @scripts/stage.sh
 
-TEST := check-fmt check-arrows check-docs check-lints check-tests check-generated kind-e2e
-VERIFY := verify-winner verify-pytorch verify-crashes verify-observability verify-docs compare-search verify-cluster release
+TEST := check-fmt check-arrows check-docs check-lints check-tests check-python check-generated kind-e2e
+VERIFY := verify-winner verify-pytorch verify-crashes verify-observability verify-kueue verify-docs compare-search verify-cluster release
 
 .PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) verify-gpu ablation mutants bench bench-trainer bench-trainer-gpu bench-control-plane audit env clean-cache
 
@@ -44,13 +44,14 @@ setup: ## fetch libtorch into the cache (about 540 MB, once) and say what tools 
 
 programs: ## build the programs of a test cluster into the cache (about 8 minutes, once)
 	@if [ ! -d '$(NAS_PROGRAMS)' ]; then scripts/programs.sh >/dev/null; fi
-	@scripts/go-tools.sh helm3 >/dev/null && scripts/schemas.sh >/dev/null
+	@scripts/go-tools.sh helm3 >/dev/null && scripts/schemas.sh >/dev/null && scripts/axe.sh >/dev/null
 
-build: setup ## build everything; the programs are in bin/
+build: setup ## build everything; the programs are in bin/ (nasctl also as kubectl-nas, a plugin)
 	cargo build $(flags) --bins
 	@mkdir -p bin && ln -sfn '$(LIBTORCH)/lib' bin/lib
 	@for program in nasctl nas-operator nas-trainer; do \
 	  cp "$$CARGO_TARGET_DIR/release/$$program" bin/$$program.tmp && mv -f bin/$$program.tmp bin/$$program || exit; done
+	@ln -sfn nasctl bin/kubectl-nas && ln -sfn nasctl bin/kubectl_complete-nas
 
 quickstart: build ## set up, build, and search an architecture on this machine (results in runs/)
 	bin/nasctl run configs/quickstart.yaml
@@ -74,6 +75,9 @@ check-lints: setup ## stage: clippy finds nothing
 PROPTEST_RNG_SEED ?= 1
 check-tests: setup programs ## stage: the tests of all crates
 	$(stage) check-tests env PROPTEST_RNG_SEED=$(PROPTEST_RNG_SEED) cargo test $(flags) --no-fail-fast
+
+check-python: build programs ## stage: the Python package: its types, and its tests with nasctl and a real API server
+	$(stage) check-python scripts/check-python.sh
 
 check-generated: setup programs ## stage: the generated files are what their programs make
 	$(stage) check-generated scripts/check-generated.sh
@@ -109,6 +113,9 @@ verify-crashes: setup programs ## stage: the operator dies at every write of a s
 
 verify-observability: build programs ## stage: a real Prometheus finds what every panel and alert asks for (about two minutes)
 	$(stage) verify-observability scripts/verify-observability.sh
+
+verify-kueue: setup programs ## stage: a search in a queue of the real Kueue (about a minute, and four once to build it)
+	$(stage) verify-kueue cargo test $(flags) --test kueue -- --ignored --nocapture
 
 verify-docs: ## stage: the documentation as a book in runs/book (builds mdBook once, some minutes)
 	$(stage) verify-docs scripts/verify-docs.sh
@@ -157,4 +164,4 @@ env: ## print this environment for a shell: eval "$(make env)"
 	@$(foreach name,$(environment),printf 'export %s=%q\n' $(name) "$$$(name)";)
 
 clean-cache: ## remove what was fetched and built from the cache
-	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,pytorch-*,programs-*,programs.lock,node-*,helm3*,observability*,schemas*,wheels,target,tools,mutants}
+	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,pytorch-*,programs-*,programs.lock,node-*,helm3*,observability*,schemas*,axe*,python-*,wheels,target,tools,mutants}

@@ -3,6 +3,7 @@
 #
 #   scripts/go-tools.sh helm3                   Helm 3 (about a minute on two cores, once)
 #   scripts/go-tools.sh observability           prometheus and promtool (about two minutes, once)
+#   scripts/go-tools.sh kueue                   Kueue (about three minutes, once)
 #   scripts/go-tools.sh NAME --path             only prints the folder
 #
 # As scripts/programs.sh does for the programs of a cluster: the folder is named by the digest of the pins and of this recipe, and made under a
@@ -11,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 name=${1:-}
-[ -f "testkit/$name/go.mod" ] || { echo "usage: scripts/go-tools.sh helm3|observability [--path]" >&2; exit 64; }
+[ -f "testkit/$name/go.mod" ] || { echo "usage: scripts/go-tools.sh helm3|observability|kueue [--path]" >&2; exit 64; }
 cache=${NAS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nas-operator}
 dest=$cache/$name-$({ cat "testkit/$name"/go.{mod,sum}; sed -n '/^recipe() {$/,/^}$/p' scripts/go-tools.sh; } | sha256sum | cut -c1-12)
 

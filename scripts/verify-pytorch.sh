@@ -24,6 +24,8 @@ for trial in 0 1; do
   "$nasctl" export "$folder/two" --trial $trial --output "$folder/export-$trial"
   PYTHONPATH=$packages python3 scripts/check-export.py "$folder/export-$trial" data/fashion-mnist "$(tail -qn 1 "$folder/two/trials/quickstart-$trial"/a*/curve.jsonl | tail -n 1)"
 done
+# The same by the Python package: its best is a network of PyTorch that has the value which the search knows.
+NASCTL=$nasctl PYTHONPATH=$packages:python/src python3 scripts/check-export.py "$folder/two" data/fashion-mnist
 
 # Without a driver the library is loaded all the same, and training goes on with the CPU; a library of another version would be refused.
 library=$packages/torch/lib/libtorch_cuda.so

@@ -6,6 +6,7 @@ mod conclude;
 mod confirm;
 pub mod contract;
 mod darts_space;
+pub mod labels;
 pub mod objects;
 mod policy;
 mod problem;

@@ -13,6 +13,7 @@ use crate::{
     failure::Failure,
     records::{Records, Target},
     run::judged_by,
+    table::counted,
     validate::unit,
 };
 
@@ -109,7 +110,8 @@ fn text(best: &Best, records: &Records) -> String {
         let deviation = standard_deviation.map(|deviation| format!(" ± {deviation:.4}")).unwrap_or_default();
         let _ = writeln!(
             text,
-            "confirmed: {mean:.4}{deviation} on the test images, in {done} trainings (mean and standard deviation)"
+            "confirmed: {mean:.4}{deviation} on the test images, in {} (mean and standard deviation)",
+            counted(u64::try_from(*done).unwrap_or_default(), "training")
         );
     }
     let top = records.source.plan.rungs.steps()[records.source.plan.rungs.top()];

@@ -17,13 +17,26 @@ use thiserror::Error;
 use tokio::runtime;
 
 /// Trials in one answer.
-const PAGE: u32 = 500;
+pub(crate) const PAGE: u32 = 500;
+
+/// Longest wait for an answer.
+pub(crate) const ANSWER: Duration = Duration::from_secs(30);
+
+/// What is looked for where a cluster is meant as a whole.
+pub(crate) const WHOLE: &str = "the cluster";
+
+fn nowhere(name: &str) -> String {
+    if name == WHOLE {
+        return "no cluster can be asked".to_owned();
+    }
+    format!("{name} is no folder of a run here, and no cluster can be asked for it")
+}
 
 /// Why a cluster's objects could not be read.
 #[derive(Debug, Error)]
 pub(crate) enum ClusterError {
     /// There is no kubeconfig that can be used.
-    #[error("{name} is no folder of a run here, and no cluster can be asked for it: {source}; set KUBECONFIG or --context")]
+    #[error("{}: {source}; set KUBECONFIG or --context", nowhere(.name))]
     Kubeconfig {
         /// What was looked for.
         name: String,
@@ -44,12 +57,28 @@ pub(crate) enum ClusterError {
     #[error("this cluster has no NasExperiments: install the operator first (helm install nas-operator charts/nas-operator)")]
     NotInstalled,
     /// The API server refuses, or does not answer.
-    #[error("cannot read the {what}: {source}")]
+    #[error("cannot {what}: {source}")]
     Request {
-        /// What was read.
+        /// What was asked for, as it follows `cannot`.
         what: &'static str,
         /// What the client says.
         source: Box<kube::Error>,
+    },
+    /// The operator has not looked at an experiment.
+    #[error("no operator has looked at {name} for {} s, and {left}: does one run? (kubectl get pods -A -l app.kubernetes.io/name=nas-operator)", ANSWER.as_secs())]
+    NoOperator {
+        /// The experiment.
+        name: String,
+        /// How it was left.
+        left: &'static str,
+    },
+    /// The API server no longer says what changes.
+    #[error("cannot watch the {what}: {said}")]
+    Watch {
+        /// What was watched.
+        what: &'static str,
+        /// What the client says.
+        said: String,
     },
     /// This process cannot start what it needs to talk.
     #[error("cannot start: {0}")]
@@ -60,11 +89,11 @@ impl ClusterError {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Kubeconfig { .. } | Self::Missing { .. } => 64,
-            Self::NotInstalled | Self::Request { .. } | Self::Runtime(_) => 69,
+            Self::NotInstalled | Self::NoOperator { .. } | Self::Request { .. } | Self::Watch { .. } | Self::Runtime(_) => 69,
         }
     }
 
-    fn of(what: &'static str) -> impl FnOnce(kube::Error) -> Self {
+    pub(crate) fn of(what: &'static str) -> impl FnOnce(kube::Error) -> Self {
         move |source| Self::Request { what, source: Box::new(source) }
     }
 }
@@ -78,17 +107,26 @@ pub(crate) struct Found {
     pub(crate) earlier: Vec<EarlierTrial>,
 }
 
+impl Found {
+    /// An experiment with those trials that are of this very one: not those of a namesake that was deleted before.
+    pub(crate) fn new(experiment: NasExperiment, mut trials: Vec<NasTrial>, earlier: Vec<EarlierTrial>) -> Self {
+        let uid = experiment.metadata.uid.as_ref();
+        trials.retain(|trial| trial.metadata.owner_references.iter().flatten().any(|owner| Some(&owner.uid) == uid));
+        Self { experiment, trials, earlier }
+    }
+}
+
 /// The experiments of a namespace (that of the kubeconfig where none is named), or of all, by namespace and name.
 pub(crate) fn list(namespace: Option<&str>, context: Option<&str>, all: bool) -> Result<Vec<NasExperiment>, ClusterError> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let client = connect("the cluster", context).await?;
+        let client = connect(WHOLE, context).await?;
         let namespace = namespace.unwrap_or(client.default_namespace()).to_owned();
         let api: Api<NasExperiment> = if all { Api::all(client) } else { Api::namespaced(client, &namespace) };
         match api.list(&ListParams::default()).await {
             Ok(list) => Ok(list.items),
             Err(kube::Error::Api(status)) if status.code == 404 => Err(ClusterError::NotInstalled),
-            Err(error) => Err(ClusterError::of("NasExperiments")(error)),
+            Err(error) => Err(ClusterError::of("read the NasExperiments")(error)),
         }
     })
 }
@@ -100,32 +138,42 @@ pub(crate) fn read(name: &str, namespace: Option<&str>, context: Option<&str>) -
         let client = connect(name, context).await?;
         let namespace = namespace.unwrap_or(client.default_namespace()).to_owned();
         let experiment = experiment(&client, name, &namespace).await?;
-        let trials = trials(&client, &experiment, name, &namespace).await?;
+        let trials = trials(&client, name, &namespace).await?;
         let earlier = if experiment.warm_start().is_empty() { Vec::new() } else { earlier(&client, name, &namespace).await? };
-        Ok(Found { experiment, trials, earlier })
+        Ok(Found::new(experiment, trials, earlier))
     })
 }
 
-async fn connect(name: &str, context: Option<&str>) -> Result<Client, ClusterError> {
+/// A client for a cluster: gives up on what does not answer.
+pub(crate) async fn connect(name: &str, context: Option<&str>) -> Result<Client, ClusterError> {
+    connect_within(name, context, Some(ANSWER)).await
+}
+
+/// A client that waits for so long for the next byte of an answer; `None`: for ever, as for logs that are followed.
+pub(crate) async fn connect_within(name: &str, context: Option<&str>, answer: Option<Duration>) -> Result<Client, ClusterError> {
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let config = Config::from_kubeconfig(&options).await;
     let mut config = config.map_err(|source| ClusterError::Kubeconfig { name: name.to_owned(), source: Box::new(source) })?;
     config.connect_timeout = Some(Duration::from_secs(10));
-    config.read_timeout = Some(Duration::from_secs(30));
-    Client::try_from(config).map_err(ClusterError::of("kubeconfig"))
+    config.read_timeout = answer;
+    Client::try_from(config).map_err(ClusterError::of("read the kubeconfig"))
 }
 
 /// What the operator keeps of earlier experiments; nothing where it has not looked at this one yet.
-async fn earlier(client: &Client, name: &str, namespace: &str) -> Result<Vec<EarlierTrial>, ClusterError> {
+pub(crate) async fn earlier(client: &Client, name: &str, namespace: &str) -> Result<Vec<EarlierTrial>, ClusterError> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let kept =
-        maps.get_opt(&NasExperiment::warm_start_map(name)).await.map_err(ClusterError::of("ConfigMap of its warm start"))?;
+    let kept = maps
+        .get_opt(&NasExperiment::warm_start_map(name))
+        .await
+        .map_err(ClusterError::of("read the ConfigMap of its warm start"))?;
     let text = kept.and_then(|map| map.data?.remove(WARM_START_KEY));
     let Some(text) = text else { return Ok(Vec::new()) };
-    serde_json::from_str(&text).map_err(|source| ClusterError::of("ConfigMap of its warm start")(kube::Error::SerdeError(source)))
+    serde_json::from_str(&text)
+        .map_err(|source| ClusterError::of("read the ConfigMap of its warm start")(kube::Error::SerdeError(source)))
 }
 
-async fn experiment(client: &Client, name: &str, namespace: &str) -> Result<NasExperiment, ClusterError> {
+/// The experiment, or what is missing.
+pub(crate) async fn experiment(client: &Client, name: &str, namespace: &str) -> Result<NasExperiment, ClusterError> {
     let experiments: Api<NasExperiment> = Api::namespaced(client.clone(), namespace);
     match experiments.get(name).await {
         Ok(experiment) => Ok(experiment),
@@ -136,24 +184,22 @@ async fn experiment(client: &Client, name: &str, namespace: &str) -> Result<NasE
             }
             _ => ClusterError::NotInstalled,
         }),
-        Err(error) => Err(ClusterError::of("NasExperiment")(error)),
+        Err(error) => Err(ClusterError::of("read the NasExperiment")(error)),
     }
 }
 
-/// The trials of this very experiment: not those of a namesake that was deleted before.
-async fn trials(client: &Client, experiment: &NasExperiment, name: &str, namespace: &str) -> Result<Vec<NasTrial>, ClusterError> {
+/// The trials of all experiments of this name that ever were, and that are still there.
+async fn trials(client: &Client, name: &str, namespace: &str) -> Result<Vec<NasTrial>, ClusterError> {
     let api: Api<NasTrial> = Api::namespaced(client.clone(), namespace);
     let mut parameters = ListParams::default().fields(&format!("spec.experiment={name}")).limit(PAGE);
     let mut trials = Vec::new();
     loop {
-        let page = api.list(&parameters).await.map_err(ClusterError::of("NasTrials"))?;
+        let page = api.list(&parameters).await.map_err(ClusterError::of("read the NasTrials"))?;
         trials.extend(page.items);
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => parameters = parameters.continue_token(&token),
             None => break,
         }
     }
-    let uid = experiment.metadata.uid.as_ref();
-    trials.retain(|trial| trial.metadata.owner_references.iter().flatten().any(|owner| Some(&owner.uid) == uid));
     Ok(trials)
 }

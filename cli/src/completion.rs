@@ -15,6 +15,10 @@ pub(crate) struct Arguments {
 
 #[expect(clippy::unnecessary_wraps, reason = "as every verb")]
 pub(crate) fn run(arguments: &Arguments, command: &mut Command) -> Result<(), Failure> {
-    clap_complete::generate(arguments.shell, command, "nasctl", &mut std::io::stdout());
+    let name = command.get_name().to_owned();
+    // Not to standard output itself, whose reader may go away.
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, command, name, &mut script);
+    print!("{}", String::from_utf8_lossy(&script));
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use nas_api::Problem;
 use thiserror::Error;
 
-use crate::{cluster::ClusterError, export::WeightsError, simulate::CurvesError};
+use crate::{cluster::ClusterError, export::WeightsError, simulate::CurvesError, table::counted};
 
 /// Any end but success, with its exit code.
 #[derive(Debug, Error)]
@@ -18,6 +18,19 @@ pub(crate) enum Failure {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A file that is neither YAML nor JSON.
+    #[error("{path} is not valid YAML or JSON: {message}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the reader says.
+        message: String,
+    },
+    /// A converted experiment that must be mended by hand.
+    #[error(
+        "the experiment was written, but it is not valid yet: mend what is named under \"To be mended\", then try nasctl validate"
+    )]
+    Open,
     /// An experiment file with problems.
     #[error("{path} has {} problem(s)", problems.len())]
     Invalid {
@@ -54,6 +67,9 @@ pub(crate) enum Failure {
         /// Where its checkpoints, logs and termination messages are.
         folder: PathBuf,
     },
+    /// A machine or cluster on which a search cannot run yet.
+    #[error("{} to be mended first: see above", counted(*.0 as u64, "problem"))]
+    NotReady(usize),
     /// Learning curves that cannot be read, or that are not of the experiment's space.
     #[error(transparent)]
     Curves(#[from] CurvesError),
@@ -91,11 +107,11 @@ impl Failure {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Io { source, .. } if is_full(source) => 75,
-            Self::Io { .. } | Self::Invalid { .. } | Self::Curves(_) | Self::Weights(_) => 65,
+            Self::Io { .. } | Self::Unreadable { .. } | Self::Invalid { .. } | Self::Curves(_) | Self::Weights(_) => 65,
             Self::Folder(_) | Self::Usage(_) => 64,
             Self::Trainer { code, .. } => *code,
             Self::Cluster(error) => error.code(),
-            Self::Unsuccessful(_) | Self::Different(_) | Self::Nonconforming { .. } => 1,
+            Self::Unsuccessful(_) | Self::Different(_) | Self::NotReady(_) | Self::Open | Self::Nonconforming { .. } => 1,
             Self::Interrupted => 130,
         }
     }

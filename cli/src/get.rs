@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use nas_api::objects::NasExperiment;
 use serde::Serialize;
 
-use crate::{cluster, failure::Failure, records::Records, run::JOURNAL_FILE};
+use crate::{cluster, failure::Failure, plugin, records::Records, run::JOURNAL_FILE};
 
 #[derive(Args)]
 #[command(
@@ -18,9 +18,9 @@ use crate::{cluster, failure::Failure, records::Records, run::JOURNAL_FILE};
     Exit codes: 0 shown, 64 there is no such folder, 65 a journal is damaged, 69 the cluster does not answer."
 )]
 pub(crate) struct Arguments {
-    /// Folder of runs; each is a folder that `nasctl run` made.
-    #[arg(default_value = "runs", conflicts_with_all = ["namespace", "context", "all_namespaces"])]
-    folder: PathBuf,
+    /// Folder of runs; each is a folder that `nasctl run` made [default: runs; as a plugin of kubectl: the namespace of the kubeconfig].
+    #[arg(conflicts_with_all = ["namespace", "context", "all_namespaces"])]
+    folder: Option<PathBuf>,
     /// Show the experiments of this namespace of the cluster.
     #[arg(short, long)]
     namespace: Option<String>,
@@ -70,12 +70,13 @@ struct Found {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let asks_for_cluster = arguments.namespace.is_some() || arguments.context.is_some() || arguments.all_namespaces;
+    let names_cluster = arguments.namespace.is_some() || arguments.context.is_some() || arguments.all_namespaces;
+    let asks_for_cluster = names_cluster || plugin::is_called() && arguments.folder.is_none();
     let found: Vec<Found> = if asks_for_cluster {
         let all = cluster::list(arguments.namespace.as_deref(), arguments.context.as_deref(), arguments.all_namespaces)?;
         all.iter().map(of_cluster).collect()
     } else {
-        of_folder(&arguments.folder)?
+        of_folder(arguments.folder.as_deref().unwrap_or(Path::new("runs")))?
     };
     let malformed = |error: String| Failure::Folder(format!("these searches cannot be written: {error}"));
     match arguments.output {

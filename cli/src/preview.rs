@@ -13,12 +13,14 @@ use serde::Serialize;
 use crate::{
     failure::Failure,
     file,
+    table::counted,
     validate::{shares, unit},
 };
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  nasctl preview configs/adaptive-experiment.yaml\n  \
     nasctl preview configs/adaptive-experiment.yaml --full-hours 8.5   # a full training takes 8.5 GPU-hours\n  \
+    nasctl preview configs/adaptive-experiment.yaml --full-hours 8.5 --start-seconds 40   # pods pull a large image\n  \
     nasctl preview configs/quickstart.yaml --trials 3 --output json")]
 pub(crate) struct Arguments {
     /// Experiment file.
@@ -26,12 +28,26 @@ pub(crate) struct Arguments {
     /// Show the configurations of the first N trials: the same seed gives the same trials in `run`.
     #[arg(long, value_name = "N", default_value_t = 0)]
     trials: usize,
-    /// Accelerator hours of one full training: shows what the whole search takes.
+    /// Accelerator hours of one full training, that is of resource.max epochs or batches (a fair guess for 300 epochs of the DARTS network
+    /// on an H100: 8.5): shows what the whole search takes.
     #[arg(long, value_name = "HOURS")]
     full_hours: Option<f64>,
+    /// Seconds for which a trial's pod holds its accelerators before its first step: image, libtorch, data set, checkpoint.
+    #[arg(long, value_name = "SECONDS", default_value_t = START_SECONDS, value_parser = seconds)]
+    start_seconds: f64,
     /// Print JSON.
     #[arg(short, long, value_parser = ["json"])]
     output: Option<String>,
+}
+
+/// What a start takes in a cluster whose nodes have the image and whose data set is on a volume (docs/choosing.md).
+const START_SECONDS: f64 = 20.0;
+/// The share of the accelerators' time in starts above which rungs are too short.
+const MUCH: f64 = 0.1;
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if seconds.is_finite() && seconds >= 0.0 { Ok(seconds) } else { Err("a number of seconds, 0 or more".to_owned()) }
 }
 
 #[derive(Serialize)]
@@ -44,6 +60,7 @@ struct Preview {
     full_steps: u64,
     /// How many times as much training every trial in full would take.
     saved_factor: f64,
+    starts: PreviewStarts,
     #[serde(skip_serializing_if = "Option::is_none")]
     accelerator_hours: Option<f64>,
     /// What trains the best anew, not among the numbers above.
@@ -61,6 +78,18 @@ struct PreviewConfirm {
     steps: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     accelerator_hours: Option<f64>,
+}
+
+/// What it takes to start pods: one for each rung that a trial trains to.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PreviewStarts {
+    pods: u64,
+    seconds_each: f64,
+    accelerator_hours: f64,
+    /// Of all the time that accelerators are held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    share: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -124,6 +153,17 @@ fn preview(source: &SourceFile, arguments: &Arguments) -> Preview {
         let accelerator_hours = arguments.full_hours.map(|hours| hours * ratio(steps, full) * images);
         PreviewConfirm { trials, seeds, step, steps, accelerator_hours }
     });
+    let accelerator_hours = arguments.full_hours.map(|hours| hours * ratio(steps, full));
+    let pods = rungs.iter().map(|rung| rung.trials).sum();
+    let accelerators = spec.trial.accelerator.as_ref().map_or(1, |accelerator| accelerator.count);
+    #[expect(clippy::cast_precision_loss, reason = "hours for people")]
+    let start_hours = pods as f64 * accelerators as f64 * arguments.start_seconds / 3600.0;
+    let starts = PreviewStarts {
+        pods,
+        seconds_each: arguments.start_seconds,
+        accelerator_hours: start_hours,
+        share: accelerator_hours.map(|hours| start_hours / (start_hours + hours)).filter(|share| share.is_finite()),
+    };
     Preview {
         unit: unit(source),
         rungs,
@@ -131,7 +171,8 @@ fn preview(source: &SourceFile, arguments: &Arguments) -> Preview {
         steps,
         full_steps,
         saved_factor: ratio(full_steps, steps),
-        accelerator_hours: arguments.full_hours.map(|hours| hours * ratio(steps, full)),
+        starts,
+        accelerator_hours,
         confirm,
         trials: first_trials(plan, arguments.trials),
     }
@@ -151,7 +192,7 @@ fn first_trials(plan: &Plan, count: usize) -> Vec<nas_search::Assignment> {
 }
 
 fn print(plan: &Plan, preview: &Preview) {
-    println!("{} trials, {} at a time\n", plan.max_trials, plan.parallel_trials);
+    println!("{}, {} at a time\n", counted(plan.max_trials, "trial"), plan.parallel_trials);
     let several = preview.brackets.len() > 1;
     print!("  rung  {:>10}  trials that reach it", preview.unit);
     if several {
@@ -186,11 +227,56 @@ fn print(plan: &Plan, preview: &Preview) {
         let hours = accelerator_hours.map(|hours| format!(", {hours:.1} accelerator hours")).unwrap_or_default();
         println!("Then the best {trials} anew with {seeds} seeds each, for {step} {unit}: {steps} {unit} more{hours}.");
     }
+    print_starts(&preview.starts);
     for line in shares(plan) {
         println!("{line}");
     }
     for (number, assignment) in preview.trials.iter().enumerate() {
         let values: Vec<String> = assignment.iter().map(|(name, value)| format!("{name}={value}")).collect();
         println!("\ntrial {number}: {}", values.join(" "));
+    }
+}
+
+fn print_starts(starts: &PreviewStarts) {
+    let &PreviewStarts { pods, seconds_each, accelerator_hours, share } = starts;
+    let percent = share.map(|share| format!(", {:.0} % of its time", share * 100.0)).unwrap_or_default();
+    println!(
+        "On a cluster {pods} pods start; at {seconds_each} s each that takes {accelerator_hours:.1} accelerator hours more{percent}."
+    );
+    if share.is_some_and(|share| share > MUCH) {
+        println!(
+            "warning: more than {:.0} % of the time would go to starts: fewer trials that begin with more steps (maxTrials, \
+             scheduler.asha.rungs), or several trials on one accelerator, would train longer",
+            MUCH * 100.0
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn starts(full_hours: Option<f64>, start_seconds: f64) -> PreviewStarts {
+        let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/constrained-adaptive-experiment.yaml"));
+        let arguments = Arguments { file, trials: 0, full_hours, start_seconds, output: None };
+        let Ok(source) = file::read(&arguments.file) else { unreachable!() };
+        preview(&source, &arguments).starts
+    }
+
+    #[test]
+    fn each_rung_of_a_trial_is_a_start() {
+        let unknown = starts(None, 18.0);
+        assert_eq!((unknown.pods, unknown.share), (1_000 + 250 + 62 + 15 + 3, None));
+        assert!((unknown.accelerator_hours - 6.65).abs() < 1e-9, "1,330 times 18 s");
+        // 117.5 hours of training.
+        let known = starts(Some(8.5), 18.0).share.unwrap_or_default();
+        assert!((known - 6.65 / (6.65 + 4148.0 * 8.5 / 300.0)).abs() < 1e-9, "{known}");
+        assert_eq!(starts(Some(0.0), 0.0).share, None);
+    }
+
+    #[test]
+    fn seconds_are_no_less_than_none() {
+        assert_eq!(seconds("2.5"), Ok(2.5));
+        assert!(["-1", "inf", "NaN", "soon"].iter().all(|text| seconds(text).is_err()));
     }
 }

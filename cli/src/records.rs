@@ -26,24 +26,53 @@ pub(crate) struct Target {
     search: String,
     /// Namespace of the experiment [default: that of the kubeconfig].
     #[arg(short, long)]
-    namespace: Option<String>,
+    pub(crate) namespace: Option<String>,
     /// Context of the kubeconfig [default: the present one].
     #[arg(long)]
-    context: Option<String>,
+    pub(crate) context: Option<String>,
+}
+
+/// Where a search lies.
+pub(crate) enum Place {
+    /// A run's folder.
+    Folder(PathBuf),
+    /// An experiment of this name on a cluster.
+    Cluster(String),
 }
 
 impl Target {
+    /// Where it lies: a name without a slash is that of a folder if there is one, and nothing asks for a cluster.
+    pub(crate) fn place(&self) -> Place {
+        let folder = Path::new(&self.search);
+        if let Some(name) = ["nasexp/", "nasexperiment/"].iter().find_map(|kind| self.search.strip_prefix(kind)) {
+            return Place::Cluster(name.to_owned());
+        }
+        let asks_for_cluster = self.namespace.is_some() || self.context.is_some();
+        if folder.is_dir() && !asks_for_cluster || self.search.contains('/') {
+            return Place::Folder(folder.to_owned());
+        }
+        Place::Cluster(self.search.clone())
+    }
+
     /// The search and the number, where a trial was named: `<search>-<number>`.
     pub(crate) fn of_trial(&self) -> Option<(Self, u64)> {
         let (search, number) = self.search.rsplit_once('-')?;
         Some((Self { search: search.to_owned(), ..self.clone() }, number.parse().ok()?))
     }
-}
 
-impl Target {
     /// Whether what stands before the number is that of a confirmation's trainings, which no experiment can have.
     pub(crate) fn names_confirmation(&self) -> bool {
-        self.search.ends_with("-confirm")
+        self.without_confirm().is_some()
+    }
+
+    /// The search whose confirmation that is; `None`: it is a search.
+    pub(crate) fn without_confirm(&self) -> Option<Self> {
+        Some(Self { search: self.search.strip_suffix("-confirm")?.to_owned(), ..self.clone() })
+    }
+
+    /// Namespace and context that were asked for.
+    pub(crate) fn connection(&self) -> (Option<&str>, Option<&str>) {
+        (self.namespace.as_deref(), self.context.as_deref())
     }
 }
 
@@ -66,20 +95,19 @@ pub(crate) struct Records {
     pub(crate) times: BTreeMap<u64, f64>,
     /// The folder of a run; `None`: on a cluster.
     pub(crate) folder: Option<PathBuf>,
+    /// What was simulated; `None`: trials were trained.
+    pub(crate) simulated: Option<String>,
 }
 
 impl Records {
     /// Reads the journal of a run's folder, or the objects of a cluster.
     pub(crate) fn read(target: &Target) -> Result<Self, Failure> {
-        let folder = Path::new(&target.search);
-        if let Some(name) = ["nasexp/", "nasexperiment/"].iter().find_map(|kind| target.search.strip_prefix(kind)) {
-            return Self::of_cluster(name, target);
+        match target.place() {
+            Place::Folder(folder) => Self::of_folder(&folder),
+            Place::Cluster(name) => {
+                Self::of_objects(cluster::read(&name, target.namespace.as_deref(), target.context.as_deref())?)
+            }
         }
-        let asks_for_cluster = target.namespace.is_some() || target.context.is_some();
-        if folder.is_dir() && !asks_for_cluster || target.search.contains('/') {
-            return Self::of_folder(folder);
-        }
-        Self::of_cluster(&target.search, target)
     }
 
     /// Reads the journal of a run's folder.
@@ -109,12 +137,14 @@ impl Records {
             began: state.began,
             times: state.times,
             folder: Some(folder.to_owned()),
+            simulated: None,
         })
     }
 
-    fn of_cluster(name: &str, target: &Target) -> Result<Self, Failure> {
-        let cluster::Found { experiment, trials: mut all, earlier } =
-            cluster::read(name, target.namespace.as_deref(), target.context.as_deref())?;
+    /// What the objects of a cluster say.
+    pub(crate) fn of_objects(found: cluster::Found) -> Result<Self, Failure> {
+        let cluster::Found { experiment, trials: mut all, earlier } = found;
+        let name = experiment.metadata.name.as_deref().unwrap_or_default();
         let mut plan =
             experiment.validate().map_err(|problems| Failure::Invalid { path: format!("nasexp/{name}").into(), problems })?;
         plan.learn_from(&earlier);
@@ -128,6 +158,7 @@ impl Records {
             began,
             times,
             folder: None,
+            simulated: None,
             trials,
             trainings,
             confirm: status.map(|status| status.confirm.clone()).unwrap_or_default(),

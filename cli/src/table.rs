@@ -33,11 +33,19 @@ pub(crate) fn progress(index: &Index, plan: &Plan, elapsed: Duration, left: Opti
     );
     let left = left.map_or_else(|| "?".to_owned(), minutes);
     format!(
-        "  {} of {} trials created, best so far {best}; {} gone, about {left} to go\n",
+        "  {} of {} created, best so far {best}; {} gone, about {left} to go\n",
         index.created(),
-        plan.max_trials,
+        counted(plan.max_trials, "trial"),
         minutes(elapsed)
     )
+}
+
+/// A number with what it counts: 1 trial, 27 trials.
+pub(crate) fn counted(count: impl Into<u64>, thing: &str) -> String {
+    match count.into() {
+        1 => format!("1 {thing}"),
+        count => format!("{count} {thing}s"),
+    }
 }
 
 pub(crate) fn minutes(duration: Duration) -> String {
@@ -91,8 +99,8 @@ pub(crate) fn result(index: &Index, plan: &Plan, unit: &str, metric: &str, judge
         let factor = full as f64 / spent as f64;
         let _ = writeln!(
             text,
-            "\n{spent} {unit} were trained; all {} trials in full would have taken {full}: {factor:.1} times as much.",
-            index.created()
+            "\n{spent} {unit} were trained; {} in full would have taken {full}: {factor:.1} times as much.",
+            if index.created() == 1 { "the trial".to_owned() } else { format!("all {} trials", index.created()) }
         );
     }
     text

@@ -14,7 +14,7 @@ use crate::{
     failure::Failure,
     records::{Records, Target},
     simulate::seconds,
-    table::minutes,
+    table::{counted, minutes},
     validate::unit,
 };
 
@@ -145,7 +145,8 @@ fn budget(records: &Records, elapsed: Option<Duration>) -> String {
 /// Where the search stands, in a few words each.
 fn standing(records: &Records, index: &Index, elapsed: Option<Duration>) -> Vec<String> {
     let plan = &records.source.plan;
-    let mut words = vec![format!("{} of {} trials, {} results", index.created(), plan.max_trials, index.view().count)];
+    let mut words =
+        vec![format!("{} of {}, {}", index.created(), counted(plan.max_trials, "trial"), counted(index.view().count, "result"))];
     words.push(index.incumbent().map_or_else(
         || "no result yet".to_owned(),
         |best| {

@@ -4,25 +4,41 @@ use std::path::PathBuf;
 
 use clap::Args;
 use nas_search::{Plan, rejections};
+use serde_json::json;
 
-use crate::{failure::Failure, file};
+use crate::{failure::Failure, file, table::counted};
 
 /// Draws that the share of allowed configurations is estimated from.
 const DRAWS: u32 = 4000;
 
 #[derive(Args)]
+#[command(
+    after_help = "Examples:\n  nasctl validate configs/quickstart.yaml\n  nasctl validate configs/quickstart.yaml --output json\n\n\
+    Exit codes: 0 valid, 65 it is not: every problem is told with its field and line."
+)]
 pub(crate) struct Arguments {
     /// Experiment file.
     file: PathBuf,
+    /// Print JSON: the experiment's name, its rungs, trials and number of parameters.
+    #[arg(short, long, value_parser = ["json"])]
+    output: Option<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let source = file::read(&arguments.file)?;
     let plan = &source.plan;
+    if arguments.output.is_some() {
+        let document = json!({
+            "name": source.experiment.metadata.name, "unit": unit(&source), "rungs": plan.rungs.steps(), "maxTrials": plan.max_trials,
+            "parallelTrials": plan.parallel_trials, "parameters": plan.space.parameters().len(),
+        });
+        println!("{}", serde_json::to_string_pretty(&document).unwrap_or_default());
+        return Ok(());
+    }
     println!("{}: a valid experiment", arguments.file.display());
     println!(
-        "  {} trials, {} at a time, rungs at {:?} {}",
-        plan.max_trials,
+        "  {}, {} at a time, rungs at {:?} {}",
+        counted(plan.max_trials, "trial"),
         plan.parallel_trials,
         plan.rungs.steps(),
         unit(&source)

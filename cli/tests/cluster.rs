@@ -144,7 +144,7 @@ async fn a_search_on_a_cluster_is_described_and_replayed() {
     assert!(data["progress"]["wallClock"].as_array().unwrap().iter().any(Value::is_number), "{}", data["progress"]);
     let (_, told, _) = on(&["best", "small"]);
     assert!(
-        told.contains("trial 3: accuracy 0.0400") && told.contains("confirmed: 0.7500 on the test images, in 1 trainings"),
+        told.contains("trial 3: accuracy 0.0400") && told.contains("confirmed: 0.7500 on the test images, in 1 training ("),
         "{told}"
     );
     let (code, told, _) = on(&["top", "small"]);

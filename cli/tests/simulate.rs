@@ -154,6 +154,29 @@ fn a_warm_start_that_is_not_simulated_is_told() {
 }
 
 #[test]
+fn the_page_of_a_simulated_search_says_that_nothing_was_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(folder.path(), "own.yaml", EXPERIMENT);
+    let curves = write(folder.path(), "own.jsonl", &lines(1..=11));
+    let page = folder.path().join("own.html").display().to_string();
+    let (code, told, said) = simulate(&[&file, "--curves", &curves, "--report", &page, "--output", "json"]);
+    assert!(code == 0 && said.contains("The report of 8 trials is in"), "{said}");
+    let run: Value = serde_json::from_str(&told).unwrap();
+    let page = fs::read_to_string(&page).unwrap();
+    let json = page.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
+    let data: Value = serde_json::from_str(json).unwrap();
+    assert!(data["simulated"].as_str().unwrap().contains("nothing was trained"), "{}", data["simulated"]);
+    assert_eq!(data["best"]["value"], run["runs"][0]["best"]["value"]);
+    assert_eq!(data["end"]["reason"], "Completed");
+    let results = |rungs: &Value, name: &str| rungs.as_array().unwrap().iter().map(|rung| rung[name].clone()).collect::<Vec<_>>();
+    assert_eq!(results(&data["rungs"], "entries"), results(&run["runs"][0]["rungs"], "results"));
+    // Every result has its time, and the segments are all that was spent.
+    let hours = [&data["spent"]["hours"], &run["runs"][0]["acceleratorHours"]].map(|hours| hours.as_f64().unwrap());
+    assert!((hours[0] - hours[1]).abs() < 1e-3 * hours[1], "{hours:?}");
+    assert!(data["progress"]["wallClock"].as_array().unwrap().iter().all(Value::is_number));
+}
+
+#[test]
 fn several_objectives_end_in_a_front() {
     let folder = tempfile::tempdir().unwrap();
     let text = fs::read_to_string(config("constrained-adaptive-experiment.yaml")).unwrap();

@@ -15,6 +15,7 @@ mod error;
 mod events;
 mod experiment;
 mod labels;
+mod last_words;
 mod lease;
 mod lexicon;
 mod metrics;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use futures::{FutureExt, StreamExt, channel::mpsc, future};
 use kube::{
-    Client, ResourceExt,
+    Client,
     core::error_boundary::InvalidObject,
     runtime::{
         applier,
@@ -13,7 +13,7 @@ use kube::{
         watcher::Event,
     },
 };
-use nas_api::objects::{NasExperiment, NasTrial};
+use nas_api::objects::NasExperiment;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -91,13 +91,7 @@ pub async fn run(config: Config, client: Client, metrics: Metrics, stop: Cancell
     spawn(Box::pin(watch(client.clone(), namespace(), all(), take, unreadable, touch.clone())));
     let left_alone = |_: &InvalidObject| None;
     let store = Arc::clone(&world);
-    let trials = move |event: Event<NasTrial>| {
-        if let Event::Apply(trial) | Event::InitApply(trial) = &event {
-            let namespace = trial.metadata.namespace.clone().unwrap_or_default();
-            store.forget_unreadable_trial(&Group { namespace, experiment: trial.spec.experiment.clone() }, &trial.name_any());
-        }
-        store.trials.take(event)
-    };
+    let trials = move |event| store.take_trial(event);
     let store = Arc::clone(&world);
     let unreadable = move |invalid: &InvalidObject| store.note_unreadable_trial(&invalid.metadata, &invalid.error);
     spawn(Box::pin(watch(client.clone(), namespace(), all(), trials, unreadable, touch.clone())));
@@ -105,7 +99,7 @@ pub async fn run(config: Config, client: Client, metrics: Metrics, stop: Cancell
     let jobs = move |event| store.jobs.take(event);
     spawn(Box::pin(watch(client.clone(), namespace(), owned(), jobs, left_alone, touch.clone())));
     let store = Arc::clone(&world);
-    let pods = move |event| store.pods.take(event);
+    let pods = move |event| store.take_pod(event);
     spawn(Box::pin(watch(client.clone(), namespace(), owned(), pods, left_alone, touch.clone())));
     let web = tokio::spawn(web::serve(config.listen, Arc::clone(&world), metrics.clone(), end.clone()));
 

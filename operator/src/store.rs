@@ -113,9 +113,14 @@ impl<K: ResourceExt + Clone> Store<K> {
                 Vec::new()
             }
             Event::InitApply(object) => {
-                let group = (self.group_of)(&object);
-                if let (Some(listing), Some(group)) = (&mut inner.listing, group) {
-                    listing.objects.entry(group).or_default().insert(object.name_any(), Arc::new(object));
+                let Some(group) = (self.group_of)(&object) else { return Vec::new() };
+                let name = object.name_any();
+                // All that is known would be there twice until the list is complete.
+                let known = inner.groups.get(&group).and_then(|objects| objects.by_name.get(&name));
+                let known = known.filter(|known| version(&***known) == version(&object)).map(Arc::clone);
+                if let Some(listing) = &mut inner.listing {
+                    let object = known.unwrap_or_else(|| Arc::new(object));
+                    listing.objects.entry(group).or_default().insert(name, object);
                 }
                 Vec::new()
             }

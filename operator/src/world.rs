@@ -27,6 +27,7 @@ use serde_json::Value;
 
 use crate::{
     labels,
+    last_words::LastWords,
     lexicon::Lexicon,
     store::{Group, Store},
 };
@@ -36,7 +37,8 @@ pub(crate) struct World {
     pub(crate) experiments: Store<NasExperiment>,
     pub(crate) trials: Store<NasTrial>,
     pub(crate) jobs: Store<Job>,
-    pub(crate) pods: Store<Pod>,
+    pods: Store<Pod>,
+    last_words: LastWords,
     unreadable: Mutex<HashMap<Group, String>>,
     unreadable_trials: Mutex<HashMap<Group, BTreeMap<String, String>>>,
 }
@@ -50,16 +52,66 @@ impl World {
             trials: Store::new(
                 |object: &NasTrial| group(object, Some(object.spec.experiment.clone())),
                 move |trial| {
-                    prune(trial);
+                    prune_trial(trial);
                     trial.spec.assignment = Arc::new(lexicon.share(&trial.spec.assignment));
                 },
             )
             .quiet(NasTrial::differs_in_report_alone),
             jobs: Store::new(by_label, prune_job),
             pods: Store::new(by_label, prune_pod),
+            last_words: LastWords::default(),
             unreadable: Mutex::default(),
             unreadable_trials: Mutex::default(),
         }
+    }
+
+    /// Takes in what the watch of trials brings; returns the experiments that it may have changed.
+    pub(crate) fn take_trial(&self, event: Event<NasTrial>) -> Vec<Group> {
+        let named = |trial: &NasTrial| Some((group(trial, Some(trial.spec.experiment.clone()))?, trial.name_any()));
+        let name = match &event {
+            Event::Apply(trial) | Event::Delete(trial) => named(trial),
+            _ => None,
+        };
+        let relisted = matches!(event, Event::InitDone);
+        if let Event::Apply(trial) | Event::InitApply(trial) = &event
+            && let Some((group, name)) = named(trial)
+        {
+            self.forget_unreadable_trial(&group, &name);
+        }
+        let touched = self.trials.take(event);
+        if let Some((group, name)) = name {
+            self.last_words.settle(&group, &name, self.trials.get(&group, &name).as_deref());
+        }
+        if relisted {
+            self.last_words.settle_all(|group, name| self.trials.get(group, name));
+        }
+        touched
+    }
+
+    /// Takes in what the watch of pods brings; returns the experiments that it may have changed.
+    pub(crate) fn take_pod(&self, event: Event<Pod>) -> Vec<Group> {
+        // Before it is gone: a pass that looks meanwhile sees it at least once.
+        if let Event::Delete(pod) = &event
+            && let Some(group) = by_label(pod)
+            && let Some(name) = pod.labels().get(labels::TRIAL)
+        {
+            let mut pod = pod.clone();
+            prune_pod(&mut pod);
+            let trial = self.trials.get(&group, name);
+            self.last_words.keep(group, pod, trial.as_deref());
+        }
+        self.pods.take(event)
+    }
+
+    /// The pods of an experiment, and those that are gone and whose end no trial has recorded yet.
+    pub(crate) fn pods_of(&self, group: &Group) -> Vec<Arc<Pod>> {
+        let mut pods = self.pods.of(group);
+        let gone = self.last_words.of(group);
+        if !gone.is_empty() {
+            pods.retain(|pod| gone.iter().all(|gone| gone.metadata.uid != pod.metadata.uid));
+            pods.extend(gone);
+        }
+        pods
     }
 
     /// Why this version cannot read an experiment, where it cannot.
@@ -167,6 +219,20 @@ fn readable<K>(event: Event<DeserializeGuard<K>>) -> Result<Event<K>, InvalidObj
 
 fn prune<K: ResourceExt>(object: &mut K) {
     object.meta_mut().managed_fields = None;
+}
+
+/// Ten thousand of them are in memory. What is missing in a status is left as it is by a merge patch.
+fn prune_trial(trial: &mut NasTrial) {
+    prune(trial);
+    trial.metadata.labels = None;
+    trial.spec.grants.shrink_to_fit();
+    let waits = trial.running().is_some();
+    let Some(status) = &mut trial.status else { return };
+    if !waits {
+        status.reported = None;
+    }
+    status.rungs.shrink_to_fit();
+    status.segments.shrink_to_fit();
 }
 
 fn prune_job(job: &mut Job) {

@@ -43,11 +43,26 @@ pub struct Event {
     pub outcome: Outcome,
 }
 
+/// A slot that was held by a trial on its way to a rung.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Held {
+    /// The trial.
+    pub trial: u64,
+    /// The rung that it was granted.
+    pub rung: usize,
+    /// For how long: start-ups and lost attempts included.
+    pub seconds: f64,
+}
+
 /// A search that has ended.
 #[derive(Debug)]
 pub struct Run {
     /// Everything that came out, in the order in which it was recorded.
     pub log: Vec<Event>,
+    /// What was decided, in that order.
+    pub decisions: Vec<Decision>,
+    /// What was held by each segment that ended, in that order.
+    pub segments: Vec<Held>,
     /// All trials.
     pub index: Index,
     /// Why it ended.
@@ -117,6 +132,8 @@ struct Clock<'a, L: ?Sized> {
     index: Index,
     running: BinaryHeap<Reverse<Segment>>,
     log: Vec<Event>,
+    decisions: Vec<Decision>,
+    segments: Vec<Held>,
     held_seconds: f64,
     /// Of segments that have ended.
     ended_seconds: f64,
@@ -149,6 +166,8 @@ impl<'a, L: Landscape + ?Sized> Clock<'a, L> {
             index: Index::new(plan.direction, &plan.rungs),
             running: BinaryHeap::new(),
             log: Vec::new(),
+            decisions: Vec::new(),
+            segments: Vec::new(),
             held_seconds: 0.0,
             ended_seconds: 0.0,
             trained_seconds: 0.0,
@@ -168,7 +187,9 @@ impl<'a, L: Landscape + ?Sized> Clock<'a, L> {
             if let Decision::Finish { reason, .. } = decision {
                 return Ok(Some(reason));
             }
-            let Some(trial) = self.index.record(&decision) else { continue };
+            let recorded = self.index.record(&decision);
+            self.decisions.push(decision);
+            let Some(trial) = recorded else { continue };
             let was_running = self.index.trial(trial.number).is_some_and(|before| before.running().is_some());
             if !was_running && trial.running().is_some() {
                 let segment = self.segment(&trial)?;
@@ -259,6 +280,7 @@ impl<'a, L: Landscape + ?Sized> Clock<'a, L> {
         let Some(trial) = self.index.trial(segment.trial) else { return Ok(()) };
         let mut trial = trial.clone();
         self.ended_seconds += segment.end - segment.start;
+        self.segments.push(Held { trial: trial.number, rung: trial.target_rung, seconds: segment.end - segment.start });
         self.trained_seconds += segment.trained_seconds;
         while let Some(rung) = trial.running() {
             let step = self.plan.rungs.steps()[rung];
@@ -284,6 +306,8 @@ impl<'a, L: Landscape + ?Sized> Clock<'a, L> {
         let full = self.log.iter().filter(|event| event.rung == top && matches!(event.outcome, Outcome::Value(_))).count();
         Run {
             log: self.log,
+            decisions: self.decisions,
+            segments: self.segments,
             index: self.index,
             end,
             seconds: self.now,

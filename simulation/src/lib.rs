@@ -26,7 +26,7 @@ mod table;
 mod trajectory;
 mod views;
 
-pub use clock::{Conditions, Event, Run, simulate};
+pub use clock::{Conditions, Event, Held, Run, simulate};
 pub use code::{Code, CodeError, assignment, darts_space, genotype};
 pub use container::{Array, Container, ContainerError, Kind};
 pub use crossing::Crossing;

@@ -5,12 +5,14 @@
 
 mod cluster;
 mod kubelet;
+mod node;
 mod plane;
 mod programs;
 mod wait;
 
 pub use cluster::{Cluster, Namespace};
 pub use kubelet::Kubelet;
+pub use node::LogNode;
 pub use plane::{Plane, PlaneError};
 pub use programs::{Programs, made_ready};
 pub use wait::eventually;

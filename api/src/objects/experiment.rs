@@ -6,7 +6,7 @@ use kube::{CustomResource, KubeSchema, core::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConfirmSpec, DataSet, NasExperimentStatus, PodOverlay, ReportingSpec, SpaceSpec, duration};
+use super::{ConfirmSpec, DataSet, NasExperimentStatus, PodOverlay, Queue, ReportingSpec, SpaceSpec, duration};
 
 /// A search for the best neural architecture or hyperparameters within a budget.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -392,6 +392,9 @@ pub struct TrialTemplate {
     /// Where checkpoints lie. `nasctl run` keeps them in its own folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoints: Option<Claim>,
+    /// The queue in which segments wait for their turn, where Kueue shares a cluster out. Default: none. `nasctl run` does without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queue>,
     /// What is added to each trial's pod: where it may run, its priority, devices by claim. `nasctl run` does without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<PodOverlay>,

@@ -9,6 +9,7 @@ mod duration;
 mod experiment;
 mod experiment_status;
 mod pod;
+mod queue;
 mod reported;
 mod scalar;
 mod space;
@@ -25,6 +26,7 @@ pub use experiment_status::{
     BestEstimate, BestTrial, BudgetStatus, EndStatus, FrontTrialStatus, NasExperimentStatus, RungStatus, TrialCounts,
 };
 pub use pod::PodOverlay;
+pub use queue::Queue;
 pub use reported::{ReportedPoint, ReportedResult, ReportedStatus, ReportingSpec};
 pub use scalar::ScalarValue;
 pub use space::{

@@ -212,7 +212,7 @@ pub struct RunSegment {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
     pub job_uid: String,
-    /// How it ended: Reported, Suspended, Lost, or the outcome that was concluded from its exit.
+    /// How it ended: Reported, Suspended, Retried, Lost, or the outcome that was concluded from its exit.
     #[schemars(length(max = 32))]
     pub outcome: String,
     /// Why, in the trainer's first words.
@@ -229,6 +229,8 @@ pub struct RunSegment {
 impl RunSegment {
     /// `outcome` of a process that ended in a way that counts towards the attempts.
     pub const CRASHED: &'static str = "Crashed";
+    /// `outcome` of a process that was given up since a person asked for another attempt; it does not count.
+    pub const RETRIED: &'static str = "Retried";
     /// `outcome` of a process that was stopped, and does not count.
     pub const STOPPED: &'static str = "Stopped";
     /// Longest `message`, in characters.

@@ -256,6 +256,20 @@ pub(crate) const BAD: &[(&str, &str, &str, &str, &[&str])] = &[
         &["\"NAS_SEED\"", "remove it"],
     ),
     (
+        "no name of a queue",
+        "  trial:\n",
+        "  trial:\n    queue: {name: GPUs}\n",
+        "spec.trial.queue.name",
+        &["\"GPUs\"", "lower-case"],
+    ),
+    (
+        "no trial in the queue",
+        "  trial:\n",
+        "  trial:\n    queue: {name: gpus, maxPendingTrials: 0}\n",
+        "spec.trial.queue.maxPendingTrials",
+        &["at least 1"],
+    ),
+    (
         "a label of the operator's",
         "  trial:\n",
         "  trial:\n    pod: {labels: {nas-operator.dev/trial: other-7}}\n",

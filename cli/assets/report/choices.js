@@ -1,12 +1,17 @@
 // What was chosen against what came out: parallel coordinates, a scatter or heat map of one or two choices, and the front of size.
-Report.rungOptions = (data) => data.rungs.map((rung, at) => [String(at), `rung ${at}: ${Report.length(data, rung.step)} (${Report.count(rung.entries)} results)`]).filter((_, at) => data.rungs[at].entries > 0);
+Report.rungOptions = (data) => () => data.rungs.map((rung, at) => [String(at), `rung ${at}: ${Report.length(data, rung.step)} (${Report.count(rung.entries)} results)`]).filter((_, at) => data.rungs[at].entries > 0);
+
+// Whether a trial, by its place in the columns, is drawn.
+Report.shows = () => true;
 
 // Columns by how much of the variance they explain.
-Report.byInfluence = (data) => data.parameters.map((column, at) => [column, at]).sort(([one], [other]) => other.influence - one.influence);
+Report.byInfluence = (data) => [...data.parameters].sort((one, other) => other.influence - one.influence);
 
-Report.columnOptions = (data) => {
+Report.column = (data, name) => data.parameters.find((column) => column.name === name) ?? data.parameters[0];
+
+Report.columnOptions = (data) => () => {
   const name = (column) => `${column.name}${column.influence > 0 ? ` (${Math.round(column.influence * 100)} %)` : ''}`;
-  return Report.byInfluence(data).map(([column, at]) => [String(at), name(column)]);
+  return Report.byInfluence(data).map((column) => [column.name, name(column)]);
 };
 
 // Trials of one category lie beside each other, each always at the same place, so that they can be told apart.
@@ -37,22 +42,23 @@ Report.shadesOf = (theme, better, values, dimension, more) => {
 
 Report.parallel = (data) => {
   const ranked = Report.byInfluence(data);
-  const chosen = ranked.filter(([column]) => !column.derived).slice(0, 6).concat(ranked.filter(([column]) => column.derived).slice(0, 2));
-  const state = { axes: (chosen.length ? chosen : ranked.slice(0, 8)).map(([, at]) => String(at)), rung: '0' };
+  const chosen = ranked.filter((column) => !column.derived).slice(0, 6).concat(ranked.filter((column) => column.derived).slice(0, 2));
+  const state = { axes: (chosen.length ? chosen : ranked.slice(0, 8)).map((column) => column.name), rung: '0' };
   const points = () => {
     const values = data.trials.values[Number(state.rung)];
-    return data.trials.number.map((_, at) => at).filter((at) => values[at] !== null);
+    return data.trials.number.map((_, at) => at).filter((at) => values[at] !== null && Report.shows(at));
   };
   const option = (theme) => {
     const values = data.trials.values[Number(state.rung)];
-    const columns = state.axes.map((at) => data.parameters[Number(at)]);
+    const columns = state.axes.map((name) => Report.column(data, name));
     const place = (column, at) => (column.values[at] === null ? '-' : column.labels.length ? column.values[at] + Report.beside(data.trials.number[at], 0.5) : column.values[at]);
-    const rows = points().map((at) => [...columns.map((column) => place(column, at)), values[at]]);
+    // The number lies behind the axes: it says whose line it is.
+    const rows = points().map((at) => [...columns.map((column) => place(column, at)), values[at], data.trials.number[at]]);
     const best = data.direction === 'Maximize' ? 1 : -1;
     rows.sort((one, other) => best * (one[columns.length] - other[columns.length]));
     const label = ({ name }) => name.replace(/ (in|of) the /, '\n').replace(/^(normal|reduce)_node(\d)_edge(\d)(_op)?$/, (_, cell, node, edge, op) => `${cell} node ${node},\n${op ? 'operation' : 'input'} ${edge}`);
     const axis = (column, dim) => ({
-      dim, name: label(column), nameTextStyle: { color: theme.text, fontSize: 12, lineHeight: 15 }, nameTruncate: { maxWidth: 200 }, axisLine: { lineStyle: { color: theme.soft } }, axisLabel: { color: theme.text, fontSize: 11, textBorderColor: theme.card, textBorderWidth: 3, ...(column.labels?.length ? Report.labelsAt(column) : { formatter: Report.short2 }) },
+      dim, id: column.name, name: label(column), nameTextStyle: { color: theme.text, fontSize: 12, lineHeight: 15 }, nameTruncate: { maxWidth: 200 }, axisLine: { lineStyle: { color: theme.soft } }, axisLabel: { color: theme.text, fontSize: 11, textBorderColor: theme.card, textBorderWidth: 3, ...(column.labels?.length ? Report.labelsAt(column) : { formatter: Report.short2 }) },
       ...(column.labels?.length ? { type: 'value', min: -0.5, max: column.labels.length - 0.5, axisTick: { show: false } } : { type: column.log ? 'log' : 'value', scale: true }),
       areaSelectStyle: { borderColor: theme.mark, color: theme.mark, opacity: 0.25 },
     });
@@ -78,12 +84,11 @@ Report.parallel = (data) => {
 
 // One choice against the metric: a scatter; two: the mean of the metric for each pair.
 Report.scatter = (data) => {
-  const first = Report.byInfluence(data)[0];
-  const state = { column: String(first[1]), rung: '0' };
+  const state = { column: Report.byInfluence(data)[0].name, rung: '0' };
   const option = (theme) => {
-    const column = data.parameters[Number(state.column)];
+    const column = Report.column(data, state.column);
     const values = data.trials.values[Number(state.rung)];
-    const at = data.trials.number.map((_, at) => at).filter((at) => values[at] !== null && column.values[at] !== null);
+    const at = data.trials.number.map((_, at) => at).filter((at) => values[at] !== null && column.values[at] !== null && Report.shows(at));
     const points = at.map((at) => [column.labels.length ? column.values[at] + Report.beside(data.trials.number[at], 0.6) : column.values[at], values[at], data.trials.number[at], Report.label(column, at)]);
     const axis = column.labels.length
       ? Report.axis(theme, { type: 'value', min: -0.5, max: column.labels.length - 0.5, interval: 1, name: column.name, nameGap: 32, splitLine: { show: false }, axisTick: { show: false }, axisLabel: { color: theme.soft, ...Report.labelsAt(column), rotate: column.labels.length > 6 ? 24 : 0 } })
@@ -108,7 +113,7 @@ Report.scatter = (data) => {
     Report.select('Choice', Report.columnOptions(data), state.column, ([column]) => { state.column = column; figure.redraw(); }),
     Report.select('Values', Report.rungOptions(data), state.rung, ([rung]) => { state.rung = rung; figure.redraw(); }));
   const rows = () => {
-    const column = data.parameters[Number(state.column)];
+    const column = Report.column(data, state.column);
     return { head: ['trial', column.name, data.metric], body: data.trials.number.map((number, at) => [String(number), Report.label(column, at), data.trials.values[Number(state.rung)][at] ?? '–']) };
   };
   const figure = Report.figure({ id: 'scatter', title: 'One choice against the metric', note: 'Each point is a trial; bars are means. The share behind a name is what it explains of the variance at rung 0, chance taken off; of many choices, some stand out by chance.', controls, height: 400, option, rows });
@@ -117,7 +122,7 @@ Report.scatter = (data) => {
 
 Report.heatmap = (data) => {
   const ranked = Report.byInfluence(data);
-  const state = { x: String(ranked[0][1]), y: String((ranked[1] ?? ranked[0])[1]), rung: '0' };
+  const state = { x: ranked[0].name, y: (ranked[1] ?? ranked[0]).name, rung: '0' };
   // 3.24 M to 3.56 M as 3.24–3.56 M.
   const range = (from, to) => { const [one, other] = [Report.short2(from), Report.short2(to)]; const unit = other.match(/ [GMk]$/)?.[0]; return unit && one.endsWith(unit) ? `${one.slice(0, -unit.length)}–${other}` : `${one}–${other}`; };
   // Up to eight classes of a number, with as many trials in each.
@@ -131,7 +136,7 @@ Report.heatmap = (data) => {
     return { names: ends.slice(1).map((end, at) => range(ends[at], end)), of: (at) => edges.filter((edge) => edge <= column.values[at]).length };
   };
   const cells = () => {
-    const [x, y] = [state.x, state.y].map((at) => data.parameters[Number(at)]);
+    const [x, y] = [state.x, state.y].map((name) => Report.column(data, name));
     const values = data.trials.values[Number(state.rung)];
     const rows = data.trials.number.map((_, at) => at).filter((at) => values[at] !== null && x.values[at] !== null && y.values[at] !== null);
     const [across, up] = [classes(x, rows), classes(y, rows)];
@@ -170,23 +175,28 @@ Report.heatmap = (data) => {
 };
 
 Report.front = (data) => {
-  const rung = data.trials.values.findLastIndex((values) => values.some((value) => value !== null));
-  const values = data.trials.values[rung];
-  const place = new Map(data.trials.number.map((number, at) => [number, at]));
-  const point = (at) => [data.trials.params[at], values[at], data.trials.number[at]];
-  const all = data.trials.number.map((_, at) => at).filter((at) => values[at] !== null && data.trials.params[at] !== null).map(point);
-  const front = data.front.map((number) => point(place.get(number)));
-  const name = `rung ${rung}: ${Report.length(data, data.rungs[rung].step)}`;
-  const option = (theme) => ({
-    ...Report.base(theme, `${data.metric} against parameters at ${name}: ${all.length} trials, ${front.length} of them on the front.`),
-    tooltip: { ...Report.base(theme).tooltip, trigger: 'item', formatter: ({ value }) => `trial ${value[2]}<br>${Report.escape(data.metric)} ${Report.value(value[1])}<br>${Report.count(value[0])} parameters` },
-    xAxis: Report.valueAxis(theme, { name: 'parameters', nameGap: 30, axisLabel: { color: theme.soft, hideOverlap: true, formatter: Report.short } }),
-    yAxis: Report.valueAxis(theme, { name: data.metric, nameGap: 48 }),
-    series: [
-      { type: 'scatter', name: 'trials', data: all, symbolSize: all.length > 1000 ? 4 : 8, itemStyle: { color: theme.series[0], opacity: 0.55 } },
-      { type: 'line', name: 'the front', step: 'end', data: front, symbol: 'diamond', symbolSize: 12, itemStyle: { color: theme.mark }, lineStyle: { color: theme.mark, width: 2 } },
-    ],
-  });
-  const rows = () => ({ head: ['trial', 'parameters', data.metric], body: front.map(([params, value, trial]) => [String(trial), Report.count(params), value]), caption: 'The front.' });
-  return Report.figure({ id: 'front', title: 'Size against the metric', note: `At ${name}. No trial is both smaller and better than one of the front; parameters as papers count them, without an auxiliary head.`, option, rows });
+  const top = () => data.trials.values.findLastIndex((values) => values.some((value) => value !== null));
+  const name = () => `rung ${top()}: ${Report.length(data, data.rungs[top()].step)}`;
+  const points = () => {
+    const values = data.trials.values[top()];
+    const place = new Map(data.trials.number.map((number, at) => [number, at]));
+    const point = (at) => [data.trials.params[at], values[at], data.trials.number[at]];
+    const all = data.trials.number.map((_, at) => at).filter((at) => values[at] !== null && data.trials.params[at] !== null && Report.shows(at)).map(point);
+    return { all, front: data.front.map((number) => point(place.get(number))) };
+  };
+  const option = (theme) => {
+    const { all, front } = points();
+    return {
+      ...Report.base(theme, `${data.metric} against parameters at ${name()}: ${all.length} trials, ${front.length} of them on the front.`),
+      tooltip: { ...Report.base(theme).tooltip, trigger: 'item', formatter: ({ value }) => `trial ${value[2]}<br>${Report.escape(data.metric)} ${Report.value(value[1])}<br>${Report.count(value[0])} parameters` },
+      xAxis: Report.valueAxis(theme, { name: 'parameters', nameGap: 30, axisLabel: { color: theme.soft, hideOverlap: true, formatter: Report.short } }),
+      yAxis: Report.valueAxis(theme, { name: data.metric, nameGap: 48 }),
+      series: [
+        { type: 'scatter', name: 'trials', data: all, symbolSize: all.length > 1000 ? 4 : 8, itemStyle: { color: theme.series[0], opacity: 0.55 } },
+        { type: 'line', name: 'the front', step: 'end', data: front, symbol: 'diamond', symbolSize: 12, itemStyle: { color: theme.mark }, lineStyle: { color: theme.mark, width: 2 } },
+      ],
+    };
+  };
+  const rows = () => ({ head: ['trial', 'parameters', data.metric], body: points().front.map(([params, value, trial]) => [String(trial), Report.count(params), value]), caption: 'The front.' });
+  return Report.figure({ id: 'front', title: 'Size against the metric', note: () => `At ${name()}. No trial is both smaller and better than one of the front; parameters as papers count them, without an auxiliary head.`, option, rows });
 };

@@ -48,9 +48,9 @@ Report.confirmation = (data) => {
 // How many trials came to each rung, trained on from it, and where the best stands.
 Report.funnel = (data) => {
   const names = data.rungs.map((rung, at) => `rung ${at}: ${Report.length(data, rung.step)}`);
-  const described = `Trials by rung: ${data.rungs.map((rung, at) => `${rung.entries} at ${names[at]}`).join(', ')}.`;
+  const described = () => `Trials by rung: ${data.rungs.map((rung, at) => `${rung.entries} at ${names[at]}`).join(', ')}.`;
   const option = (theme) => ({
-    ...Report.base(theme, described),
+    ...Report.base(theme, described()),
     grid: { left: 16, right: 150, top: 8, bottom: 8, containLabel: true },
     legend: undefined,
     tooltip: { ...Report.base(theme).tooltip, trigger: 'axis', axisPointer: { type: 'shadow' }, formatter: ([{ dataIndex: at }]) => {

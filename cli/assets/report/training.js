@@ -1,28 +1,34 @@
 // Learning curves, and the best so far against what was spent.
-Report.curves = (data) => {
-  const state = { top: String(Math.min(12, data.curves.length)) };
-  const shown = () => data.curves.slice(0, Number(state.top));
-  // Rungs are powers apart: where they are many, so is the axis.
+
+// Rungs are powers apart: where they are many, so is the axis.
+Report.lengths = (data, curves) => {
   const [first, last] = [data.rungs[0].step, data.rungs[data.rungs.length - 1].step];
-  const lengths = () => {
-    const starts = shown().map((curve) => curve.points[0]?.[0] ?? first);
-    return last >= 27 * first && Math.min(...starts) > 0 ? { type: 'log', name: `${data.unit} (logarithmic)`, min: Math.min(first, ...starts), max: last } : { type: 'value', name: data.unit, min: 0, max: last };
-  };
-  const option = (theme) => ({
-    ...Report.base(theme, `Learning curves of the ${shown().length} trials that were trained longest, the best first: ${data.metric} by ${data.unit}.`),
-    tooltip: { ...Report.base(theme).tooltip, trigger: 'item', formatter: ({ seriesName, value }) => `${Report.escape(seriesName)}<br>${Report.value(value[1])} after ${Report.length(data, value[0])}` },
-    xAxis: Report.axis(theme, { ...lengths(), nameGap: 30 }),
-    yAxis: Report.valueAxis(theme, { name: data.metric, nameGap: 48 }),
-    dataZoom: [{ type: 'inside', xAxisIndex: 0, zoomOnMouseWheel: 'ctrl' }],
-    series: shown().map((curve, at) => ({
-      type: 'line', name: `trial ${curve.trial}`, data: curve.points, symbolSize: curve.points.length > 24 ? 0 : 6, symbol: ['circle', 'rect', 'triangle', 'diamond'][Math.floor(at / 8) % 4],
-      lineStyle: { width: at === 0 ? 3.5 : 1.75, type: ['solid', 'dashed', 'dotted'][Math.floor(at / 8) % 3] }, emphasis: { focus: 'series' }, z: at === 0 ? 5 : 2,
-    })),
-  });
-  const rows = () => ({ head: ['trial', data.unit, data.metric], body: shown().flatMap((curve) => curve.points.map(([step, value]) => [String(curve.trial), step, value])), limit: 1000 });
-  const tops = [3, 6, 12, 24].filter((top) => top < data.curves.length).concat([data.curves.length]);
-  const controls = Report.element('div', { class: 'controls' }, Report.select('Trials', tops.map((top) => [String(top), `the best ${top}`]), state.top, ([top]) => { state.top = top; figure.redraw(); }));
-  const figure = Report.figure({ id: 'curves', title: 'Learning curves', note: 'By length of training first, then by the metric. The thick line is the best trial.', controls, option, rows });
+  const starts = curves.map((curve) => curve.points[0]?.[0] ?? first);
+  return last >= 27 * first && Math.min(...starts) > 0 ? { type: 'log', name: `${data.unit} (logarithmic)`, min: Math.min(first, ...starts), max: last } : { type: 'value', name: data.unit, min: 0, max: last };
+};
+
+// Curves of trials, the first with a thick line.
+Report.curveLines = (data, curves, theme, described) => ({
+  ...Report.base(theme, described),
+  tooltip: { ...Report.base(theme).tooltip, trigger: 'item', formatter: ({ seriesName, value }) => `${Report.escape(seriesName)}<br>${Report.value(value[1])} after ${Report.length(data, value[0])}` },
+  xAxis: Report.axis(theme, { ...Report.lengths(data, curves), nameGap: 30 }),
+  yAxis: Report.valueAxis(theme, { name: data.metric, nameGap: 48 }),
+  dataZoom: [{ type: 'inside', xAxisIndex: 0, zoomOnMouseWheel: 'ctrl' }],
+  series: curves.map((curve, at) => ({
+    type: 'line', name: `trial ${curve.trial}`, data: curve.points, symbolSize: curve.points.length > 24 ? 0 : 6, symbol: ['circle', 'rect', 'triangle', 'diamond'][Math.floor(at / 8) % 4],
+    lineStyle: { width: at === 0 ? 3.5 : 1.75, type: ['solid', 'dashed', 'dotted'][Math.floor(at / 8) % 3] }, emphasis: { focus: 'series' }, z: at === 0 ? 5 : 2,
+  })),
+});
+
+Report.curveRows = (data, curves) => ({ head: ['trial', data.unit, data.metric], body: curves.flatMap((curve) => curve.points.map(([step, value]) => [String(curve.trial), step, value])), limit: 1000 });
+
+Report.curves = (data) => {
+  const state = { top: data.curves.length > 12 ? '12' : '24' };
+  const shown = () => data.curves.slice(0, Number(state.top));
+  const option = (theme) => Report.curveLines(data, shown(), theme, `Learning curves of the ${shown().length} trials that were trained longest, the best first: ${data.metric} by ${data.unit}.`);
+  const tops = () => [3, 6, 12].filter((top) => top < data.curves.length).map((top) => [String(top), `the best ${top}`]).concat([['24', `the best ${data.curves.length}`]]);
+  const controls = Report.element('div', { class: 'controls' }, Report.select('Trials', tops, state.top, ([top]) => { state.top = top; figure.redraw(); }));
+  const figure = Report.figure({ id: 'curves', title: 'Learning curves', note: 'By length of training first, then by the metric. The thick line is the best trial.', controls, option, rows: () => Report.curveRows(data, shown()) });
   return figure;
 };
 
@@ -42,12 +48,12 @@ Report.clocks = (data) => [
 
 // The best so far at each rung: values of different rungs are not comparable, so each has a line of its own.
 Report.anytime = (data) => {
-  const clocks = Report.clocks(data);
-  const state = { clock: clocks[0][0] };
-  const { progress } = data;
+  const state = { clock: null };
+  const clock = () => { const clocks = Report.clocks(data); return clocks.find(([name]) => name === state.clock) ?? clocks[0]; };
   const better = (one, other) => (data.direction === 'Maximize' ? one > other : one < other);
   const lines = () => {
-    const [, , axis] = clocks.find(([name]) => name === state.clock);
+    const { progress } = data;
+    const [, , axis] = clock();
     const best = data.rungs.map(() => []);
     progress.value.forEach((value, at) => {
       const line = best[progress.rung[at]];
@@ -57,7 +63,7 @@ Report.anytime = (data) => {
     return { last, lines: best.map((line) => (line.length ? [...line, [last, ...line[line.length - 1].slice(1)]] : line)) };
   };
   const option = (theme) => {
-    const [, name, , full] = clocks.find(([clock]) => clock === state.clock);
+    const [, name, , full] = clock();
     const { last, lines: all } = lines();
     const first = Math.min(...all.filter((line) => line.length).map((line) => line[0][0]));
     const log = full && full > 6 * last && first > 0;
@@ -76,9 +82,9 @@ Report.anytime = (data) => {
   };
   const rows = () => {
     const { lines: all } = lines();
-    return { head: ['rung', clocks.find(([name]) => name === state.clock)[1], data.metric, 'trial'], body: all.flatMap((line, rung) => line.slice(0, -1).map(([at, value, trial]) => [String(rung), at, value, String(trial)])) };
+    return { head: ['rung', clock()[1], data.metric, 'trial'], body: all.flatMap((line, rung) => line.slice(0, -1).map(([at, value, trial]) => [String(rung), at, value, String(trial)])) };
   };
-  const controls = Report.element('div', { class: 'controls' }, Report.select('Against', clocks.map(([name, text]) => [name, text]), state.clock, ([clock]) => { state.clock = clock; figure.redraw(); }));
+  const controls = Report.element('div', { class: 'controls' }, Report.select('Against', () => Report.clocks(data).map(([name, text]) => [name, text]), clock()[0], ([name]) => { state.clock = name; figure.redraw(); }));
   const figure = Report.figure({
     id: 'anytime', title: 'Best so far', controls, option, rows,
     note: 'The best value at each rung until then. The dashed line is where full training of every trial would end, at the mean speed of this search and with as many slots.',

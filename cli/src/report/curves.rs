@@ -28,22 +28,23 @@ struct Evaluation {
 
 /// The curves of the trials that were trained longest, among those the best first.
 pub(crate) fn of_the_best(records: &Records, index: &Index) -> Vec<Curve> {
-    let metric = &records.source.experiment.spec.objective.metric;
     let trials: BTreeMap<u64, &NasTrial> = records.trials.iter().map(|trial| (trial.number(), trial)).collect();
     let best = index.best().filter_map(|(_, _, trial)| trials.get(&trial.number)).take(SHOWN);
-    best.map(|trial| {
-        let mut points = recorded(trial, records.source.plan.rungs.steps());
-        points.extend(reported(trial));
-        if let (Some(folder), Some(name)) = (&records.folder, &trial.metadata.name) {
-            points.extend(written(&folder.join("trials").join(name), metric));
-        }
-        let points: Points = points.into_iter().collect();
-        Curve {
-            trial: trial.number(),
-            points: points.into_iter().map(|(step, value)| (f64::from_bits(step), six_digits(value))).collect(),
-        }
-    })
-    .collect()
+    best.map(|trial| curve(records, trial)).collect()
+}
+
+/// The curve of a trial.
+pub(crate) fn curve(records: &Records, trial: &NasTrial) -> Curve {
+    let mut points = recorded(trial, records.source.plan.rungs.steps());
+    points.extend(reported(trial));
+    if let (Some(folder), Some(name)) = (&records.folder, &trial.metadata.name) {
+        points.extend(written(&folder.join("trials").join(name), &records.source.experiment.spec.objective.metric));
+    }
+    let points: Points = points.into_iter().collect();
+    Curve {
+        trial: trial.number(),
+        points: points.into_iter().map(|(step, value)| (f64::from_bits(step), six_digits(value))).collect(),
+    }
 }
 
 /// Values by the bits of their steps, which are in the order of the steps: none is negative.

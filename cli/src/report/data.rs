@@ -1,18 +1,15 @@
 //! What a report shows, as data: computed from the records of a search, drawn by the page, known to neither.
 
-use std::collections::BTreeMap;
-
 use nas_api::{
-    genotype, network,
     objects::{ConfirmStatus, EndStatus},
     verdict,
 };
-use nas_darts::CellKind;
-use nas_search::{Direction, Domain, Index, Trial};
+use nas_search::{Direction, Index};
 use serde::Serialize;
 
 use super::{
     columns::{Columns, ParameterColumn, parameters},
+    configuration::Configuration,
     curves::Curve,
     decisions::Decisions,
     effects::{EffectGroup, effects},
@@ -32,6 +29,9 @@ pub(crate) struct ReportData {
     pub(super) metric: String,
     pub(super) direction: Direction,
     pub(super) unit: &'static str,
+    /// What was simulated, where nothing was trained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) simulated: Option<String>,
     /// Which images the values speak of.
     pub(super) judged_by: &'static str,
     pub(super) end: Option<EndStatus>,
@@ -76,16 +76,8 @@ pub(super) struct BestReport {
     pub(super) rung: usize,
     pub(super) step: u64,
     pub(super) value: f64,
-    pub(super) params: Option<u64>,
-    pub(super) flops: Option<u64>,
-    /// What was chosen for it, by name; without the choices that the drawing shows.
-    pub(super) searched: BTreeMap<String, String>,
-    /// What all trials have alike.
-    pub(super) fixed: BTreeMap<String, String>,
-    /// The drawings of both cells (SVG), where the search was for cells.
-    pub(super) cells: Vec<String>,
-    /// The same in words.
-    pub(super) words: String,
+    #[serde(flatten)]
+    pub(super) configuration: Configuration,
 }
 
 impl ReportData {
@@ -112,7 +104,8 @@ impl ReportData {
             metric: experiment.spec.objective.metric.clone(),
             direction: plan.direction,
             unit: unit(source),
-            judged_by: judged_by(source),
+            judged_by: if records.simulated.is_some() { "recorded curves" } else { judged_by(source) },
+            simulated: records.simulated.clone(),
             end: end.clone(),
             created: index.created(),
             max_trials: plan.max_trials,
@@ -136,26 +129,11 @@ impl ReportData {
 
 fn best(records: &Records, index: &Index) -> Option<BestReport> {
     let incumbent = index.incumbent()?;
-    let Trial { assignment, .. } = index.trial(incumbent.trial)?;
-    let cells = genotype(assignment).ok();
-    let cost = network(assignment, &records.source.experiment.spec.trial.data).and_then(|network| network.cost().ok());
-    let is_drawn = |name: &str| cells.is_some() && nas_darts::choice_names().any(|choice| choice == name);
-    let is_fixed = |name: &str| {
-        let parameter = records.source.plan.space.parameters().iter().find(|parameter| &*parameter.name == name);
-        parameter.is_some_and(|parameter| matches!(parameter.domain, Domain::Constant(_)))
-    };
-    let shown = assignment.iter().filter(|(name, _)| !is_drawn(name)).map(|(name, value)| (name.to_string(), value.to_string()));
-    let (fixed, searched) = shown.partition(|(name, _)| is_fixed(name));
     Some(BestReport {
         trial: incumbent.trial,
         rung: incumbent.rung,
         step: records.source.plan.rungs.steps()[incumbent.rung],
         value: incumbent.value,
-        params: cost.map(|cost| cost.params_without_auxiliary),
-        flops: cost.map(|cost| cost.flops),
-        searched,
-        fixed,
-        words: cells.map(|cells| cells.to_text()).unwrap_or_default(),
-        cells: cells.iter().flat_map(|cells| CellKind::ALL.map(|kind| cells.cell_to_svg(kind))).collect(),
+        configuration: Configuration::new(&index.trial(incumbent.trial)?.assignment, &records.source),
     })
 }

@@ -1,15 +1,20 @@
 //! `nasctl report`: a search as one page that needs no server, no network and no login.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 
 use crate::{
     failure::Failure,
     records::{Records, Target},
+    table::counted,
 };
 
 mod columns;
+mod configuration;
 mod curves;
 mod data;
 mod decisions;
@@ -19,7 +24,10 @@ mod front;
 mod page;
 mod spent;
 
-use data::ReportData;
+pub(crate) use configuration::Configuration;
+pub(crate) use curves::{Curve, curve, of_the_best};
+pub(crate) use data::ReportData;
+pub(crate) use page::{DRAWING, ECHARTS, STYLE};
 
 #[derive(Args)]
 #[command(
@@ -40,26 +48,37 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let records = Records::read(&arguments.target)?;
-    let curves = curves::of_the_best(&records, &records.index());
-    let data = ReportData::new(&records, curves);
-    let malformed = |error: serde_json::Error| Failure::Folder(format!("these records cannot be written as JSON: {error}"));
     if arguments.output.as_ref().is_some_and(|output| output.as_os_str() == "json") {
-        println!("{}", serde_json::to_string(&data).map_err(malformed)?);
+        println!("{}", serde_json::to_string(&data(&records)).map_err(malformed)?);
         return Ok(());
     }
     let path = arguments.output.clone().unwrap_or_else(|| {
         let name = records.source.experiment.metadata.name.as_deref().unwrap_or("report");
         records.folder.as_ref().map_or_else(|| format!("{name}.html").into(), |folder| folder.join("report.html"))
     });
-    let page = page::page(&data).map_err(malformed)?;
-    fs::write(&path, &page).map_err(Failure::io(&path))?;
-    println!(
-        "The report of {} trials is in {} ({:.1} MB): open it in a browser.",
-        records.trials.len(),
+    println!("{}", write(&records, &path)?);
+    Ok(())
+}
+
+fn data(records: &Records) -> ReportData {
+    ReportData::new(records, curves::of_the_best(records, &records.index()))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "where errors are mapped")]
+fn malformed(error: serde_json::Error) -> Failure {
+    Failure::Folder(format!("these records cannot be written as JSON: {error}"))
+}
+
+/// Writes the page; returns what is told of it.
+pub(crate) fn write(records: &Records, path: &Path) -> Result<String, Failure> {
+    let page = page::page(&data(records)).map_err(malformed)?;
+    fs::write(path, &page).map_err(Failure::io(path))?;
+    Ok(format!(
+        "The report of {} is in {} ({:.1} MB): open it in a browser.",
+        counted(records.trials.len() as u64, "trial"),
         path.display(),
         megabytes(page.len())
-    );
-    Ok(())
+    ))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a size for people")]

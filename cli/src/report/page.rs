@@ -5,10 +5,12 @@ use sha2::{Digest, Sha256};
 
 use super::data::ReportData;
 
-const ECHARTS: &str = include_str!("../../assets/echarts/echarts.min.js");
-const STYLE: &str = include_str!("../../assets/report/style.css");
-/// In the order in which they need each other.
-const SCRIPTS: [&str; 9] = [
+/// Apache ECharts.
+pub(crate) const ECHARTS: &str = include_str!("../../assets/echarts/echarts.min.js");
+/// How the page looks.
+pub(crate) const STYLE: &str = include_str!("../../assets/report/style.css");
+/// What draws a report's data, in the order in which they need each other.
+pub(crate) const DRAWING: [&str; 9] = [
     include_str!("../../assets/report/text.js"),
     include_str!("../../assets/report/theme.js"),
     include_str!("../../assets/report/figure.js"),
@@ -19,6 +21,8 @@ const SCRIPTS: [&str; 9] = [
     include_str!("../../assets/report/tables.js"),
     include_str!("../../assets/report/page.js"),
 ];
+/// Draws the data that was written into the page.
+const START: &str = include_str!("../../assets/report/start.js");
 
 /// What a browser allows the page: to run these scripts alone, and to load nothing, from anywhere.
 fn policy(scripts: &[&str]) -> String {
@@ -33,7 +37,7 @@ fn policy(scripts: &[&str]) -> String {
 pub(super) fn page(data: &ReportData) -> Result<String, serde_json::Error> {
     let json = within_script(&serde_json::to_string(data)?);
     let title = within_markup(&data.name);
-    let scripts = SCRIPTS.concat();
+    let scripts = DRAWING.concat() + START;
     let policy = policy(&[ECHARTS, &scripts]);
     Ok([
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
@@ -74,9 +78,9 @@ mod tests {
 
     #[test]
     fn no_script_of_ours_ends_its_element_or_asks_for_anything() {
-        for script in SCRIPTS.iter().chain([&ECHARTS]) {
+        for script in DRAWING.iter().chain([&ECHARTS, &START]) {
             assert!(!script.contains("</script") && !script.contains("<!--"));
         }
-        assert!(SCRIPTS.iter().chain([&STYLE]).all(|text| !text.contains("http") && !text.contains("url(")));
+        assert!(DRAWING.iter().chain([&STYLE, &START]).all(|text| !text.contains("http") && !text.contains("url(")));
     }
 }

@@ -28,7 +28,7 @@ impl Runner {
         let Some((confirmation, plan)) = self.journal.state.confirmation(&experiment, &plan) else { return Ok(None) };
         let source = SourceFile { experiment, plan };
         let after = self.index.view().seq;
-        Ok(Some(Self::over(source, Some(confirmation), after, self.journal, self.launcher, self.stops)))
+        Ok(Some(Self::over(source, Some(confirmation), after, self.journal, self.launcher, self.gpus, self.stops)))
     }
 
     /// Runs a confirmation to its end. On a failure, every trainer is stopped after a checkpoint first.

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     env,
     fs::{self, File},
+    io::Write,
     os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -12,17 +13,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nas_api::contract::{Exit, GRACE_SECONDS, Segment};
+use k8s_openapi::jiff::Timestamp;
+use nas_api::contract::{Exit, GRACE_SECONDS, Segment, StepUnit};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 
-use super::supervise::supervised;
+use super::{
+    gpus::{ORDER, VISIBLE},
+    supervise::supervised,
+};
 use crate::failure::Failure;
 
 /// A trainer that was told to stop at its time limit has so long to write a checkpoint, as on a cluster.
 const GRACE: Duration = Duration::from_secs(GRACE_SECONDS as u64);
+
+/// The log of all attempts of a trial, in its folder.
+pub(crate) const LOG: &str = "trainer.log";
+/// How the line begins in a log at which an attempt begins; its number follows.
+pub(crate) const HEADING: &str = "=== attempt ";
 
 /// Starts trainers.
 pub(crate) struct Launcher {
@@ -32,6 +42,16 @@ pub(crate) struct Launcher {
     pub(crate) threads: u16,
     /// `spec.trial.env`.
     pub(super) env: BTreeMap<String, String>,
+}
+
+/// What a trainer is started with.
+pub(crate) struct Start<'a> {
+    pub(crate) trial: i64,
+    pub(crate) segment: &'a Segment,
+    /// Takes what it says, after what its earlier attempts said.
+    pub(crate) log: &'a Path,
+    /// The GPUs that it may use; `None`: it is not told.
+    pub(crate) visible: Option<&'a str>,
 }
 
 /// A trainer that runs.
@@ -57,8 +77,8 @@ impl Launcher {
     }
 
     /// Has the trainer check a segment without training it.
-    pub(crate) fn check(&self, segment: &Segment) -> Result<String, Failure> {
-        let output = self.command(segment).arg("check").output().map_err(|source| {
+    pub(crate) fn check(&self, segment: &Segment, visible: Option<&str>) -> Result<String, Failure> {
+        let output = self.command(segment, visible).arg("check").output().map_err(|source| {
             let message = format!(
                 "cannot start the trainer {}: {source}; build it with `make build`, or give --trainer",
                 self.trainer.display()
@@ -82,12 +102,14 @@ impl Launcher {
     }
 
     /// Starts a trainer; its end goes to `ended`. Must be called from a thread that lives as long as the search.
-    pub(crate) fn start(&self, trial: i64, segment: &Segment, log: &Path, ended: Sender<Ended>) -> Result<Running, Failure> {
+    pub(crate) fn start(&self, start: &Start, ended: Sender<Ended>) -> Result<Running, Failure> {
+        let Start { trial, segment, log, visible } = *start;
         let _ = fs::remove_file(&segment.termination_log);
-        let output = File::options().create(true).append(true).open(log).map_err(Failure::io(log))?;
+        let mut output = File::options().create(true).append(true).open(log).map_err(Failure::io(log))?;
+        output.write_all(heading(segment, visible, Timestamp::now()).as_bytes()).map_err(Failure::io(log))?;
         let both = output.try_clone().map_err(Failure::io(log))?;
         // A group of its own: Ctrl-C reaches the runner alone, which then stops its trainers in order.
-        let mut command = self.command(segment);
+        let mut command = self.command(segment, visible);
         command.stdin(Stdio::null()).stdout(output).stderr(both).process_group(0);
         let child = command.spawn().map_err(Failure::io(&self.itself))?;
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
@@ -95,9 +117,12 @@ impl Launcher {
         Ok(Running { pid, started: Instant::now(), attempt: i64::from(segment.attempt), told: None, overran: false })
     }
 
-    fn command(&self, segment: &Segment) -> Command {
+    fn command(&self, segment: &Segment, visible: Option<&str>) -> Command {
         let mut command = supervised(&self.itself, segment, &[&self.trainer]);
         command.envs(&self.env);
+        if let Some(visible) = visible {
+            command.env(ORDER.0, ORDER.1).env(VISIBLE, visible);
+        }
         command
     }
 }
@@ -130,6 +155,18 @@ impl Running {
     pub(crate) fn held(&self) -> Duration {
         self.started.elapsed()
     }
+}
+
+/// The line of a log at which an attempt begins.
+fn heading(segment: &Segment, visible: Option<&str>, now: Timestamp) -> String {
+    let Segment { attempt, target_rung, target_step, step_unit, .. } = segment;
+    let gpus = visible.map(|visible| format!(", on GPU {visible}")).unwrap_or_default();
+    let unit = match (target_step, step_unit) {
+        (1, StepUnit::Epochs) => "epoch",
+        (1, StepUnit::Batches) => "batch",
+        _ => step_unit.as_str(),
+    };
+    format!("{HEADING}{attempt}: to rung {target_rung} ({target_step} {unit}){gpus}, {now:.0}\n")
 }
 
 /// The signal that is due to a trainer that has run for `held`, and was told to stop `told` ago if at all.

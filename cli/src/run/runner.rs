@@ -23,8 +23,9 @@ use nas_search::{Decision, Index, Outcome, Plan, Usage, decide};
 
 use super::{
     confirm::name_of,
+    gpus::Gpus,
     journal::Journal,
-    process::{Ended, Launcher, Running},
+    process::{Ended, LOG, Launcher, Running, Start},
 };
 use crate::{failure::Failure, table, validate::unit};
 
@@ -39,6 +40,7 @@ pub(crate) struct Runner {
     after: u64,
     pub(super) journal: Journal,
     pub(super) launcher: Launcher,
+    pub(super) gpus: Gpus,
     pub(super) stops: Arc<AtomicUsize>,
     pub(super) index: Index,
     /// Outcomes up to here were there when a person started this command: they cannot stall it.
@@ -53,8 +55,8 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    pub(crate) fn new(source: SourceFile, journal: Journal, launcher: Launcher, stops: Arc<AtomicUsize>) -> Self {
-        Self::over(source, None, 0, journal, launcher, stops)
+    pub(crate) fn new(source: SourceFile, journal: Journal, launcher: Launcher, gpus: Gpus, stops: Arc<AtomicUsize>) -> Self {
+        Self::over(source, None, 0, journal, launcher, gpus, stops)
     }
 
     /// A runner over the search, or over its confirmation.
@@ -64,6 +66,7 @@ impl Runner {
         after: u64,
         journal: Journal,
         launcher: Launcher,
+        gpus: Gpus,
         stops: Arc<AtomicUsize>,
     ) -> Self {
         let mut index = Index::new(source.plan.direction, &source.plan.rungs);
@@ -79,6 +82,7 @@ impl Runner {
             after,
             journal,
             launcher,
+            gpus,
             stops,
             index,
             stall_cleared,
@@ -149,7 +153,11 @@ impl Runner {
             };
             for decision in decide(&self.source.plan, &self.index, &usage) {
                 if let (Decision::Create { .. }, false) = (&decision, checked) {
-                    let summary = self.launcher.check(&self.segment(&self.new_trial(&decision)?, "check"))?;
+                    let trial = self.new_trial(&decision)?;
+                    let visible = self.gpus.take(trial.spec.number);
+                    let said = self.launcher.check(&self.segment(&trial, "check"), visible.as_deref());
+                    self.gpus.give_back(trial.spec.number);
+                    let summary = said?;
                     self.say(&summary);
                     checked = true;
                 }
@@ -302,7 +310,9 @@ impl Runner {
             let folder = segment.checkpoint_dir.clone();
             fs::create_dir_all(&folder).map_err(Failure::io(&folder))?;
             self.keep(trial)?;
-            let running = self.launcher.start(number, &segment, &folder.join("trainer.log"), self.ended.0.clone())?;
+            let visible = self.gpus.take(number);
+            let started = Start { trial: number, segment: &segment, log: &folder.join(LOG), visible: visible.as_deref() };
+            let running = self.launcher.start(&started, self.ended.0.clone())?;
             self.children.insert(number, running);
         }
         Ok(())
@@ -311,6 +321,7 @@ impl Runner {
     /// Records what the end of a trainer means.
     fn take_end(&mut self, ended: &Ended) -> Result<(), Failure> {
         let Some(running) = self.children.remove(&ended.trial) else { return Ok(()) };
+        self.gpus.give_back(ended.trial);
         let mut trial = self.trial(u64::try_from(ended.trial).unwrap_or_default())?;
         let log = self.checkpoint_dir(&trial).join(format!("termination-{}", running.attempt));
         let message = fs::read_to_string(&log).unwrap_or_default();

@@ -12,7 +12,7 @@ use nas_simulation::{
 };
 use thiserror::Error;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, table::counted};
 
 /// Where values and times are from.
 pub(super) enum Source {
@@ -94,7 +94,7 @@ impl Source {
         match self {
             Self::Surrogate(_) => "the surrogate of NAS-Bench-301".to_owned(),
             Self::Table(table) => format!("a table of {} architectures", table.len()),
-            Self::Lines(lines) => format!("{} trials", lines.len()),
+            Self::Lines(lines) => counted(lines.len() as u64, "trial"),
         }
     }
 

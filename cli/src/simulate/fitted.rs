@@ -8,6 +8,7 @@ use nas_search::{Assignment, Direction, Domain, Parameter, Plan, Scalar, Verdict
 use nas_simulation::{Landscape, LandscapeError, assignment, genotype, permutation};
 
 use super::curves::{CurvesError, Source};
+use crate::table::counted;
 
 /// Curves that fit an experiment.
 pub(super) struct Fitted {
@@ -159,7 +160,11 @@ impl Fitted {
             listed.len()
         ));
         if plan.max_trials > listed.len() as u64 {
-            self.notes.push(format!("maxTrials is {}, but there are only {} trials", plan.max_trials, listed.len()));
+            self.notes.push(format!(
+                "maxTrials is {}, but the curves have only {}",
+                plan.max_trials,
+                counted(listed.len() as u64, "trial")
+            ));
         }
         self.listed = Some(listed);
         Ok(unknown)

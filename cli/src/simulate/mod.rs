@@ -11,6 +11,7 @@ use crate::{failure::Failure, file};
 
 mod curves;
 mod fitted;
+mod records;
 mod report;
 mod text;
 
@@ -22,6 +23,7 @@ const EXAMPLES: &str = "Examples:
   nasctl simulate configs/adaptive-experiment.yaml --curves nb301
   nasctl simulate configs/adaptive-experiment.yaml --curves nb301 --repeat 20 --workers 32
   nasctl simulate configs/adaptive-experiment.yaml --curves nb301 --startup 45s --failures 0.02
+  nasctl simulate configs/adaptive-experiment.yaml --curves nb301 --report adaptive.html
   nasctl simulate my-experiment.yaml --curves my-curves.jsonl --output json";
 
 /// In lines that a terminal of 80 columns does not break.
@@ -60,7 +62,8 @@ pub(crate) struct Arguments {
     /// Trials that train at the same time. Default: parallelTrials.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     workers: Option<u32>,
-    /// Hours that a mean full training takes on your accelerators: all times are scaled to it. Default: as on the curves.
+    /// Hours that a mean full training (of resource.max epochs or batches) takes on your accelerators: all times are scaled to it. Default: as
+    /// on the curves.
     #[arg(long, value_name = "HOURS", value_parser = hours)]
     full_hours: Option<f64>,
     /// Time from a grant until training starts, such as 45s or 2m: for each attempt of each rung.
@@ -75,6 +78,9 @@ pub(crate) struct Arguments {
     /// Simulate N searches with consecutive seeds; shows means and standard errors.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     repeat: u32,
+    /// Write the search (the first of several) as a page, too: that of `nasctl report`, with the note that nothing was trained.
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     /// Print JSON.
     #[arg(short, long, value_parser = ["json"])]
     output: Option<String>,
@@ -129,10 +135,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default());
     } else {
         print!("{}", text::heading(&report));
-        match sample.filter(|_| arguments.repeat == 1) {
-            Some(run) => print!("{}", text::one(&report, &run, &source)),
+        match sample.as_ref().filter(|_| arguments.repeat == 1) {
+            Some(run) => print!("{}", text::one(&report, run, &source)),
             None => print!("{}", text::many(&report)),
         }
+    }
+    if let (Some(path), Some(run)) = (&arguments.report, &sample) {
+        source.plan.seed = first;
+        source.experiment.spec.seed = i64::try_from(first).unwrap_or(i64::MAX);
+        let words = text::simulated(&report);
+        // Beside the output, which may be data.
+        eprintln!("{}", crate::report::write(&records::records(source, run, accelerators, words), path)?);
     }
     Ok(())
 }

@@ -35,6 +35,14 @@ pub(super) fn heading(report: &Report) -> String {
     text
 }
 
+/// What stands over the page of a simulated search.
+pub(super) fn simulated(report: &Report) -> String {
+    format!(
+        "Simulated on {} ({}), {} at a time: nothing was trained, values and times are those of recorded learning curves.",
+        report.curves, report.about, report.workers
+    )
+}
+
 /// One search.
 pub(super) fn one(report: &Report, run: &Run, source: &SourceFile) -> String {
     let Some(one) = report.runs.first() else { return String::new() };
@@ -54,11 +62,11 @@ pub(super) fn one(report: &Report, run: &Run, source: &SourceFile) -> String {
     let failed = if one.failed_attempts > 0 { format!(", {} failed attempts", one.failed_attempts) } else { String::new() };
     let _ = writeln!(
         text,
-        "\n{} of wall clock, {:.1} accelerator hours, workers held {:.0} % of the time; {} trials, {} trained in full{failed}.",
+        "\n{} of wall clock, {:.1} accelerator hours, workers held {:.0} % of the time; {}, {} trained in full{failed}.",
         time(one.wall_clock_hours * 3600.0),
         one.accelerator_hours,
         100.0 * one.utilisation,
-        one.trials,
+        table::counted(one.trials, "trial"),
         one.full_trainings
     );
     text

@@ -26,7 +26,10 @@ pub(crate) struct Ledger {
 struct Entries {
     /// Ends of pods whose outcome has not been seen on its trial.
     unrecorded: HashMap<(String, usize), Instant>,
-    commits: Vec<Duration>,
+    /// When a pod ended, and how long its outcome took.
+    commits: Vec<(Instant, Duration)>,
+    /// While one operator had ended and the next did not work yet.
+    handover: Option<(Instant, Instant)>,
     /// Moments at which a slot became free that no new Job has taken.
     free: VecDeque<Instant>,
     gaps: Vec<Duration>,
@@ -39,8 +42,10 @@ struct Entries {
 
 /// What it comes to.
 pub(crate) struct Seen {
-    /// From the end of a pod to its outcome on the trial, sorted.
+    /// From the end of a pod to its outcome on the trial, sorted; but for those that ended while no operator was there.
     pub(crate) commits: Vec<Duration>,
+    /// How many outcomes there were.
+    pub(crate) outcomes: usize,
     /// From the end of a pod to a new Job, while there were trials to be created, sorted.
     pub(crate) gaps: Vec<Duration>,
     pub(crate) jobs: usize,
@@ -106,14 +111,22 @@ impl Ledger {
         }
         for rung in trial.status.iter().flat_map(|status| &status.rungs) {
             if let Some(ended) = entries.unrecorded.remove(&(name.clone(), rung.rung as usize)) {
-                entries.commits.push(ended.elapsed());
+                entries.commits.push((ended, ended.elapsed()));
             }
         }
     }
 
+    /// No operator was at work since then.
+    pub(crate) fn handed_over(&self, since: Instant) {
+        self.entries.lock().unwrap().handover = Some((since, Instant::now()));
+    }
+
     pub(crate) fn seen(&self, slots: usize) -> Seen {
         let mut entries = self.entries.lock().unwrap();
-        entries.commits.sort_unstable();
+        let attended =
+            |(ended, _): &&(Instant, Duration)| entries.handover.is_none_or(|(from, until)| *ended < from || *ended > until);
+        let mut commits: Vec<Duration> = entries.commits.iter().filter(attended).map(|(_, took)| *took).collect();
+        commits.sort_unstable();
         entries.gaps.sort_unstable();
         let begin = entries.running.iter().find(|(_, running)| *running >= slots).map(|(at, _)| *at);
         let (begin, end) = (begin, entries.last_trial);
@@ -128,7 +141,8 @@ impl Ledger {
             }
         }
         Seen {
-            commits: entries.commits.clone(),
+            outcomes: entries.commits.len(),
+            commits,
             gaps: entries.gaps.clone(),
             jobs: entries.jobs.len(),
             busy: held / (steady.as_secs_f64() * slots as f64).max(f64::MIN_POSITIVE),

@@ -153,11 +153,13 @@ async fn main() {
         if created >= trials as u64 && cold_start.is_none() {
             // Everything is there that a large search has: another operator takes over.
             times = operator.times();
+            let stopping = Instant::now();
             let spent = operator.stop().await;
             let at = Instant::now();
             operator = Operator::start(cluster.kubeconfig(), &namespace.name);
             operator.until_passed().await;
             cold_start = Some(at.elapsed());
+            ledger.handed_over(stopping);
             operator.add(spent);
         }
     };
@@ -169,6 +171,7 @@ async fn main() {
     let processes =
         cluster.processes().iter().zip(others).map(|(id, before)| (process::name(*id), process::cpu_seconds(*id) - before));
     let findings = Findings {
+        command: command(),
         epoch_seconds: arguments.epoch_seconds,
         experiments: &finished,
         trials: trials as u64,
@@ -190,6 +193,24 @@ async fn main() {
         std::fs::write(path, page).unwrap();
     }
     operator.stop().await;
+}
+
+/// The command that does the same again.
+fn command() -> String {
+    let mut own = std::env::args().skip(1);
+    let mut given = Vec::new();
+    while let Some(argument) = own.next() {
+        match argument.as_str() {
+            "--bench" => {}
+            "--page" => drop(own.next()),
+            _ => given.push(argument),
+        }
+    }
+    if given.is_empty() {
+        "make bench-control-plane".to_owned()
+    } else {
+        format!("cargo bench -p nas-operator --bench control_plane -- {}", given.join(" "))
+    }
 }
 
 fn is_finished(experiment: &NasExperiment) -> bool {

@@ -13,6 +13,8 @@ const OWN: [&str; 5] = ["nastrials", "nastrials/status", "nasexperiments", "nase
 
 /// All that a run has shown.
 pub(crate) struct Findings<'a> {
+    /// What ran it.
+    pub(crate) command: String,
     pub(crate) epoch_seconds: f64,
     pub(crate) experiments: &'a [NasExperiment],
     /// Of all experiments.
@@ -47,16 +49,17 @@ impl Findings<'_> {
         // Two kinds of writes that nothing waits for.
         let counts = self.experiments.iter().filter_map(|experiment| experiment.status.as_ref()?.trials.as_ref());
         let retired = counts.map(|trials| trials.retired as u64).sum::<u64>();
-        let conditions = self.requests.of(&WRITES, "nastrials/status").saturating_sub(seen.commits.len() as u64);
+        let conditions = self.requests.of(&WRITES, "nastrials/status").saturating_sub(seen.outcomes as u64);
         let mut page = format!(
             "# What the control plane serves
 
-`make bench-control-plane`, an epoch taking {} s, {}, on {}, which the API server, etcd, the Job controller and the simulated nodes share with the operator. {trials} trials, {} at the same time;
+`{}`, an epoch taking {} s, {}, on {}, which the API server, etcd, the Job controller and the simulated nodes share with the operator. {trials} trials, {} at the same time;
 results at the rungs: {}; {} segments in {seconds:.0} s.
 
 | | found | goal |
 |---|---:|---:|
 ",
+            self.command,
             self.epoch_seconds,
             made(),
             machine(),

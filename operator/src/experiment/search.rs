@@ -182,7 +182,7 @@ impl Records {
     /// The trials that have something running or to run, each with its Jobs and pods.
     pub(crate) fn views(&mut self, world: &World, group: &Group, plan: &Plan, now: Timestamp) -> Vec<TrialView> {
         let mut jobs = by_trial(&self.roster, world.jobs.of(group));
-        let mut pods = by_trial(&self.roster, world.pods.of(group));
+        let mut pods = by_trial(&self.roster, world.pods_of(group));
         let busy: BTreeSet<u64> = self.roster.running().chain(jobs.keys().copied()).chain(pods.keys().copied()).collect();
         self.seen.retain(|number, _| self.roster.is_running(*number));
         let mut views = Vec::with_capacity(busy.len());

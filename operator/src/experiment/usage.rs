@@ -31,14 +31,21 @@ impl Pass<'_> {
                 .unwrap_or(Duration::MAX),
             stall_cleared: stall_cleared(&self.experiment),
             suspended: self.experiment.spec.suspend,
-            at_most: Some(GRANTS),
+            at_most: Some(self.room_in_queue(views).min(GRANTS)),
             held: views.iter().filter(lingering).count() + self.orphans(),
         }
     }
 
+    /// How many more trials may wait in the queue, where there is one.
+    fn room_in_queue(&self, views: &[TrialView]) -> usize {
+        let Some(queue) = &self.experiment.spec.trial.queue else { return usize::MAX };
+        let most = usize::try_from(queue.max_pending_trials).unwrap_or_default();
+        most.saturating_sub(views.iter().filter(|view| view.is_queued()).count())
+    }
+
     /// Trials that a person deleted and that have a pod which has not ended.
     fn orphans(&self) -> usize {
-        let pods = self.context.world.pods.of(self.group);
+        let pods = self.context.world.pods_of(self.group);
         let left = pods.iter().filter(|pod| is_live(pod, &self.clock)).filter_map(|pod| pod.labels().get(labels::TRIAL));
         let is_known = |name: &String| {
             let trial = self.context.world.trials.get(self.group, name);

@@ -74,6 +74,9 @@ pub(crate) fn account(plan: &Plan, view: &TrialView, orders: Orders, count: i64,
         Standing::Working(_) if orders == Orders::Pause => {
             note("Suspended", "spec.suspend is set, or spec.parallelTrials was lowered")
         }
+        Standing::Working(_) if orders != Orders::End && view.is_retried() => {
+            note(RunSegment::RETRIED, "a person asked for another attempt")
+        }
         Standing::Absent | Standing::Blocked(_) | Standing::Working(_) => None,
     }
 }
@@ -152,6 +155,31 @@ mod tests {
         // Noted, and the operator has died before it could raise the attempt: the last attempt is still to come.
         assert_eq!(accounted(3, true, Orders::Run), None);
         assert!(matches!(accounted(MAX_ATTEMPTS - 1, false, Orders::Run), Some(Account::Record { .. })));
+    }
+
+    #[test]
+    fn an_attempt_is_given_up_for_whom_asked_for_another_and_counts_for_nothing() {
+        let Some((plan, mut view)) = view(2, false) else { unreachable!() };
+        let owner = json!({"apiVersion": "v1", "kind": "NasTrial", "name": "small-0", "uid": "uid", "controller": true});
+        let mut trial = (*view.trial).clone();
+        trial.metadata.uid = Some("uid".to_owned());
+        let job = json!({"metadata": {"name": crate::trial::job::job_name(&trial), "ownerReferences": [owner], "annotations": {labels::SEGMENT: ""}}});
+        view.jobs = vec![Arc::new(serde_json::from_value(job).unwrap_or_default())];
+        let pods = std::mem::take(&mut view.pods);
+        for (asked, is_noted) in [(None, false), (Some("1"), false), (Some("2"), true), (Some("now"), false)] {
+            trial.metadata.annotations = asked.map(|asked| [(labels::RETRY.to_owned(), asked.to_owned())].into());
+            view.trial = Arc::new(trial.clone());
+            let wanted = account(&plan, &view, Orders::Run, 1, &clock());
+            assert_eq!(wanted.is_some(), is_noted, "{asked:?}: {wanted:?}");
+            let Some(Account::Note(segment)) = wanted else { continue };
+            assert_eq!((segment.outcome.as_str(), segment.attempt), (RunSegment::RETRIED, 2));
+        }
+        // What it reported counts all the same.
+        trial.metadata.annotations = Some([(labels::RETRY.to_owned(), "2".to_owned())].into());
+        view.trial = Arc::new(trial);
+        view.pods = pods;
+        let ended = account(&plan, &view, Orders::Run, 1, &clock());
+        assert!(matches!(&ended, Some(Account::Note(segment)) if segment.outcome == RunSegment::CRASHED), "{ended:?}");
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(crate) fn build_cleanup(experiment: &NasExperiment, checkpoints: &Claim, tri
         ("app.kubernetes.io/managed-by".to_owned(), labels::MANAGER.to_owned()),
         (labels::EXPERIMENT.to_owned(), experiment.name_any()),
     ]);
+    // Where a cluster lets nothing start that is in no queue.
+    let queue = experiment.spec.trial.queue.as_ref().map(|queue| (labels::QUEUE.to_owned(), queue.name.clone()));
     let mount = VolumeMount {
         name: "checkpoints".to_owned(),
         mount_path: CHECKPOINTS.to_owned(),
@@ -57,7 +59,7 @@ pub(crate) fn build_cleanup(experiment: &NasExperiment, checkpoints: &Claim, tri
         metadata: ObjectMeta {
             name: Some(name),
             namespace: experiment.namespace(),
-            labels: Some(labels.clone()),
+            labels: Some(labels.clone().into_iter().chain(queue).collect()),
             annotations: Some([(labels::TRIALS.to_owned(), trials.join(","))].into()),
             owner_references: experiment.controller_owner_ref(&()).map(|owner| vec![owner]),
             ..ObjectMeta::default()

@@ -80,12 +80,15 @@ pub(crate) fn build_job(experiment: &NasExperiment, trial: &NasTrial, rungs: &Ru
         (labels::RUNG.to_owned(), trial.spec.target_rung.to_string()),
         (labels::ATTEMPT.to_owned(), trial.spec.attempt.to_string()),
     ]);
+    let digest = segment_digest(trial, rungs);
+    let mut of_pod = labels.clone();
+    of_pod.insert(labels::SEGMENT.to_owned(), digest.clone());
     Job {
         metadata: ObjectMeta {
             name: Some(job_name(trial)),
             namespace: trial.namespace(),
-            labels: Some(labels.clone()),
-            annotations: Some([(labels::SEGMENT.to_owned(), segment_digest(trial, rungs))].into()),
+            labels: Some(labels.into_iter().chain(queue_labels(experiment, trial)).collect()),
+            annotations: Some([(labels::SEGMENT.to_owned(), digest)].into()),
             owner_references: trial.controller_owner_ref(&()).map(|owner| vec![owner]),
             ..ObjectMeta::default()
         },
@@ -98,7 +101,7 @@ pub(crate) fn build_job(experiment: &NasExperiment, trial: &NasTrial, rungs: &Ru
             ttl_seconds_after_finished: Some(KEEP_FINISHED_SECONDS),
             template: overlay::laid_over(
                 PodTemplateSpec {
-                    metadata: Some(ObjectMeta { labels: Some(labels), ..ObjectMeta::default() }),
+                    metadata: Some(ObjectMeta { labels: Some(of_pod), ..ObjectMeta::default() }),
                     spec: Some(pod(experiment, trial, rungs, settings)),
                 },
                 experiment.spec.trial.pod.as_ref(),
@@ -107,6 +110,14 @@ pub(crate) fn build_job(experiment: &NasExperiment, trial: &NasTrial, rungs: &Ru
         }),
         status: None,
     }
+}
+
+/// What a queue knows a Job by.
+fn queue_labels(experiment: &NasExperiment, trial: &NasTrial) -> Vec<(String, String)> {
+    let Some(queue) = &experiment.spec.trial.queue else { return Vec::new() };
+    let rung = usize::try_from(trial.spec.target_rung).unwrap_or_default();
+    let class = queue.priority_class(rung).map(|class| (labels::QUEUE_PRIORITY.to_owned(), class.to_owned()));
+    [(labels::QUEUE.to_owned(), queue.name.clone())].into_iter().chain(class).collect()
 }
 
 /// Disruptions are free; ends that would only repeat themselves fail the Job at once; everything else the Job retries.

@@ -16,4 +16,4 @@ pub(crate) use cleanup::{build_cleanup, cleanup_name};
 pub(crate) use job::{Settings, build_job, segment_digest};
 pub(crate) use plan::{JobStep, plan};
 pub(crate) use standing::Waiting;
-pub(crate) use view::{Clock, Orders, TrialView, held_seconds, is_live, run_of};
+pub(crate) use view::{Clock, Orders, TrialView, held_seconds, is_live, is_terminal, run_of};

@@ -93,7 +93,7 @@ impl TrialView {
         self.jobs.iter().map(Arc::as_ref).filter(move |job| job.name_any() != name)
     }
 
-    /// The pods of the present segment, also where their Job is gone.
+    /// The pods of the present segment, also where their Job is gone. Not those of a trial of this name that was deleted before.
     pub(crate) fn segment_pods(&self) -> impl Iterator<Item = &Pod> {
         let spec = &self.trial.spec;
         let wanted = [(labels::RUNG, spec.target_rung.to_string()), (labels::ATTEMPT, spec.attempt.to_string())];
@@ -101,6 +101,14 @@ impl TrialView {
             .iter()
             .map(Arc::as_ref)
             .filter(move |pod| wanted.iter().all(|(label, value)| pod.labels().get(*label) == Some(value)))
+            // Pods of version 0.1 lack this label.
+            .filter(|pod| pod.labels().get(labels::SEGMENT).is_none_or(|digest| **digest == *self.digest))
+    }
+
+    /// Whether its present segment has yet to begin for the first time: its Job is not there, or its queue has let no pod of it start.
+    pub(crate) fn is_queued(&self) -> bool {
+        let waits = |job: &Job| job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true);
+        self.trial.running().is_some() && self.job_started.is_none() && self.job().is_none_or(waits)
     }
 
     /// Whether a process of this trial may still be at work somewhere.
@@ -128,6 +136,12 @@ impl TrialView {
         let spec = &self.trial.spec;
         let segments = self.trial.status.iter().flat_map(|status| &status.segments);
         segments.filter(|segment| segment.rung == spec.target_rung).any(|segment| segment.attempt == spec.attempt)
+    }
+
+    /// Whether a person wants the present attempt to be given up for another one.
+    pub(crate) fn is_retried(&self) -> bool {
+        let asked = self.trial.annotations().get(labels::RETRY).and_then(|attempt| attempt.parse().ok());
+        asked == Some(self.trial.spec.attempt)
     }
 
     /// Whether somebody else has had the name of the segment's Job for too long.
@@ -179,7 +193,7 @@ pub(crate) fn is_terminal(pod: &Pod) -> bool {
 
 /// Whether the pod was deleted so long ago that its node does not answer. (The timestamp is the end of its grace period.)
 pub(crate) fn is_stuck(pod: &Pod, clock: &Clock) -> bool {
-    pod.metadata.deletion_timestamp.as_ref().is_some_and(|time| clock.is_past(time.0, clock.stuck_after))
+    !is_terminal(pod) && pod.metadata.deletion_timestamp.as_ref().is_some_and(|time| clock.is_past(time.0, clock.stuck_after))
 }
 
 #[cfg(test)]

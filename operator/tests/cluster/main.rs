@@ -16,6 +16,7 @@ mod fetching;
 mod placing;
 mod protocol;
 mod retention;
+mod retrying;
 #[path = "../rig/mod.rs"]
 mod rig;
 mod trust;

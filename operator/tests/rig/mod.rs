@@ -282,7 +282,7 @@ impl Rig {
     }
 
     /// What a person would look at first.
-    async fn seen(&self) -> Vec<String> {
+    pub async fn seen(&self) -> Vec<String> {
         let trials = [self.trials().await, self.trainings().await].concat();
         let trials = trials.iter().map(|trial| {
             let status = trial.status.clone().unwrap_or_default();

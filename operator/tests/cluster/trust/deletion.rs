@@ -66,6 +66,38 @@ async fn an_experiment_takes_everything_with_it_whether_the_operator_is_there_or
 }
 
 #[tokio::test]
+async fn what_a_pod_of_a_deleted_experiment_reports_is_not_taken_for_its_successors() {
+    let rig = Rig::new("successor").await;
+    let operator = rig.operator();
+    rig.create(EXPERIMENT).await;
+    let old = rig.next_pod().await;
+    rig.namespace.api::<NasExperiment>().delete("small", &DeleteParams::background()).await.unwrap();
+    eventually("its pod is told to stop", || async {
+        let pods = rig.pods().await;
+        if pods.iter().all(|pod| pod.metadata.deletion_timestamp.is_some()) { Ok(()) } else { Err(pods.len()) }
+    })
+    .await;
+    // Its second slot: the old pod has the first.
+    rig.create(&EXPERIMENT.replace("parallelTrials: 1", "parallelTrials: 2")).await;
+    eventually("its first trial is there", || async {
+        let trials = rig.trials().await;
+        if trials.is_empty() { Err(rig.seen().await) } else { Ok(()) }
+    })
+    .await;
+    rig.report(&old, |_, _| 0.99).await;
+    let new = rig.next_pod().await;
+    assert_eq!((new.segment.trial_name.as_str(), new.segment.attempt), ("small-0", 0));
+    rig.report(&new, surrogate).await;
+    let value = eventually("its value is recorded", || async {
+        let trials = rig.trials().await;
+        trials[0].to_record().value_at(0).ok_or(trials)
+    })
+    .await;
+    assert_eq!(value, surrogate(0, 0));
+    rig.close(operator).await;
+}
+
+#[tokio::test]
 async fn trials_and_jobs_that_are_deleted_before_their_experiment_hold_up_nothing() {
     let rig = Rig::new("piecemeal").await;
     let (operator, second) = search(&rig).await;

@@ -1,5 +1,6 @@
 //! An end is written once, on everything that is there, and nothing is at work after it.
 
+use http::Method;
 use k8s_openapi::api::{batch::v1::Job, coordination::v1::Lease};
 use kube::{
     ResourceExt,
@@ -22,8 +23,9 @@ async fn a_leader_that_has_not_heard_of_a_grant_does_not_end_the_search() {
     let rig = Rig::new("unaware").await;
     let first = rig.operator();
     // The second waits for the lease. It knows no trial, and hears of none.
-    let lag = Lag::default();
-    let second = lag.operator(&rig, Config { identity: "two".to_owned(), ..rig.config() }).await;
+    let lag = Lag::of_trials();
+    let second = lag.operator(&rig, Config { identity: "two".to_owned(), ..rig.config() });
+    lag.holds().await;
     rig.create(&single()).await;
     let started = rig.next_pod().await;
     eventually("the experiment tells of its trial", || async {
@@ -98,4 +100,35 @@ fn with_name(mut labels: std::collections::BTreeMap<String, String>, trial: &str
     labels.retain(|label, _| !label.ends_with("controller-uid") && !label.ends_with("job-name"));
     labels.insert("nas-operator.dev/trial".to_owned(), trial.to_owned());
     labels
+}
+
+#[tokio::test]
+async fn what_a_pod_reported_counts_though_it_is_gone_before_anybody_looked() {
+    let rig = Rig::new("last-words").await;
+    // A pass that takes so long that the next one finds neither the Job nor the pod.
+    let lag =
+        Lag::of(|request| request.method() == Method::PATCH && request.uri().path().ends_with("/nasexperiments/small/status"));
+    let operator = lag.operator(&rig, rig.config());
+    rig.create(&EXPERIMENT.replace("parallelTrials: 1", "parallelTrials: 2")).await;
+    let [first, second] = rig.two_pods().await;
+    lag.begin();
+    rig.report(&first, surrogate).await;
+    lag.holds().await;
+    rig.report(&second, surrogate).await;
+    let job = second.pod.labels()["batch.kubernetes.io/job-name"].clone();
+    rig.namespace.api::<Job>().delete(&job, &DeleteParams::background()).await.unwrap();
+    eventually("its pod is gone", || async {
+        let pods = rig.pods().await;
+        if pods.iter().all(|pod| pod.uid() != second.pod.uid()) { Ok(()) } else { Err(pods.len()) }
+    })
+    .await;
+    lag.release();
+    let rung = eventually("its segment is accounted for", || async {
+        let trial = rig.trials().await.remove(1);
+        let segments = trial.status.as_ref().map(|status| status.segments.clone()).unwrap_or_default();
+        if segments.is_empty() { Err(trial.status) } else { Ok((segments[0].attempt, trial.to_record().value_at(0))) }
+    })
+    .await;
+    assert_eq!(rung, (0, Some(surrogate(1, 0))));
+    rig.close(operator).await;
 }

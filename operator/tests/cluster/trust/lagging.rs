@@ -1,4 +1,4 @@
-//! A client whose watch of trials stays silent: what a slow API server, a full network or a bad proxy does to a leader.
+//! A client that waits for some of its answers: what a slow API server, a full network or a bad proxy does to a leader.
 
 use std::{
     future::Future,
@@ -15,21 +15,44 @@ use tower::{BoxError, Layer, Service};
 
 use crate::rig::{Operator, Rig};
 
-/// Holds back every watch of trials until it is released; lists are answered.
-#[derive(Clone, Default)]
+/// Holds back some answers until it is released.
+#[derive(Clone)]
 pub(crate) struct Lag {
+    holds: fn(&Request<Body>) -> bool,
+    begun: CancellationToken,
     asked: CancellationToken,
     released: CancellationToken,
 }
 
 impl Lag {
-    /// An operator that has listed the trials as they are now, and hears of no other until [`Self::release`].
-    pub(crate) async fn operator(&self, rig: &Rig, config: Config) -> Operator {
-        let metrics = Metrics::new().unwrap();
+    /// Answers of requests of this kind, from [`Self::begin`] on.
+    pub(crate) fn of(holds: fn(&Request<Body>) -> bool) -> Self {
+        Self { holds, begun: CancellationToken::new(), asked: CancellationToken::new(), released: CancellationToken::new() }
+    }
+
+    /// Every watch of trials, from now on; lists are answered.
+    pub(crate) fn of_trials() -> Self {
+        let lag = Self::of(|request| {
+            let uri = request.uri();
+            uri.path().ends_with("/nastrials") && uri.query().is_some_and(|query| query.contains("watch=true"))
+        });
+        lag.begin();
+        lag
+    }
+
+    /// An operator that talks through this.
+    pub(crate) fn operator(&self, rig: &Rig, config: Config) -> Operator {
         let client = ClientBuilder::try_from(rig.operator_config.clone()).unwrap().with_layer(self).build();
-        let operator = Operator::start(config, client, metrics);
-        eventually("it has listed the trials", || async { if self.asked.is_cancelled() { Ok(()) } else { Err(()) } }).await;
-        operator
+        Operator::start(config, client, Metrics::new().unwrap())
+    }
+
+    pub(crate) fn begin(&self) {
+        self.begun.cancel();
+    }
+
+    /// Waits for the first answer that is held back.
+    pub(crate) async fn holds(&self) {
+        eventually("an answer is held back", || async { if self.asked.is_cancelled() { Ok(()) } else { Err(()) } }).await;
     }
 
     pub(crate) fn release(&self) {
@@ -66,12 +89,11 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let uri = request.uri();
-        let watches = uri.path().ends_with("/nastrials") && uri.query().is_some_and(|query| query.contains("watch=true"));
+        let holds = self.lag.begun.is_cancelled() && (self.lag.holds)(&request);
         let lag = self.lag.clone();
         let answer = self.inner.call(request);
         Box::pin(async move {
-            if watches {
+            if holds {
                 lag.asked.cancel();
                 lag.released.cancelled().await;
             }

@@ -1,0 +1,1 @@
+Report.page(JSON.parse(document.getElementById('data').textContent));

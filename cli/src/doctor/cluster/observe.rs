@@ -1,0 +1,126 @@
+//! Reads from the API server, each kind by itself: what one may not see hides nothing else.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::{
+        authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
+        core::v1::{Namespace, Pod},
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, Client,
+    api::{ListParams, PostParams},
+};
+use nas_api::SourceFile;
+use serde::de::DeserializeOwned;
+use tokio::runtime;
+
+use super::{Facts, Namespaced, RIGHTS, Right, Seen};
+use crate::{
+    cluster::{self, ClusterError},
+    failure::Failure,
+};
+
+/// Objects in one answer.
+const PAGE: u32 = 500;
+/// Definitions that a search needs.
+pub(super) const DEFINITIONS: [&str; 2] = ["nasexperiments.nas-operator.dev", "nastrials.nas-operator.dev"];
+
+/// Looks at it.
+pub(in super::super) fn observe(
+    namespace: Option<&str>,
+    context: Option<&str>,
+    source: Option<&SourceFile>,
+) -> Result<Facts, Failure> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(ClusterError::from)?;
+    runtime.block_on(async {
+        let client = cluster::connect(cluster::WHOLE, context).await?;
+        let stated = source.and_then(|source| source.experiment.metadata.namespace.as_deref());
+        let namespace = namespace.or(stated).unwrap_or(client.default_namespace()).to_owned();
+        // Whatever else cannot be seen, this can, if there is a server at all.
+        let server = client.apiserver_version().await.map_err(ClusterError::of("ask the API server for its version"))?;
+        Ok(facts(&client, namespace, server.git_version).await)
+    })
+}
+
+async fn facts(client: &Client, namespace: String, server: String) -> Facts {
+    let own = |client: &Client| client.clone();
+    let of_operator = ListParams::default().labels("app.kubernetes.io/name=nas-operator");
+    let at_work = ListParams::default().fields("status.phase!=Succeeded,status.phase!=Failed").limit(PAGE);
+    let all = ListParams::default().limit(PAGE);
+    let definitions: Api<CustomResourceDefinition> = Api::all(own(client));
+    let mut seen = BTreeMap::new();
+    for name in DEFINITIONS {
+        seen.insert(name, definitions.get_opt(name).await.map_err(why));
+    }
+    let mut rights = Vec::new();
+    for right in RIGHTS {
+        rights.push((right, may(client, &namespace, right).await));
+    }
+    let spaces: Api<Namespace> = Api::all(own(client));
+    let level = |space: Namespace| {
+        let level = space.metadata.labels.and_then(|mut labels| labels.remove("pod-security.kubernetes.io/enforce"));
+        level.map_or(Namespaced::Open, Namespaced::Enforces)
+    };
+    let groups = client.list_api_groups().await.map(|list| list.groups).unwrap_or_default();
+    Facts {
+        definitions: seen,
+        operators: list(Api::all(own(client)), &of_operator).await,
+        rights,
+        nodes: list(Api::all(own(client)), &all).await,
+        pods: list::<Pod>(Api::all(own(client)), &at_work).await,
+        classes: list(Api::all(own(client)), &all).await,
+        claims: list(Api::namespaced(own(client), &namespace), &all).await,
+        quotas: list(Api::namespaced(own(client), &namespace), &all).await,
+        limit_ranges: list(Api::namespaced(own(client), &namespace), &all).await,
+        pod_security: spaces.get_opt(&namespace).await.map(|space| space.map_or(Namespaced::Missing, level)).map_err(why),
+        has_kueue: groups.iter().any(|group| group.name == "kueue.x-k8s.io"),
+        server,
+        namespace,
+    }
+}
+
+async fn list<K>(api: Api<K>, parameters: &ListParams) -> Seen<Vec<K>>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let mut parameters = parameters.clone();
+    let mut items = Vec::new();
+    loop {
+        let page = api.list(&parameters).await.map_err(why)?;
+        items.extend(page.items);
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => parameters = parameters.continue_token(&token),
+            None => return Ok(items),
+        }
+    }
+}
+
+async fn may(client: &Client, namespace: &str, right: Right) -> bool {
+    let some = |word: &str| Some(word.to_owned());
+    let (resource, subresource) =
+        right.resource.split_once('/').map_or((right.resource, None), |(kind, part)| (kind, Some(part)));
+    let attributes = ResourceAttributes {
+        namespace: some(namespace),
+        verb: some(right.verb),
+        group: some(right.group),
+        resource: some(resource),
+        subresource: subresource.and_then(some),
+        ..ResourceAttributes::default()
+    };
+    let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..SelfSubjectAccessReviewSpec::default() };
+    let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
+    let answer = Api::<SelfSubjectAccessReview>::all(client.clone()).create(&PostParams::default(), &review).await;
+    answer.ok().and_then(|answer| answer.status).is_some_and(|status| status.allowed)
+}
+
+/// Why something could not be seen, in short.
+#[expect(clippy::needless_pass_by_value, reason = "where errors are mapped")]
+fn why(error: kube::Error) -> String {
+    match &error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        _ => error.to_string(),
+    }
+}
