@@ -22,9 +22,7 @@ pub(super) fn judge(facts: &Facts, source: Option<&SourceFile>) -> Vec<Finding> 
             findings.extend(ranges.iter().map(|range| limits(range, source.map(|source| &source.experiment.spec.trial))));
         }
     }
-    if facts.has_kueue {
-        findings.push(Finding::ok("Kueue", "is installed: a Job that it suspends is told as Queued, and counts for nothing"));
-    }
+    findings.extend(queue(facts, source));
     findings
 }
 
@@ -40,6 +38,28 @@ fn namespace(facts: &Facts) -> Finding {
             Finding::ok("namespace", format!("{name} enforces Pod Security {level}: trial pods satisfy restricted"))
         }
     }
+}
+
+fn queue(facts: &Facts, source: Option<&SourceFile>) -> Option<Finding> {
+    let (what, wanted) = ("Kueue", source.and_then(|source| source.experiment.spec.trial.queue.as_ref()));
+    let there = match (&facts.queues, wanted) {
+        (None, None) => return None,
+        (None, Some(wanted)) => {
+            let cure = "install Kueue (docs/placing.md), or remove spec.trial.queue";
+            return Some(Finding::problem(what, format!("is not installed, and spec.trial.queue names {}", wanted.name), cure));
+        }
+        (Some(Err(why)), _) => return Some(unseen(what, why)),
+        (Some(Ok(there)), _) => there,
+    };
+    let list = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+    Some(match wanted {
+        Some(wanted) if !there.contains(&wanted.name) => {
+            let said = format!("namespace {} has no LocalQueue {}: it has {list}", facts.namespace, wanted.name);
+            Finding::problem(what, said, "create it, or name one that is there in spec.trial.queue")
+        }
+        Some(wanted) => Finding::ok(what, format!("LocalQueue {} is there", wanted.name)),
+        None => Finding::ok(what, format!("is installed, LocalQueues here: {list}; spec.trial.queue names one")),
+    })
 }
 
 /// What one trial asks for of a resource of quotas, and in which field.
@@ -172,6 +192,19 @@ mod tests {
         assert_eq!(judged(json!({"type": "Container", "max": {"memory": "16Gi"}}), EXPERIMENT).level, Level::Ok);
         assert_eq!(judged(json!({"type": "Container", "default": {"memory": "512Mi"}}), "cpu: 1").level, Level::Warning);
         assert_eq!(judged(json!({"type": "PersistentVolumeClaim", "max": {"memory": "1"}}), EXPERIMENT).level, Level::Ok);
+    }
+
+    #[test]
+    fn a_queue_that_is_named_must_be_there() {
+        let judged = |queues: Option<&[&str]>, experiment: &str| {
+            let queues = queues.map(|names| Ok(names.iter().map(|name| (*name).to_owned()).collect()));
+            queue(&Facts { queues, ..facts() }, Some(&source(experiment))).map(|finding| finding.level)
+        };
+        assert_eq!(judged(None, "cpu: 1"), None);
+        assert_eq!(judged(None, "queue: {name: team}"), Some(Level::Problem));
+        assert_eq!(judged(Some(&["other"]), "queue: {name: team}"), Some(Level::Problem));
+        assert_eq!(judged(Some(&["other", "team"]), "queue: {name: team}"), Some(Level::Ok));
+        assert_eq!(judged(Some(&[]), "cpu: 1"), Some(Level::Ok));
     }
 
     #[test]

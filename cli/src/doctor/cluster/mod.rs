@@ -43,7 +43,8 @@ pub(super) struct Facts {
     quotas: Seen<Vec<ResourceQuota>>,
     limit_ranges: Seen<Vec<LimitRange>>,
     pod_security: Seen<Namespaced>,
-    has_kueue: bool,
+    /// Names of Kueue's queues in the namespace (each a `LocalQueue`); `None`: Kueue is not installed.
+    queues: Option<Seen<Vec<String>>>,
 }
 
 /// What is known of the namespace.
@@ -116,7 +117,7 @@ mod tests {
             quotas: Ok(Vec::new()),
             limit_ranges: Ok(Vec::new()),
             pod_security: Ok(Namespaced::Open),
-            has_kueue: false,
+            queues: None,
         }
     }
 

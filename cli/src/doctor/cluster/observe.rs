@@ -8,10 +8,11 @@ use k8s_openapi::{
         core::v1::{Namespace, Pod},
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    apimachinery::pkg::apis::meta::v1::APIGroup,
 };
 use kube::{
-    Api, Client,
-    api::{ListParams, PostParams},
+    Api, Client, ResourceExt,
+    api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, PostParams},
 };
 use nas_api::SourceFile;
 use serde::de::DeserializeOwned;
@@ -23,6 +24,8 @@ use crate::{
     failure::Failure,
 };
 
+/// The API group of Kueue.
+const KUEUE: &str = "kueue.x-k8s.io";
 /// Objects in one answer.
 const PAGE: u32 = 500;
 /// Definitions that a search needs.
@@ -76,7 +79,10 @@ async fn facts(client: &Client, namespace: String, server: String) -> Facts {
         quotas: list(Api::namespaced(own(client), &namespace), &all).await,
         limit_ranges: list(Api::namespaced(own(client), &namespace), &all).await,
         pod_security: spaces.get_opt(&namespace).await.map(|space| space.map_or(Namespaced::Missing, level)).map_err(why),
-        has_kueue: groups.iter().any(|group| group.name == "kueue.x-k8s.io"),
+        queues: match groups.iter().find(|group| group.name == KUEUE) {
+            Some(group) => Some(queues(client, &namespace, group).await),
+            None => None,
+        },
         server,
         namespace,
     }
@@ -96,6 +102,15 @@ where
             None => return Ok(items),
         }
     }
+}
+
+/// The names of Kueue's queues in the namespace, in the version that the server prefers.
+async fn queues(client: &Client, namespace: &str, group: &APIGroup) -> Seen<Vec<String>> {
+    let newest = group.preferred_version.as_ref().or(group.versions.first());
+    let version = newest.map_or("v1beta1", |version| version.version.as_str());
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(KUEUE, version, "LocalQueue"));
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind);
+    Ok(list(api, &ListParams::default().limit(PAGE)).await?.iter().map(ResourceExt::name_any).collect())
 }
 
 async fn may(client: &Client, namespace: &str, right: Right) -> bool {
