@@ -15,7 +15,10 @@ Ui.compared = (data) => {
 };
 
 Ui.term = (data, columns, term) => {
-  const [, name, sign, wanted] = term.match(Ui.comparing) ?? [];
+  // Names may hold signs themselves.
+  const known = columns.map((column) => column.name).filter((name) => term.toLowerCase().startsWith(name.toLowerCase())).sort((one, other) => other.length - one.length);
+  const split = (name) => { const [, sign, wanted] = term.slice(name.length).match(/^\s*(<=|>=|!=|=|<|>)\s*(.+)$/) ?? []; return sign ? [name, sign, wanted] : null; };
+  const [name, sign, wanted] = known.map(split).find(Boolean) ?? term.match(Ui.comparing)?.slice(1) ?? [];
   if (!name) {
     const isFound = Report.words(term);
     const shown = Report.trialColumns(data);
