@@ -7,6 +7,7 @@
 //! here to say what this machine's control plane gives to a controller that many clusters rely on.
 
 #![allow(
+    clippy::panic,
     clippy::unwrap_used,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
