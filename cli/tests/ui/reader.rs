@@ -72,7 +72,7 @@ fn trials_are_filtered_compared_and_opened_by_keys_alone() {
     browser.until("document.querySelector('#found').textContent.startsWith('26 to 50 ')");
     browser.click("[data-sort='learning_rate']");
     let lowest = trials.iter().map(|trial| trial.assignment()["learning_rate"].as_f64().unwrap()).fold(f64::MAX, f64::min);
-    browser.until(&format!("Number(document.querySelector('#trials-list tbody tr').cells[7].textContent) <= {lowest} + 1e-5"));
+    browser.until(&format!("Number(document.querySelector('#trials-list tbody tr').cells[8].textContent) <= {lowest} + 1e-5"));
     assert!(browser.complaints.is_empty(), "{:?}", browser.complaints);
 }
 
