@@ -77,7 +77,7 @@ async fn what_a_pod_of_a_deleted_experiment_reports_is_not_taken_for_its_success
         if pods.iter().all(|pod| pod.metadata.deletion_timestamp.is_some()) { Ok(()) } else { Err(pods.len()) }
     })
     .await;
-    // Its second slot: the old pod has the first.
+    // The old pod has one of its slots, and its first trial waits until that pod has gone.
     rig.create(&EXPERIMENT.replace("parallelTrials: 1", "parallelTrials: 2")).await;
     eventually("its first trial is there", || async {
         let trials = rig.trials().await;
@@ -85,8 +85,9 @@ async fn what_a_pod_of_a_deleted_experiment_reports_is_not_taken_for_its_success
     })
     .await;
     rig.report(&old, |_, _| 0.99).await;
-    let new = rig.next_pod().await;
-    assert_eq!((new.segment.trial_name.as_str(), new.segment.attempt), ("small-0", 0));
+    let [new, other] = rig.two_pods().await;
+    let names = [&new, &other].map(|pod| (pod.segment.trial_name.as_str(), pod.segment.attempt));
+    assert_eq!(names, [("small-0", 0), ("small-1", 0)]);
     rig.report(&new, surrogate).await;
     let value = eventually("its value is recorded", || async {
         let trials = rig.trials().await;
