@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::data::ReportData;
 
-/// Apache ECharts.
+/// The library that draws charts.
 pub(crate) const ECHARTS: &str = include_str!("../../assets/echarts/echarts.min.js");
 /// How the page looks.
 pub(crate) const STYLE: &str = include_str!("../../assets/report/style.css");

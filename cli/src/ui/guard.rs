@@ -18,7 +18,8 @@ impl Key {
     pub(super) fn new() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; BYTES];
         getrandom::fill(&mut bytes)?;
-        Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+        let hex = |half: u8| char::from_digit(half.into(), 16);
+        Ok(Self(bytes.iter().flat_map(|byte| [hex(byte >> 4), hex(byte & 15)]).flatten().collect()))
     }
 
     /// How long it takes to compare tells nothing about the key: digests are compared.
@@ -112,14 +113,17 @@ mod tests {
 
     const KEY: &str = "k3y";
 
-    fn judged(method: Method, uri: &str, headers: &[(&str, &str)], open: bool) -> Result<(), Refusal> {
+    /// Headers, and what becomes of them.
+    type Case<'a> = (&'a [(&'a str, &'a str)], Result<(), Refusal>);
+
+    fn judged(method: &Method, uri: &str, headers: &[(&str, &str)], open: bool) -> Result<(), Refusal> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse()) else { unreachable!() };
             map.append(name, value);
         }
         let Ok(uri) = uri.parse() else { unreachable!() };
-        Guard { port: 8123, key: Key(KEY.to_owned()) }.judge(&method, &uri, &map, open)
+        Guard { port: 8123, key: Key(KEY.to_owned()) }.judge(method, &uri, &map, open)
     }
 
     #[test]
@@ -128,7 +132,7 @@ mod tests {
         let key = ("authorization", "Bearer k3y");
         let same = ("sec-fetch-site", "same-origin");
         let own = ("origin", "http://127.0.0.1:8123");
-        let cases: &[(&[(&str, &str)], Result<(), Refusal>)] = &[
+        let cases: &[Case] = &[
             (&[host, key], Ok(())),
             (&[host, key, same, own], Ok(())),
             (&[("host", "localhost:8123"), key, ("origin", "http://localhost:8123")], Ok(())),
@@ -157,7 +161,7 @@ mod tests {
             (&[host, ("cookie", "k3y")], Err(Refusal::Key)),
         ];
         for (headers, expected) in cases {
-            assert_eq!(judged(Method::GET, "/data", headers, false), *expected, "{headers:?}");
+            assert_eq!(judged(&Method::GET, "/data", headers, false), *expected, "{headers:?}");
         }
     }
 
@@ -165,14 +169,14 @@ mod tests {
     fn nothing_can_be_changed_and_the_empty_page_needs_no_key() {
         let host = ("host", "127.0.0.1:8123");
         for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
-            assert_eq!(judged(method, "/data", &[host, ("authorization", "Bearer k3y")], false), Err(Refusal::Method));
+            assert_eq!(judged(&method, "/data", &[host, ("authorization", "Bearer k3y")], false), Err(Refusal::Method));
         }
         // A link in another page may lead here.
-        assert_eq!(judged(Method::GET, "/", &[host, ("sec-fetch-site", "cross-site")], true), Ok(()));
-        assert_eq!(judged(Method::GET, "/", &[("host", "evil.example:8123")], true), Err(Refusal::Host));
-        assert_eq!(judged(Method::GET, "/", &[host, ("origin", "http://evil.example")], true), Err(Refusal::Origin));
+        assert_eq!(judged(&Method::GET, "/", &[host, ("sec-fetch-site", "cross-site")], true), Ok(()));
+        assert_eq!(judged(&Method::GET, "/", &[("host", "evil.example:8123")], true), Err(Refusal::Host));
+        assert_eq!(judged(&Method::GET, "/", &[host, ("origin", "http://evil.example")], true), Err(Refusal::Origin));
         // A proxy's form of the address.
-        assert_eq!(judged(Method::GET, "http://evil.example/", &[host], true), Err(Refusal::Host));
+        assert_eq!(judged(&Method::GET, "http://evil.example/", &[host], true), Err(Refusal::Host));
     }
 
     #[test]
