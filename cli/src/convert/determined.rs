@@ -131,6 +131,8 @@ fn search(mut searcher: Part, kind: &str, batch: Option<i64>, draft: &mut Draft,
     let direction = if smaller { DirectionSpec::Minimize } else { DirectionSpec::Maximize };
     let metric = searcher.text("metric", notes).unwrap_or_else(|| Objective::default().metric);
     draft.objective = Some(Objective { metric, direction, additional: Vec::new() });
+    // Since 0.38, which brought time_metric, its ASHA stops; before, it promotes unless it is told to stop.
+    let stops = searcher.has("time_metric");
     draft.resource = length(&mut searcher, batch, notes);
     let at = searcher.at("name");
     match kind {
@@ -147,9 +149,9 @@ fn search(mut searcher: Part, kind: &str, batch: Option<i64>, draft: &mut Draft,
                 Some("conservative") => Bracket::Conservative,
                 _ => Bracket::Standard,
             };
-            draft.scheduler = asha(&mut searcher, bracket, "max_rungs", notes);
+            draft.scheduler = asha(&mut searcher, stops, bracket, "max_rungs", notes);
         }
-        "async_halving" | "sync_halving" => draft.scheduler = asha(&mut searcher, Bracket::Aggressive, "num_rungs", notes),
+        "async_halving" | "sync_halving" => draft.scheduler = asha(&mut searcher, stops, Bracket::Aggressive, "num_rungs", notes),
         other => notes.changed(at.clone(), format!("{other}: there is none; every trial is drawn at random and trained in full")),
     }
     if kind.starts_with("sync") || matches!(kind, "adaptive" | "adaptive_simple") {
@@ -175,8 +177,8 @@ fn search(mut searcher: Part, kind: &str, batch: Option<i64>, draft: &mut Draft,
     (kind != "single" && concurrent > 0).then_some(concurrent).or((kind == "single").then_some(1))
 }
 
-fn asha(searcher: &mut Part, bracket: Bracket, rungs: &str, notes: &mut Notes) -> SchedulerSpec {
-    let stops = searcher.flag("stop_once", notes) == Some(true);
+fn asha(searcher: &mut Part, stops: bool, bracket: Bracket, rungs: &str, notes: &mut Notes) -> SchedulerSpec {
+    let stops = searcher.flag("stop_once", notes) == Some(true) || stops;
     let kind = if stops { AshaType::Stopping } else { AshaType::Promotion };
     let max_rungs = Some(searcher.whole(rungs, notes).unwrap_or(5));
     SchedulerSpec::Asha(Asha { kind, bracket, eta: divisor(searcher, notes), max_rungs, rungs: None })
