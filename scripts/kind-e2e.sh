@@ -83,7 +83,9 @@ testkit/kind/observed.py "$folder/seen" "$folder/long.json" || fail "the report 
 
 step "helm uninstall keeps what was found"
 "$helm" uninstall nas-operator --namespace nas-system --wait >/dev/null
-[ -z "$("$kubectl" -n nas-system get deployments,services,pods -o name)" ] || fail "helm uninstall leaves something in nas-system"
+# The pod goes a moment after its Deployment.
+nothing_is_left() { [ -z "$("$kubectl" -n nas-system get deployments,services,pods -o name)" ]; }
+until_true 60 nothing_is_left
 "$kubectl" get nastrials -o json >"$folder/after.json"
 jq -S '[.items[] | select(.spec.experiment == "small")]' "$folder/after.json" >"$folder/after"
 [ "$(jq -S 'map({name: .metadata.name, spec, rungs: .status.rungs})' "$folder/after")" = "$(jq -S '.items | map({name: .metadata.name, spec, rungs: .status.rungs})' "$folder/cluster.json")" ] ||
