@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use futures::future;
+use futures::{FutureExt, future};
 use kube::Resource;
 use nas_api::{
     Confirmation,
@@ -57,7 +57,7 @@ impl<'a> Pass<'a> {
             return Ok(Confirming { is_over: true, ..Confirming::default() });
         };
         let shared = Shared::new(&mut search.confirmed);
-        let worked = pass.work(&shared, future::ready(())).await?;
+        let worked = pass.work(&shared, future::ready(()).boxed()).await?;
         let waiting = pass.conclude(worked, &shared).await?;
         self.wake(pass.next());
         let views = pass.views(&mut search.confirmed);

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::FutureExt;
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use nas_api::{
@@ -172,7 +173,7 @@ impl Pass<'_> {
         }
         let Search { searched, cleanup, .. } = &mut *search;
         let shared = Shared::new(searched);
-        let worked = self.work(&shared, self.retain(&shared, cleanup, false)).await?;
+        let worked = self.work(&shared, self.retain(&shared, cleanup, false).boxed()).await?;
         let waiting = self.conclude(worked, &shared).await?;
         let confirming = self.confirm(search).await?;
         self.report(search, waiting, confirming).await

@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use futures::{StreamExt, channel::mpsc, future};
+use futures::{FutureExt, StreamExt, channel::mpsc, future, future::BoxFuture};
 use nas_api::objects::NasTrial;
 use nas_search::{End, View};
 use tokio_util::sync::CancellationToken;
@@ -52,7 +52,7 @@ impl<'r> Shared<'r> {
 
 impl Pass<'_> {
     /// Does what can be done now, and something else beside it.
-    pub(super) async fn work(&self, shared: &Shared<'_>, beside: impl Future<Output = ()>) -> Result<Worked, Error> {
+    pub(super) async fn work(&self, shared: &Shared<'_>, beside: BoxFuture<'_, ()>) -> Result<Worked, Error> {
         let since = self.context.world.pods_until();
         self.record(shared).await?;
         let (grants, mut granted) = mpsc::unbounded();
@@ -66,7 +66,7 @@ impl Pass<'_> {
             Ok::<_, Error>(())
         };
         let deciding = async {
-            let (end, started) = future::join(self.grant(shared, grants), starting).await;
+            let (end, started) = future::join(self.grant(shared, grants).boxed(), starting.boxed()).await;
             started?;
             match end? {
                 Some((reason, view)) => Ok(Worked::End(reason, view)),
@@ -78,7 +78,8 @@ impl Pass<'_> {
             done.cancel();
             worked
         };
-        let (worked, recorded) = future::join(working, self.record_meanwhile(shared, since, &done)).await;
+        // Boxes, as one future of all of it would be large.
+        let (worked, recorded) = future::join(working.boxed(), self.record_meanwhile(shared, since, &done).boxed()).await;
         recorded?;
         worked
     }
