@@ -18,6 +18,7 @@
 use std::{
     fs,
     hint::black_box,
+    ops::Range,
     time::{Duration, Instant},
 };
 
@@ -88,18 +89,22 @@ fn main() {
     };
     // A GPU is not waited for between steps, in training either.
     let at_once = if device.is_cuda() { 20 } else { 1 };
-    let mut step = |number| {
-        (number * at_once..(number + 1) * at_once).for_each(&mut one);
+    let mut steps = |numbers: Range<u64>| {
+        numbers.for_each(&mut one);
         if let Device::Cuda(gpu) = device {
             Cuda::synchronize(gpu as i64);
         }
     };
-    (0..2).for_each(&mut step);
+    let start = Instant::now();
+    steps(0..1);
+    let first = start.elapsed();
+    steps(1..2 * at_once);
     let mut times: Vec<Duration> = Vec::new();
     let before = cpu_seconds();
     while times.len() < 3 || times.iter().sum::<Duration>().as_secs_f64() < arguments.seconds {
         let start = Instant::now();
-        step(times.len() as u64);
+        let number = times.len() as u64;
+        steps(number * at_once..(number + 1) * at_once);
         times.push(start.elapsed());
     }
     let cpu = cpu_seconds() - before;
@@ -114,6 +119,7 @@ fn main() {
             "images_per_cpu_second": images_per_cpu_second,
             "peak_mib": if device.is_cuda() { peak_gpu_bytes(0).unwrap() as f64 / f64::from(1 << 20) } else { peak_mib() },
             "steps": times.len() * at_once as usize,
+            "first_step_seconds": first.as_secs_f64(),
         })
     );
 }

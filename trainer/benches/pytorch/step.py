@@ -32,7 +32,6 @@ choices = json.loads((Path(__file__).parents[1] / 'genotypes.json').read_text())
 network = Network(arguments.channels, arguments.layers, choices)
 device, on_gpu = torch.device(arguments.device), arguments.device == 'cuda'
 if on_gpu:
-    torch.backends.cudnn.benchmark = True
     torch.set_float32_matmul_precision('high')
 network = network.to(device)
 images, labels = torch.randn(arguments.batch, 3, 32, 32, device=device), torch.randint(10, (arguments.batch,), device=device)
