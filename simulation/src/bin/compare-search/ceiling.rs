@@ -232,8 +232,8 @@ pub(crate) fn page(surrogate: &Surrogate, seeds: usize) -> Result<String, Landsc
         Seeds {FIRST} to {}, each with a field and noise of its own; nothing was chosen with them. Rungs begin at 3 epochs where a row does not say otherwise.\n\n\
         A cell is the mean true accuracy in percent ± its standard error, at one full training of time (`T_R`): of the incumbent (the best value so far, at whatever rung), of\n\
         the trial that the model names, of the best trial that was trained for 81 epochs or more, and of the best of all trials that have a result. The last two are what a\n\
-        perfect judge would name (-: some seed has no such trial). What is won is won by the incumbent, seed by seed. *Length* is the mean full training of the trials, in `T_R`: heavy\n\
-        networks, which are better, train longer than the table's mean, and at one `T_R` none of them can have been trained in full.\n\n\
+        perfect judge would name (-: some seed has no such trial). What is won is won by the incumbent, seed by seed. *Length* is the mean full training of the trials, in `T_R`: a trial\n\
+        that has come to 81 epochs by then was begun in about the first quarter of the time.\n\n\
         An oracle is told what nobody can know: the mean of many trainings instead of one; the sum of parts that fits the true accuracies best ({TOLD} made-up earlier trials that\n\
         follow it); or, after each length, what an architecture is worth in the end.\n",
         FIRST + seeds as u64 - 1
