@@ -32,7 +32,7 @@ stage := @scripts/stage.sh
 TEST := check-fmt check-arrows check-docs check-lints check-tests check-python check-generated kind-e2e
 VERIFY := verify-winner verify-pytorch verify-crashes verify-observability verify-kueue verify-docs compare-search verify-cluster release
 
-.PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) verify-gpu ablation mutants bench bench-trainer bench-trainer-gpu bench-control-plane audit env clean-cache
+.PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) verify-gpu ablation ceiling mutants bench bench-trainer bench-trainer-gpu bench-control-plane audit env clean-cache
 
 help: ## what can be made
 	@awk -F ': .*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -126,6 +126,9 @@ compare-search: ## stage: samplers and schedulers on recorded learning curves, b
 
 ablation: ## what each part of the guided sampler is worth (about ten minutes; writes docs/results/ablation.md)
 	cargo run --release $(if $(CI),--locked) -p nas-simulation --bin compare-search -- --ablation docs/results
+
+ceiling: ## what could be reached where parts interact, if more were known than can be (about three minutes; writes docs/results/ceiling.md)
+	cargo run --release $(if $(CI),--locked) -p nas-simulation --bin compare-search -- --ceiling docs/results 20
 
 kind-e2e: build programs ## stage: a search on a real kind cluster (needs a container engine, or root and NAS_ENGINE=own; says so where not)
 	$(stage) kind-e2e scripts/kind-e2e.sh

@@ -225,3 +225,22 @@ fn an_empty_space_names_the_rule_that_rejects_most() {
     let simulated = simulate(&plan, |_, _| Outcome::Value(0.5));
     assert_eq!(simulated.end, End::SpaceExhausted);
 }
+
+#[test]
+fn a_space_of_which_less_than_1_in_100_000_draws_is_allowed_is_refused_with_the_rule_that_rejects_most() {
+    let of = |rules: &[&str]| {
+        let mut plan = plan(3, 1, 3);
+        plan.space = space(["a", "b", "c"].map(|name| (name, Domain::Int { min: 1, max: 1000, scale: Scale::Linear })).into());
+        for rule in rules {
+            plan.constraints.add(rule, "").unwrap();
+        }
+        sample(&plan, &Index::new(plan.direction, &plan.rungs), &[], 0)
+    };
+    // One point of 1,000,000,000 is allowed; a rule rejects what those before it let through.
+    let nothing = of(&["hp.a > 100", "hp.b == 1", "hp.a == 1000 && hp.c == 1"]).unwrap_err();
+    assert_eq!((nothing.draws, nothing.worst_rule()), (nas_search::MAX_DRAWS, Some(1)));
+    let nothing = of(&["hp.b == 1", "hp.a > 100", "hp.a == 1000 && hp.c == 1"]).unwrap_err();
+    assert_eq!((nothing.draws, nothing.worst_rule()), (nas_search::MAX_DRAWS, Some(0)));
+    // One in 1,000 is found.
+    assert!(of(&["hp.b == 1"]).unwrap().rejected > 0);
+}

@@ -114,14 +114,29 @@ impl<'a> Interactions<'a> {
     pub fn new(pairs: Pairs, field: &'a Field) -> Self {
         Self { pairs, field }
     }
+
+    /// What an architecture shows after an epoch on the average of many trainings.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no architecture that the surrogate knows.
+    pub fn expected(&self, assignment: &Assignment, epoch: u64) -> Result<f64, LandscapeError> {
+        let shift = self.field.shift(assignment, self.pairs.truth(assignment)?)?;
+        Ok(self.pairs.expected(assignment, epoch)? + self.shown(epoch) * shift)
+    }
+
+    /// How much of the field shows after an epoch.
+    fn shown(&self, epoch: u64) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "epochs are small numbers")]
+        let share = epoch as f64 / self.pairs.0.table().full_length() as f64;
+        share
+    }
 }
 
 impl Landscape for Interactions<'_> {
     fn observed(&self, assignment: &Assignment, step: u64) -> Result<f64, LandscapeError> {
         let shift = self.field.shift(assignment, self.pairs.truth(assignment)?)?;
-        #[expect(clippy::cast_precision_loss, reason = "epochs are small numbers")]
-        let share = step as f64 / self.pairs.0.table().full_length() as f64;
-        Ok(self.pairs.observed(assignment, step)? + share * shift)
+        Ok(self.pairs.observed(assignment, step)? + self.shown(step) * shift)
     }
 
     fn seconds(&self, assignment: &Assignment, from: u64, to: u64) -> Result<f64, LandscapeError> {

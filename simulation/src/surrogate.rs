@@ -42,6 +42,16 @@ impl Surrogate {
         Ok(Some(Code::of(&genotype)?))
     }
 
+    /// What an architecture shows after an epoch on the average of many trainings, by the network alone.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no architecture that the network knows.
+    pub fn expected(&self, assignment: &Assignment, epoch: u64) -> Result<f64, LandscapeError> {
+        let genotype = genotype(assignment).map_err(|_| LandscapeError::Unknown(assignment.clone()))?;
+        Ok(self.mean(Code::of(&genotype)?, epoch)?)
+    }
+
     /// The accuracy without noise, in hundredths as in the table.
     fn mean(&self, code: Code, epoch: u64) -> Result<f64, CodeError> {
         Ok(hundredths(self.network.predict(code, epoch)?.accuracy))

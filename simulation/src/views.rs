@@ -62,6 +62,15 @@ impl Pairs {
         Ok(assignment)
     }
 
+    /// What an architecture shows after an epoch on the average of many trainings.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no architecture that the surrogate knows.
+    pub fn expected(&self, assignment: &Assignment, epoch: u64) -> Result<f64, LandscapeError> {
+        self.0.expected(&Self::choices(assignment)?, epoch)
+    }
+
     /// The same architecture as `space.darts` names it.
     fn choices(assignment: &Assignment) -> Result<Assignment, LandscapeError> {
         let unknown = || LandscapeError::Unknown(assignment.clone());

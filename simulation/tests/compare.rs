@@ -24,6 +24,12 @@ fn its_ablation_is_the_same_each_time() {
 }
 
 #[test]
+fn its_ceiling_is_the_same_each_time() {
+    let written = written_twice("ceiling", &["--ceiling"], "1", &["ceiling.md"]);
+    assert!(written[0].contains("| oracle: short trainings show the end |") && !written[0].contains("NaN"), "{}", written[0]);
+}
+
+#[test]
 fn its_files_are_the_same_each_time() {
     let files = [
         "search.md",

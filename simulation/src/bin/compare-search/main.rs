@@ -2,7 +2,7 @@
 //!
 //! Writes `search.md` and a drawing for each benchmark into the folder that is named (`docs/results`), the same bytes each time, and fails where ASHA
 //! falls short of its bars or a number is not the reference's. A second argument is the number of seeds. With `--ablation` before them it
-//! writes `ablation.md` instead: what each part of the guided sampler is worth.
+//! writes `ablation.md` instead: what each part of the guided sampler is worth; with `--ceiling` `ceiling.md`: what could be reached.
 
 use std::{fs, path::Path, process::ExitCode};
 
@@ -10,6 +10,7 @@ use nas_simulation::{LandscapeError, data};
 use thiserror::Error;
 
 mod ablation;
+mod ceiling;
 mod made_up;
 mod measure;
 mod peers;
@@ -22,7 +23,7 @@ const SEEDS: usize = 30;
 
 #[derive(Debug, Error)]
 enum Failure {
-    #[error("usage: compare-search [--ablation] FOLDER [SEEDS]")]
+    #[error("usage: compare-search [--ablation | --ceiling] FOLDER [SEEDS]")]
     Usage,
     #[error(transparent)]
     Data(#[from] data::DataError),
@@ -46,17 +47,21 @@ fn main() -> ExitCode {
     }
 }
 
+/// Writes pages into a folder, from so many seeds.
+type Work = fn(&Path, usize) -> Result<(), Failure>;
+
 fn run(arguments: &[String]) -> Result<(), Failure> {
-    let (is_ablation, arguments) = match arguments {
-        [first, rest @ ..] if first == "--ablation" => (true, rest),
-        all => (false, all),
+    let (work, arguments): (Work, _) = match arguments {
+        [first, rest @ ..] if first == "--ablation" => (ablate, rest),
+        [first, rest @ ..] if first == "--ceiling" => (look_up, rest),
+        all => (compare, all),
     };
     let (folder, seeds) = match arguments {
         [folder] => (Path::new(folder), SEEDS),
         [folder, seeds] => (Path::new(folder), seeds.parse().ok().filter(|seeds| *seeds > 0).ok_or(Failure::Usage)?),
         _ => return Err(Failure::Usage),
     };
-    if is_ablation { ablate(folder, seeds) } else { compare(folder, seeds) }
+    work(folder, seeds)
 }
 
 fn compare(folder: &Path, seeds: usize) -> Result<(), Failure> {
@@ -92,6 +97,12 @@ fn ablate(folder: &Path, seeds: usize) -> Result<(), Failure> {
     let page = ablation::page(&results, seeds);
     println!("{page}");
     write(folder, "ablation.md", &page)
+}
+
+fn look_up(folder: &Path, seeds: usize) -> Result<(), Failure> {
+    let page = ceiling::page(&data::nb301_surrogate(0)?, seeds)?;
+    println!("{page}");
+    write(folder, "ceiling.md", &page)
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> Result<(), Failure> {

@@ -65,27 +65,14 @@ fn curve_times() -> impl Iterator<Item = f64> {
 pub(crate) fn measure(benchmarks: &[Benchmark], seeds: usize) -> Result<Vec<Vec<Measured>>, LandscapeError> {
     let policies: Vec<(&Benchmark, &Policy)> =
         benchmarks.iter().flat_map(|benchmark| benchmark.policies.iter().map(move |policy| (benchmark, policy))).collect();
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut done = Vec::new();
-        loop {
-            let job = next.fetch_add(1, Ordering::Relaxed);
-            let Some((benchmark, policy)) = policies.get(job / seeds) else { return done };
-            if job.is_multiple_of(seeds) {
-                eprintln!("{}: {}", benchmark.id, policy.name);
-            }
-            done.push((job, search(benchmark, policy, (job % seeds) as u64)));
+    let searches = on_all_cores(policies.len() * seeds, |job| {
+        let (benchmark, policy) = policies[job / seeds];
+        if job.is_multiple_of(seeds) {
+            eprintln!("{}: {}", benchmark.id, policy.name);
         }
-    };
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let mut searches = thread::scope(|scope| {
-        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-        let joined = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        joined.flatten().collect::<Vec<_>>()
+        search(benchmark, policy, (job % seeds) as u64)
     });
-    // The order in which cores were free must not show.
-    searches.sort_by_key(|(job, _)| *job);
-    let searches = searches.into_iter().map(|(_, search)| search).collect::<Result<Vec<_>, _>>()?;
+    let searches = searches.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut rest = searches.as_slice();
     Ok(benchmarks
         .iter()
@@ -96,6 +83,30 @@ pub(crate) fn measure(benchmarks: &[Benchmark], seeds: usize) -> Result<Vec<Vec<
             policies.map(|(policy, searches)| summary(policy, searches, &own[..seeds])).collect()
         })
         .collect())
+}
+
+/// The results of so many jobs, in their order.
+pub(crate) fn on_all_cores<T: Send>(jobs: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            if at >= jobs {
+                return done;
+            }
+            done.push((at, job(at)));
+        }
+    };
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let mut results = thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        let joined = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        joined.flatten().collect::<Vec<_>>()
+    });
+    // The order in which cores were free must not show.
+    results.sort_by_key(|(at, _)| *at);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 fn search(benchmark: &Benchmark, policy: &Policy, seed: u64) -> Result<Search, LandscapeError> {
@@ -146,7 +157,7 @@ fn summary(policy: &Policy, searches: &[Search], base: &[Search]) -> Measured {
 }
 
 /// Mean and standard error.
-fn mean(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+pub(crate) fn mean(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     let count = real(values.clone().count());
     let mean = values.clone().sum::<f64>() / count;
     let squares: f64 = values.map(|value| (value - mean) * (value - mean)).sum();

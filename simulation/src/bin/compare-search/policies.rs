@@ -82,6 +82,15 @@ pub(crate) const MUTATION: New = || Sampler::Mutation(Memory::default());
 pub(crate) const ASHA: [&str; 3] = ["ASHA, rungs from 1", "ASHA, rungs from 3", "ASHA, rungs from 9"];
 pub(crate) const LEARNED: &str = "guided, rungs from 1 (begins where it has learned to)";
 
+/// The guided sampler where size is all that is known.
+pub(crate) const BY_SIZE: &str = "guided by size";
+
+/// The guided sampler with the rows of NAS-Bench-301's table as its choice.
+pub(crate) const AMONG: [&str; 2] = [
+    "guided among the table's rows, rungs from 1 (begins where it has learned to)",
+    "guided among the table's rows, rungs from 3",
+];
+
 /// What the default must reach at one full training of time on the DARTS space.
 pub(crate) const GUIDED: (&str, f64) = ("guided, rungs from 3", 95.85);
 
@@ -114,10 +123,7 @@ pub(crate) fn nb301(surrogate: &Surrogate) -> Benchmark<'_> {
             knows_its_end: false,
         }
     };
-    policies.extend([
-        among("guided among the table's rows, rungs from 1 (begins where it has learned to)", 0),
-        among("guided among the table's rows, rungs from 3", 1),
-    ]);
+    policies.extend([among(AMONG[0], 0), among(AMONG[1], 1)]);
     Benchmark {
         id: "nb301",
         title: "NAS-Bench-301: DARTS space, CIFAR-10",
@@ -147,7 +153,7 @@ pub(crate) fn nb101(table: &Table) -> Benchmark<'_> {
     // What was recorded: there is no other choice for eta 4.
     let lengths = |_| vec![4, 12, 36, 108];
     let mut policies = policies(table, lengths);
-    let learners: [(_, New); 3] = [("guided by size", GUIDE), ("TPE by size", TPE), ("mutation by size", MUTATION)];
+    let learners: [(_, New); 3] = [(BY_SIZE, GUIDE), ("TPE by size", TPE), ("mutation by size", MUTATION)];
     policies.extend(learners.map(|(name, sampler)| Policy {
         name,
         landscape: Box::new(|_| Box::new(BySize::new(table))),

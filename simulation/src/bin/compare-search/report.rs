@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::{
     measure::{HORIZON, Measured, TIMES},
     peers::{Peer, Peers},
-    policies::{Benchmark, GAIN, GUIDED, JUDGED, WORKERS},
+    policies::{AMONG, ASHA, BY_SIZE, Benchmark, GAIN, GUIDED, JUDGED, LEARNED, WORKERS},
 };
 
 /// The table of one benchmark: ours, then the others'.
@@ -68,6 +68,7 @@ pub(crate) fn page(results: &[(&Benchmark, &[Measured])], peers: &Peers, seeds: 
     for (benchmark, measured) in results {
         let _ = writeln!(text, "* {}", in_short(benchmark, measured, peers.on(benchmark.id)));
     }
+    text.push_str(&asked(results));
     for (benchmark, measured) in results {
         let _ = write!(
             text,
@@ -81,6 +82,68 @@ pub(crate) fn page(results: &[(&Benchmark, &[Measured])], peers: &Peers, seeds: 
         let _ = writeln!(text, "* {line}");
     }
     text.push_str(LIMITS);
+    text
+}
+
+/// What a search is asked to reach.
+enum Asked {
+    /// So much.
+    Accuracy(f64),
+    /// What another policy reaches on the same landscape at this time.
+    Level(&'static str, f64),
+}
+
+/// On which landscape which policy is asked for what at which time.
+const ASKED: [(&str, &str, f64, Asked); 13] = [
+    ("nb301", GUIDED.0, 0.5, Asked::Accuracy(PEERS)),
+    ("nb301", GUIDED.0, 1.0, Asked::Accuracy(95.90)),
+    ("nb301", AMONG[0], 1.0, Asked::Accuracy(PEERS)),
+    ("nb301", AMONG[1], 1.0, Asked::Accuracy(PEERS)),
+    ("nb101", BY_SIZE, 1.0, Asked::Level(JUDGED, 1.0)),
+    ("nb101", BY_SIZE, 2.0, Asked::Level(JUDGED, 2.0)),
+    ("nb101", BY_SIZE, 4.0, Asked::Level(JUDGED, 4.0)),
+    ("interactions", GUIDED.0, 1.0, Asked::Level(ASHA[0], 4.0)),
+    ("interactions", LEARNED, 1.0, Asked::Level(ASHA[0], 4.0)),
+    ("interactions", GUIDED.0, 2.0, Asked::Level(ASHA[0], 4.0)),
+    ("interactions", LEARNED, 2.0, Asked::Level(ASHA[0], 4.0)),
+    ("crossing", GUIDED.0, 4.0, Asked::Level(ASHA[1], 4.0)),
+    ("smooth", GUIDED.0, 4.0, Asked::Level(ASHA[1], 4.0)),
+];
+
+/// What the other programs' early stopping reaches on NAS-Bench-301 at 4 `T_R`.
+const PEERS: f64 = 95.62;
+
+/// What was asked for, and whether it is reached.
+fn asked(results: &[(&Benchmark, &[Measured])]) -> String {
+    let mut text = "\n## What was asked for\n\nLevel: short of it by less than the standard error of the difference, were the two independent.\n\n\
+        | on | search | at | reaches | asked for | |\n|---|---|---|---|---|---|\n"
+        .to_owned();
+    for (id, name, time, asked) in &ASKED {
+        let Some((benchmark, measured)) = results.iter().find(|(benchmark, _)| benchmark.id == *id) else { continue };
+        let at = |name: &str, time: f64| {
+            let place = TIMES.iter().position(|other| *other >= time)?;
+            measured.iter().find(|one| one.name == name)?.at.get(place).copied().flatten()
+        };
+        let Some(own) = at(name, *time) else { continue };
+        let (least, error, what) = match asked {
+            Asked::Accuracy(least) => (*least, 0.0, format!("{least:.2}")),
+            Asked::Level(other, then) => {
+                let Some(point) = at(other, *then) else { continue };
+                (point.truth, point.error, format!("{:.3} ± {:.3}: {other}, at {then} T_R", point.truth, point.error))
+            }
+        };
+        let verdict = match least - own.truth {
+            short if short <= 0.0 => "reached",
+            short if short < own.error.hypot(error) => "level",
+            _ => "**not reached**",
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {name} | {time} T_R | {:.3} ± {:.3} | {what} | {verdict} |",
+            benchmark.title, own.truth, own.error
+        );
+    }
+    text.push_str("\n[What could be reached](ceiling.md) where parts interact says what is in the way there.\n");
     text
 }
 
@@ -188,17 +251,34 @@ mod tests {
     use super::*;
     use crate::measure::Point;
 
+    fn benchmark(id: &'static str) -> Benchmark<'static> {
+        let unit = Box::new(|_| 1.0);
+        Benchmark { id, title: "a title", about: String::new(), unit, floor: 0.0, bar: Some(94.43), policies: Vec::new() }
+    }
+
+    #[test]
+    fn what_was_asked_for_is_reached_level_or_not_reached() {
+        let one = |name, truths: [f64; 5]| {
+            let at = truths.map(|truth| Some(Point { observed: truth, truth, error: 0.03 })).to_vec();
+            Measured { name, at, curve: Vec::new(), trials: 0.0, full: 0.0, gain: Vec::new() }
+        };
+        // By size it is asked for what ASHA reaches at the last three times; two errors of 0.03 make one of 0.042.
+        let measured = [one(JUDGED, [0.0, 0.0, 93.0, 94.0, 95.0]), one(BY_SIZE, [0.0, 0.0, 93.0, 93.96, 94.95])];
+        let told = asked(&[(&benchmark("nb101"), &measured)]);
+        let lines: Vec<&str> = told.lines().filter(|line| line.starts_with("| a title |")).collect();
+        assert_eq!(
+            lines,
+            [
+                "| a title | guided by size | 1 T_R | 93.000 ± 0.030 | 93.000 ± 0.030: ASHA promotion, eta 3, at 1 T_R | reached |",
+                "| a title | guided by size | 2 T_R | 93.960 ± 0.030 | 94.000 ± 0.030: ASHA promotion, eta 3, at 2 T_R | level |",
+                "| a title | guided by size | 4 T_R | 94.950 ± 0.030 | 95.000 ± 0.030: ASHA promotion, eta 3, at 4 T_R | **not reached** |",
+            ]
+        );
+    }
+
     #[test]
     fn what_falls_short_is_told() {
-        let benchmark = Benchmark {
-            id: "nb101",
-            title: "",
-            about: String::new(),
-            unit: Box::new(|_| 1.0),
-            floor: 0.0,
-            bar: Some(94.43),
-            policies: Vec::new(),
-        };
+        let benchmark = benchmark("nb101");
         let peers = Peers::read().unwrap();
         let told = |truths: [f64; 5], gain| {
             let at = truths.map(|truth| Some(Point { observed: truth, truth, error: 0.0 })).to_vec();
