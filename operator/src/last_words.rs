@@ -61,7 +61,7 @@ impl LastWords {
 }
 
 /// Whether a pod ended and is of the trial's present segment, or of a later one: what is known of the trial may be old.
-fn waits_for(trial: &NasTrial, pod: &Pod) -> bool {
+pub(crate) fn waits_for(trial: &NasTrial, pod: &Pod) -> bool {
     let number = |label| pod.labels().get(label).and_then(|value| value.parse::<i64>().ok());
     let (Some(rung), Some(attempt)) = (number(labels::RUNG), number(labels::ATTEMPT)) else { return false };
     let present = (trial.spec.target_rung, trial.spec.attempt);

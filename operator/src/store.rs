@@ -8,6 +8,7 @@ use std::{
 };
 
 use kube::{ResourceExt, runtime::watcher::Event};
+use tokio::sync::watch;
 
 /// Changes that are remembered in any case; beyond these, as many as a group has objects.
 const LOG: usize = 64;
@@ -27,6 +28,8 @@ pub(crate) struct Store<K> {
     /// Whether a newer object says nothing that anybody waits for.
     is_no_news: fn(&K, &K) -> bool,
     inner: Mutex<Inner<K>>,
+    /// Rings when the watch has brought something.
+    news: watch::Sender<()>,
 }
 
 struct Inner<K> {
@@ -76,7 +79,13 @@ struct Listing<K> {
 impl<K: ResourceExt + Clone> Store<K> {
     pub(crate) fn new(group_of: fn(&K) -> Option<Group>, prune: impl Fn(&mut K) + Send + Sync + 'static) -> Self {
         let inner = Inner { groups: HashMap::new(), listing: None, synced: false, moment: 0, watched: 0 };
-        Self { prune: Box::new(prune), group_of, is_no_news: |_, _| false, inner: Mutex::new(inner) }
+        Self {
+            prune: Box::new(prune),
+            group_of,
+            is_no_news: |_, _| false,
+            inner: Mutex::new(inner),
+            news: watch::Sender::default(),
+        }
     }
 
     /// Takes in objects that differ from the last ones as `is_no_news` says, and tells nobody.
@@ -95,6 +104,12 @@ impl<K: ResourceExt + Clone> Store<K> {
 
     /// Takes in what the watch brings; returns the groups that it may have changed.
     pub(crate) fn take(&self, event: Event<K>) -> Vec<Group> {
+        let touched = self.take_in(event);
+        self.news.send_replace(());
+        touched
+    }
+
+    fn take_in(&self, event: Event<K>) -> Vec<Group> {
         let event = event.modify(&self.prune);
         let mut inner = self.lock();
         match event {
@@ -187,6 +202,26 @@ impl<K: ResourceExt + Clone> Store<K> {
             objects.log.iter().rev().take_while(|(moment, _)| *moment > after).map(|(_, name)| name).collect();
         let changed = changed.into_iter().map(|name| (name.clone(), objects.by_name.get(name).cloned()));
         Changes { until, are_all: false, objects: changed.collect() }
+    }
+
+    /// Until when it is known what has changed in a group.
+    pub(crate) fn until(&self) -> u64 {
+        self.lock().moment
+    }
+
+    /// Waits until something has changed in a group after a moment.
+    pub(crate) async fn changed(&self, group: &Group, after: u64) -> Changes<K> {
+        let mut news = self.news.subscribe();
+        loop {
+            let changes = self.changes(group, after);
+            if !changes.objects.is_empty() {
+                return changes;
+            }
+            if news.changed().await.is_err() {
+                // Nothing comes any more.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// One object.

@@ -27,9 +27,9 @@ use serde_json::Value;
 
 use crate::{
     labels,
-    last_words::LastWords,
+    last_words::{LastWords, waits_for},
     lexicon::Lexicon,
-    store::{Group, Store},
+    store::{Changes, Group, Store},
 };
 
 /// All caches.
@@ -112,6 +112,27 @@ impl World {
             pods.extend(gone);
         }
         pods
+    }
+
+    /// Until when it is known what has become of pods.
+    pub(crate) fn pods_until(&self) -> u64 {
+        self.pods.until()
+    }
+
+    /// Waits until a pod, after a moment, has ended with something that its trial waits for; returns until when that is known.
+    pub(crate) async fn segment_ended(&self, group: &Group, mut after: u64) -> u64 {
+        loop {
+            let Changes { until, objects, .. } = self.pods.changed(group, after).await;
+            let ended = |pod: &Arc<Pod>| {
+                let trial = pod.labels().get(labels::TRIAL).and_then(|name| self.trials.get(group, name));
+                trial.is_some_and(|trial| waits_for(&trial, pod))
+            };
+            let is_gone = objects.iter().any(|(_, pod)| pod.is_none());
+            if objects.iter().filter_map(|(_, pod)| pod.as_ref()).any(ended) || is_gone && !self.last_words.of(group).is_empty() {
+                return until;
+            }
+            after = until;
+        }
     }
 
     /// Why this version cannot read an experiment, where it cannot.

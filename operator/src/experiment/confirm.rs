@@ -1,6 +1,6 @@
 //! The confirmation of a search that has ended: which trials, decided once; their trainings, by the pass of any search.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::{Arc, Mutex};
 
 use kube::Resource;
 use nas_api::{
@@ -55,7 +55,7 @@ impl<'a> Pass<'a> {
             return Ok(Confirming { is_over: true, ..Confirming::default() });
         };
         let waiting = pass.work(&mut search.confirmed).await?;
-        self.next = self.next.min(pass.next);
+        self.wake(pass.next());
         let views = pass.views(&mut search.confirmed);
         let accelerator_seconds = pass.accelerator_seconds(&search.confirmed, &views);
         let failure = Failure::last(&mut search.confirmed, &pass.plan, stall_cleared(&self.experiment));
@@ -109,8 +109,8 @@ impl<'a> Pass<'a> {
             confirmation: Some(confirmation),
             after: searched.index(&self.plan).view().seq,
             clock: self.clock,
-            next: self.next,
-            written: HashSet::new(),
+            next: Mutex::new(self.next()),
+            granted: Mutex::default(),
         })
     }
 }

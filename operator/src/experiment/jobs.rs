@@ -8,9 +8,9 @@ use kube::ResourceExt;
 use nas_api::objects::NasTrial;
 
 use super::{
-    reconcile::{AT_ONCE, Pass, RECHECK},
-    search::Records,
+    reconcile::{Pass, RECHECK},
     waits::Wait,
+    work::{AT_ONCE, Shared},
 };
 use crate::{
     Error,
@@ -29,17 +29,20 @@ struct Blocked {
 
 impl Pass<'_> {
     /// Creates and deletes Jobs; returns what trials wait for.
-    pub(super) async fn jobs(&mut self, records: &mut Records) -> Result<Vec<Waiting>, Error> {
-        let views = self.views(records);
-        let orders = self.orders(records, &views);
-        let jobs: HashSet<String> = views.iter().filter_map(|view| Some(view.job()?.name_any())).collect();
-        records.creation_failures.retain(|job, _| jobs.contains(job));
+    pub(super) async fn jobs(&self, shared: &Shared<'_>) -> Result<Vec<Waiting>, Error> {
+        let (views, orders) = shared.with(|records| {
+            let views = self.views(records);
+            let orders = self.orders(records, &views);
+            let jobs: HashSet<String> = views.iter().filter_map(|view| Some(view.job()?.name_any())).collect();
+            records.creation_failures.retain(|job, _| jobs.contains(job));
+            (views, orders)
+        });
         let mut waits = Vec::new();
         let mut work = Vec::new();
         for (view, orders) in views.into_iter().zip(orders) {
             if let Some(at) = view.wakes_at(&self.clock) {
                 let left = Duration::try_from(at.duration_since(self.clock.now)).unwrap_or_default();
-                self.next = self.next.min(left.max(Duration::from_millis(100)));
+                self.wake(left.max(Duration::from_millis(100)));
             }
             let mut waiting = None;
             let mut steps = plan_jobs(&view, orders, &self.clock);
@@ -51,35 +54,34 @@ impl Pass<'_> {
                 _ => true,
             });
             if steps.is_empty() && waiting.is_none() {
-                waiting = self.podless(records, &view).await?;
+                waiting = self.podless(shared, &view).await?;
             }
             waits.push(Wait::new(&view, waiting));
             if !steps.is_empty() {
                 work.push((waits.len() - 1, view, steps));
             }
         }
-        let pass = &*self;
         let carried_out = stream::iter(work)
-            .map(|(at, view, steps)| async move { Ok::<_, Error>((at, pass.carry_out(view, steps).await?)) })
+            .map(|(at, view, steps)| async move { Ok::<_, Error>((at, self.carry_out(view, steps).await?)) })
             .buffer_unordered(AT_ONCE);
         let blocked: Vec<(usize, Option<Blocked>)> = carried_out.try_collect().await?;
         for (at, blocked) in blocked {
             let Some(Blocked { trial, waiting }) = blocked else { continue };
-            self.next = self.next.min(RECHECK);
+            self.wake(RECHECK);
             waits[at].trial = trial;
             waits[at].waiting = Some(waiting);
         }
         let for_name = |wait: &&Wait| wait.waiting.as_ref().is_some_and(Waiting::is_for_name);
         let names_taken: Vec<_> = waits.iter().filter(for_name).map(|wait| Arc::clone(&wait.trial)).collect();
-        records.names_are_taken(&names_taken, self.clock.now);
-        self.tell_waits(records, &waits).await?;
+        shared.with(|records| records.names_are_taken(&names_taken, self.clock.now));
+        self.tell_waits(shared, &waits).await?;
         Ok(waits.into_iter().filter_map(|wait| wait.waiting).collect())
     }
 
     /// Takes the steps for one trial; returns what is in the way of its Job.
     async fn carry_out(&self, view: TrialView, steps: Vec<JobStep>) -> Result<Option<Blocked>, Error> {
         let mut trial = Arc::clone(&view.trial);
-        let mut fresh = trial.resource_version().is_some_and(|version| self.written.contains(&version));
+        let mut fresh = self.is_granted(&trial);
         for step in steps {
             match step {
                 JobStep::Delete { name, uid } => self.writer.delete_job(&name, &uid).await?,
@@ -128,27 +130,26 @@ impl Pass<'_> {
     }
 
     /// Why a Job that is at work has no pod: an event says so.
-    async fn podless(&mut self, records: &mut Records, view: &TrialView) -> Result<Option<Waiting>, Error> {
+    async fn podless(&self, shared: &Shared<'_>, view: &TrialView) -> Result<Option<Waiting>, Error> {
         let Some(job) = view.job().filter(|_| view.segment_pods().next().is_none()) else { return Ok(None) };
         let age = |since: Timestamp| Duration::try_from(self.clock.now.duration_since(since)).unwrap_or_default();
         let created = job.metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);
         if age(created) < PODLESS {
-            self.next = self.next.min(PODLESS);
+            self.wake(PODLESS);
             return Ok(None);
         }
         let name = job.name_any();
-        if let Some((read, known)) = records.creation_failures.get(&name)
-            && age(*read) < PODLESS
-        {
-            return Ok(known.clone());
+        let known = shared.with(|records| records.creation_failures.get(&name).cloned());
+        if let Some((_, known)) = known.filter(|(read, _)| age(*read) < PODLESS) {
+            return Ok(known);
         }
         let said = self.writer.read_creation_failure(&job.uid().unwrap_or_default()).await?;
         let waiting = said.map(|message| {
             let reason = if message.contains("exceeded quota") { "QuotaExceeded" } else { "PodsNotCreated" };
             Waiting { reason, message: format!("Job {name}: {message}") }
         });
-        self.next = self.next.min(PODLESS);
-        records.creation_failures.insert(name, (self.clock.now, waiting.clone()));
+        self.wake(PODLESS);
+        shared.with(|records| records.creation_failures.insert(name, (self.clock.now, waiting.clone())));
         Ok(waiting)
     }
 }

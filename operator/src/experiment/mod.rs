@@ -2,9 +2,11 @@
 
 mod accept;
 mod confirm;
+mod grant;
 mod jobs;
 mod orphans;
 mod reconcile;
+mod record;
 mod retention;
 mod roster;
 mod search;
@@ -13,6 +15,7 @@ mod unreadable;
 mod usage;
 mod waits;
 mod warm_start;
+mod work;
 
 pub(crate) use orphans::delete_orphans;
 pub(crate) use reconcile::{Next, reconcile};

@@ -43,7 +43,7 @@ impl Pass<'_> {
     pub(super) async fn retain(&mut self, search: &mut Search, is_finished: bool) {
         if let Err(error) = self.try_retain(search, is_finished).await {
             tracing::warn!(experiment = self.group.experiment, error = error.chain(), "cannot take away checkpoints");
-            self.next = self.next.min(RECHECK);
+            self.wake(RECHECK);
         }
     }
 
@@ -56,7 +56,7 @@ impl Pass<'_> {
         let recently = search.cleanup_looked.map_or(Duration::ZERO, |at| EVERY.saturating_sub(at.elapsed()));
         if !is_finished && !recently.is_zero() {
             // It looks at all trials, and nothing waits for it.
-            self.next = self.next.min(recently);
+            self.wake(recently);
             return Ok(());
         }
         search.cleanup_looked = Some(Instant::now());
@@ -72,7 +72,7 @@ impl Pass<'_> {
         }
         let left = search.cleanup_due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
         if !left.is_zero() {
-            self.next = self.next.min(left);
+            self.wake(left);
             return Ok(());
         }
         let name = cleanup_name(&self.experiment);
@@ -88,7 +88,7 @@ impl Pass<'_> {
             Some(_) => EVERY,
         };
         search.cleanup_due = Some(Instant::now() + again);
-        self.next = self.next.min(again);
+        self.wake(again);
         Ok(())
     }
 

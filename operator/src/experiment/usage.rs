@@ -6,7 +6,8 @@ use kube::ResourceExt;
 use nas_search::Usage;
 
 use super::{
-    reconcile::{GRANTS, Pass},
+    grant::GRANTS,
+    reconcile::Pass,
     search::{Records, is_owned},
     status::stall_cleared,
 };
@@ -17,11 +18,11 @@ use crate::{
 
 impl Pass<'_> {
     /// What decisions need to know of it.
-    pub(super) fn usage(&mut self, records: &Records, views: &[TrialView]) -> Usage {
+    pub(super) fn usage(&self, records: &Records, views: &[TrialView]) -> Usage {
         let began = self.experiment.metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);
         let since = Duration::try_from(self.clock.now.duration_since(began)).unwrap_or_default();
         if let Some(limit) = self.plan.budget.wall_clock {
-            self.next = self.next.min(limit.saturating_sub(since).max(Duration::from_millis(100)));
+            self.wake(limit.saturating_sub(since).max(Duration::from_millis(100)));
         }
         let lingering = |view: &&TrialView| view.trial.running().is_none() && view.has_live_pods(&self.clock);
         Usage {

@@ -6,7 +6,7 @@ use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp}
 use kube::ResourceExt;
 use nas_api::objects::NasTrial;
 
-use super::{reconcile::Pass, search::Records};
+use super::{reconcile::Pass, work::Shared};
 use crate::{
     Error,
     conditions::{Conditions, Kind, reason},
@@ -32,8 +32,8 @@ impl Wait {
 
 impl Pass<'_> {
     /// Writes on each trial what it waits for, and that the wait is over.
-    pub(super) async fn tell_waits(&mut self, records: &mut Records, waits: &[Wait]) -> Result<(), Error> {
-        let known = std::mem::take(&mut records.waits);
+    pub(super) async fn tell_waits(&self, shared: &Shared<'_>, waits: &[Wait]) -> Result<(), Error> {
+        let known = shared.with(|records| std::mem::take(&mut records.waits));
         for Wait { trial, waiting, trains } in waits {
             let Some(trial) = self.context.world.trials.get(self.group, &trial.name_any()) else { continue };
             let told = trial.status.as_ref().and_then(|status| reason(&status.conditions, Kind::Waiting));
@@ -45,7 +45,7 @@ impl Pass<'_> {
             };
             let before = known.get(&trial.number()).filter(|(reason, _)| *reason == waiting.reason);
             let since = before.map_or(self.clock.now, |(_, since)| *since);
-            records.waits.insert(trial.number(), (waiting.reason, since));
+            shared.with(|records| records.waits.insert(trial.number(), (waiting.reason, since)));
             if told == Some(waiting.reason) {
                 continue;
             }
@@ -53,7 +53,7 @@ impl Pass<'_> {
             if left.is_zero() {
                 self.tell(&trial, true, waiting.reason, &waiting.message).await?;
             } else {
-                self.next = self.next.min(left);
+                self.wake(left);
             }
         }
         Ok(())

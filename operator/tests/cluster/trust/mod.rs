@@ -1,5 +1,6 @@
 //! What a cluster, a trainer or a person can do to a search without it losing, doubling or believing anything; on a real API server.
 
+mod at_once;
 mod clock;
 mod deletion;
 mod ends;

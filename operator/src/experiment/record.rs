@@ -1,0 +1,143 @@
+//! Records on each trial what has become of its segment: the order of outcomes is fixed, then they are written at the same time.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+use kube::{Resource, ResourceExt};
+use nas_api::{
+    RungEnd,
+    objects::{NasTrial, ReportedStatus, RunSegment},
+};
+use nas_search::Outcome;
+
+use super::{
+    reconcile::Pass,
+    status::stall_cleared,
+    work::{AT_ONCE, Shared},
+};
+use crate::{
+    Error,
+    conditions::{Kind, is_told},
+    events::Happened,
+    metrics::SegmentEnd,
+    trial::{Account, Orders, account},
+};
+
+/// What is to be written on a trial, and what is to be counted then.
+type Accounted = (Arc<NasTrial>, Account, Option<SegmentEnd>);
+
+impl Pass<'_> {
+    /// Records what has ended. Nothing is decided until all of it is there.
+    pub(super) async fn record(&self, shared: &Shared<'_>) -> Result<(), Error> {
+        let _batch = shared.batch().await;
+        let (views, orders) = shared.with(|records| {
+            let views = self.views(records);
+            let orders = self.orders(records, &views);
+            (views, orders)
+        });
+        let is_stalled = || shared.with(|records| records.index(&self.plan).is_stalled(stall_cleared(&self.experiment)));
+        let mut knows_all = self.experiment.spec.suspend;
+        let mut batch = Vec::new();
+        for (mut view, mut orders) in views.into_iter().zip(orders) {
+            // A stall may have begun in this very pass.
+            if orders == Orders::Run && is_stalled() {
+                orders = Orders::Hold;
+            }
+            let count = self.accelerators().max(1);
+            let mut wanted = account(&self.plan, &view, orders, count, &self.clock);
+            if wanted == Some(Account::Look) {
+                view.pods = self.writer.read_pods(&view.trial.name_any()).await?;
+                view.pods_are_live = true;
+                wanted = account(&self.plan, &view, orders, count, &self.clock);
+            }
+            let Some(wanted) = wanted else { continue };
+            if orders == Orders::Pause && !knows_all {
+                if self.writer.read_trials().await? {
+                    // A watch that lags behind counts slots that are free by now: only one that knows all trials takes one away.
+                    return Err(Error::Conflict { kind: "NasTrial", name: self.group.experiment.clone() });
+                }
+                knows_all = true;
+            }
+            let may_stall = wanted.refuses();
+            let ended = SegmentEnd::of(&view, &wanted);
+            batch.push((view.trial, wanted, ended));
+            if may_stall {
+                self.write_accounts(shared, std::mem::take(&mut batch)).await?;
+            }
+        }
+        self.write_accounts(shared, batch).await
+    }
+
+    /// Outcomes count in the order of the batch, whichever is written first.
+    async fn write_accounts(&self, shared: &Shared<'_>, batch: Vec<Accounted>) -> Result<(), Error> {
+        let mut last = shared.with(|records| records.index(&self.plan).view().seq.max(self.after));
+        let batch = batch.into_iter().map(|(trial, account, ended)| {
+            let after = last;
+            last += account.outcomes();
+            (trial, account, ended, after)
+        });
+        let written: Vec<Result<Arc<NasTrial>, Error>> = stream::iter(batch)
+            .map(|(trial, account, ended, after)| async move {
+                let written = self.write_account(&trial, account, after).await?;
+                self.context.metrics.segment_ended(self.group, ended);
+                Ok(written)
+            })
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        let mut failed = Ok(());
+        for written in written {
+            match written {
+                Ok(trial) => shared.with(|records| records.take(&self.plan, &trial)),
+                Err(error) => failed = Err(error),
+            }
+        }
+        failed
+    }
+
+    /// Writes one account; its outcomes count after the `decisionSeq` `after`.
+    async fn write_account(&self, trial: &Arc<NasTrial>, account: Account, after: u64) -> Result<Arc<NasTrial>, Error> {
+        let mut status = trial.status.clone().unwrap_or_default();
+        let about = trial.object_ref(&());
+        match account {
+            Account::Look => Ok(Arc::clone(trial)),
+            Account::Note(segment) => {
+                tracing::info!(trial = trial.name_any(), outcome = segment.outcome, message = segment.message, "segment ended");
+                let message = format!("{}: {}", segment.outcome, segment.message);
+                let again =
+                    format!("attempt {} ended, and the next goes on from its checkpoint: {}", segment.attempt, segment.message);
+                self.conditions(&mut status.conditions, trial).set(Kind::Waiting, true, &segment.outcome, &again);
+                status.note(segment);
+                let written = self.writer.write_trial_status(trial, &status).await?;
+                self.context.events.tell(&about, Happened::SegmentAgain { message });
+                Ok(written)
+            }
+            Account::Record { ends, segment, report } => {
+                let RunSegment { message, .. } = &segment;
+                let message = message.clone();
+                status.record(&ends, after);
+                let mut told = self.conditions(&mut status.conditions, trial);
+                // What ended with its search has not failed.
+                if let Some(failed) = ends.last().filter(|end| !matches!(end.outcome, Outcome::Value(_) | Outcome::Cancelled)) {
+                    told.set(Kind::Failed, true, failed.outcome.name(), &message);
+                }
+                if is_told(told.list, Kind::Waiting) {
+                    told.set(Kind::Waiting, false, "Ended", "its segment has ended");
+                }
+                status.note(segment);
+                let report = report.map(ReportedStatus::from).filter(|report| report.follows(status.reported.as_ref()));
+                status.reported = report.or(status.reported);
+                let written = self.writer.write_trial_status(trial, &status).await?;
+                for RungEnd { rung, outcome, .. } in ends {
+                    tracing::info!(trial = written.name_any(), rung, ?outcome, message, "recorded");
+                    self.context.metrics.recorded(self.group, outcome.name());
+                    if !matches!(outcome, Outcome::Value(_)) {
+                        let happened = Happened::OutcomeRecorded { outcome: outcome.name(), message: message.clone() };
+                        self.context.events.tell(&about, happened);
+                    }
+                }
+                Ok(written)
+            }
+        }
+    }
+}

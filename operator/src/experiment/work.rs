@@ -1,0 +1,117 @@
+//! What a pass does at the same time: one hand records what ends, one grants what is decided, one sees to Jobs.
+//!
+//! A request takes long where the API server is busy, and a pass makes many: none of the three waits for the others' requests. What they
+//! know, they share; each looks at it for a moment, and none across a request.
+
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+};
+
+use futures::{StreamExt, channel::mpsc, future};
+use nas_api::objects::NasTrial;
+use nas_search::{End, View};
+use tokio_util::sync::CancellationToken;
+
+use super::{reconcile::Pass, search::Records};
+use crate::{Error, trial::Waiting};
+
+/// Requests of one hand at the same time.
+pub(super) const AT_ONCE: usize = 16;
+
+/// The records of a search, while several hands are at work on it.
+pub(super) struct Shared<'r> {
+    records: Mutex<&'r mut Records>,
+    batch: tokio::sync::Mutex<()>,
+}
+
+/// How the work of a pass ended.
+enum Worked {
+    /// What trials wait for.
+    Waiting(Vec<Waiting>),
+    /// The search is to end.
+    End(End, View),
+}
+
+impl<'r> Shared<'r> {
+    pub(super) fn new(records: &'r mut Records) -> Self {
+        Self { records: Mutex::new(records), batch: tokio::sync::Mutex::default() }
+    }
+
+    /// Looks at the records.
+    pub(super) fn with<T>(&self, look: impl FnOnce(&mut Records) -> T) -> T {
+        look(&mut self.records.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits until outcomes are recorded as far as they have a place in the order, and holds back others: a decision says up to which outcome
+    /// it knew all of them.
+    pub(super) async fn batch(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.batch.lock().await
+    }
+}
+
+impl Pass<'_> {
+    /// Does what can be done now; returns what trials wait for.
+    pub(super) async fn work(&mut self, records: &mut Records) -> Result<Vec<Waiting>, Error> {
+        let since = self.context.world.pods_until();
+        let shared = Shared::new(records);
+        self.record(&shared).await?;
+        match self.work_at_once(&shared, since).await? {
+            Worked::Waiting(waiting) => Ok(waiting),
+            Worked::End(reason, view) => {
+                self.end(reason, view).await?;
+                self.jobs(&shared).await
+            }
+        }
+    }
+
+    async fn work_at_once(&self, shared: &Shared<'_>, since: u64) -> Result<Worked, Error> {
+        let (grants, mut granted) = mpsc::unbounded();
+        let done = CancellationToken::new();
+        let starting = async {
+            while granted.next().await.is_some() {
+                // One look at all that was granted meanwhile.
+                while granted.try_recv().is_ok() {}
+                self.jobs(shared).await?;
+            }
+            Ok::<_, Error>(())
+        };
+        let deciding = async {
+            let (end, started) = future::join(self.grant(shared, grants), starting).await;
+            started?;
+            match end? {
+                Some((reason, view)) => Ok(Worked::End(reason, view)),
+                None => self.jobs(shared).await.map(Worked::Waiting),
+            }
+        };
+        let deciding = async {
+            let worked = deciding.await;
+            done.cancel();
+            worked
+        };
+        let (worked, recorded) = future::join(deciding, self.record_meanwhile(shared, since, &done)).await;
+        recorded?;
+        worked
+    }
+
+    /// Records what ends after the moment `since`, until all is `done`.
+    async fn record_meanwhile(&self, shared: &Shared<'_>, mut since: u64, done: &CancellationToken) -> Result<(), Error> {
+        // A request that was sent is waited for.
+        while let Some(until) = done.run_until_cancelled(self.context.world.segment_ended(self.group, since)).await {
+            since = until;
+            self.record(shared).await?;
+        }
+        Ok(())
+    }
+
+    /// What a trial was granted in this pass is known from the server.
+    pub(super) fn note_granted(&self, trial: &NasTrial) {
+        let version = trial.metadata.resource_version.clone();
+        self.granted.lock().unwrap_or_else(PoisonError::into_inner).extend(version);
+    }
+
+    pub(super) fn is_granted(&self, trial: &NasTrial) -> bool {
+        let granted: &HashSet<String> = &self.granted.lock().unwrap_or_else(PoisonError::into_inner);
+        trial.metadata.resource_version.as_ref().is_some_and(|version| granted.contains(version))
+    }
+}
