@@ -40,7 +40,7 @@ async fn with_one_slot_a_search_decides_as_the_simulation_does() {
         assert_eq!(trial.to_record(), *expected, "{}", trial.name_any());
         // Each result came when the pod that brought it ended, by the clock of its node.
         let status = trial.status.as_ref().unwrap();
-        let seqs = status.rungs.iter().map(|rung| (rung.decision_seq as u64, ENDED.parse().unwrap()));
+        let seqs = status.rungs.iter().map(|rung| (u64::try_from(rung.decision_seq).unwrap(), ENDED.parse().unwrap()));
         assert_eq!(status.result_times().collect::<Vec<_>>(), seqs.collect::<Vec<_>>(), "{}", trial.name_any());
     }
     assert_eq!(trials.len(), 4);
