@@ -272,9 +272,9 @@ fn prune_pod(pod: &mut Pod) {
     }
 }
 
-/// All objects of a kind, listed in pages that are small enough to be read without a peak of memory.
+/// All objects of a kind, in pages that are small enough to be read without a peak of memory.
 pub(crate) fn all() -> watcher::Config {
-    watcher::Config::default().page_size(100)
+    watcher::Config::default().page_size(200)
 }
 
 /// The objects that the operator makes.

@@ -157,7 +157,7 @@ async fn main() {
             let spent = operator.stop().await;
             let at = Instant::now();
             operator = Operator::start(cluster.kubeconfig(), &namespace.name);
-            operator.until_passed().await;
+            operator.until_at_work().await;
             cold_start = Some(at.elapsed());
             ledger.handed_over(stopping);
             operator.add(spent);

@@ -88,7 +88,7 @@ results at the rungs: {}; {} segments in {seconds:.0} s.
         row("the experiment object at most", format!("{:.1} kB", self.largest as f64 / 1000.0), "20 kB");
         if let Some(cold_start) = self.cold_start {
             row(
-                "another operator's first pass over all of it, from its start",
+                "until another operator recorded an outcome, from its start",
                 format!("{:.2} s", cold_start.as_secs_f64()),
                 "5 s",
             );

@@ -68,9 +68,11 @@ impl Operator {
             .await;
     }
 
-    /// Until its first pass over an experiment is done.
-    pub(crate) async fn until_passed(&self) {
-        self.until(|text| text.lines().any(|line| line.starts_with("controller_runtime_reconcile_total{"))).await;
+    /// Until it has done something: recorded an outcome, or ended a pass that found nothing to be done.
+    pub(crate) async fn until_at_work(&self) {
+        let is_done =
+            |line: &str| line.starts_with("nas_outcomes_total{") || line.starts_with("controller_runtime_reconcile_total{");
+        self.until(|text| text.lines().any(is_done)).await;
     }
 
     async fn until(&self, holds: impl Fn(&str) -> bool) {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use futures::{FutureExt, future};
 use kube::Resource;
 use nas_api::{
     Confirmation,
@@ -12,6 +13,7 @@ use super::{
     reconcile::Pass,
     search::{Records, Search, confirmations_of},
     status::{Failure, stall_cleared},
+    work::Shared,
 };
 use crate::{Error, apply::Writer, events::Happened, trial::Waiting};
 
@@ -54,7 +56,9 @@ impl<'a> Pass<'a> {
         let Some(mut pass) = self.of_confirmation(&mut search.searched) else {
             return Ok(Confirming { is_over: true, ..Confirming::default() });
         };
-        let waiting = pass.work(&mut search.confirmed).await?;
+        let shared = Shared::new(&mut search.confirmed);
+        let worked = pass.work(&shared, future::ready(()).boxed()).await?;
+        let waiting = pass.conclude(worked, &shared).await?;
         self.wake(pass.next());
         let views = pass.views(&mut search.confirmed);
         let accelerator_seconds = pass.accelerator_seconds(&search.confirmed, &views);

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::FutureExt;
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use nas_api::{
@@ -78,7 +79,7 @@ pub(crate) async fn reconcile(context: &Context, group: &Group) -> Result<Next, 
     search.of(&experiment);
     if finished {
         note_late_edit(context, &writer, &experiment).await?;
-        let is_clean = search.nothing_to_remove == experiment.metadata.generation;
+        let is_clean = search.cleanup.nothing_to_remove == experiment.metadata.generation;
         if is_clean && !is_left_over(context, group, &experiment) {
             return Ok(Next(SAFETY));
         }
@@ -123,7 +124,6 @@ pub(crate) async fn reconcile(context: &Context, group: &Group) -> Result<Next, 
     } else {
         pass.run(&mut search).await?;
     }
-    pass.retain(&mut search, finished).await;
     Ok(Next(pass.next()))
 }
 
@@ -171,7 +171,10 @@ impl Pass<'_> {
             // The rungs are fixed before the first trial is granted one.
             self.report(search, Vec::new(), Confirming::default()).await?;
         }
-        let waiting = self.work(&mut search.searched).await?;
+        let Search { searched, cleanup, .. } = &mut *search;
+        let shared = Shared::new(searched);
+        let worked = self.work(&shared, self.retain(&shared, cleanup, false).boxed()).await?;
+        let waiting = self.conclude(worked, &shared).await?;
         let confirming = self.confirm(search).await?;
         self.report(search, waiting, confirming).await
     }
@@ -181,6 +184,7 @@ impl Pass<'_> {
         let shared = Shared::new(&mut search.searched);
         self.record(&shared).await?;
         self.jobs(&shared).await?;
+        self.retain(&shared, &mut search.cleanup, true).await;
         if let Some(pass) = self.of_confirmation(&mut search.searched) {
             let shared = Shared::new(&mut search.confirmed);
             pass.record(&shared).await?;

@@ -1,18 +1,20 @@
 //! Checkpoints that nobody will ask for again are taken away, by one Job at a time and beside the search: no decision waits for it.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::batch::v1::Job;
 use kube::{Resource, ResourceExt};
 use nas_api::objects::NasTrial;
 
 use super::{
     reconcile::{Pass, RECHECK},
-    search::Search,
+    search::{Cleanup, Records},
+    work::{AT_ONCE, Shared},
 };
 use crate::{
     Error,
@@ -40,37 +42,33 @@ enum Standing {
 
 impl Pass<'_> {
     /// Goes on with taking away checkpoints. What fails is told and tried again; the search does not notice.
-    pub(super) async fn retain(&mut self, search: &mut Search, is_finished: bool) {
-        if let Err(error) = self.try_retain(search, is_finished).await {
+    pub(super) async fn retain(&self, shared: &Shared<'_>, cleanup: &mut Cleanup, is_finished: bool) {
+        if let Err(error) = self.try_retain(shared, cleanup, is_finished).await {
             tracing::warn!(experiment = self.group.experiment, error = error.chain(), "cannot take away checkpoints");
             self.wake(RECHECK);
         }
     }
 
-    async fn try_retain(&mut self, search: &mut Search, is_finished: bool) -> Result<(), Error> {
+    async fn try_retain(&self, shared: &Shared<'_>, cleanup: &mut Cleanup, is_finished: bool) -> Result<(), Error> {
         let generation = self.experiment.metadata.generation;
         let Some(claim) = self.experiment.spec.trial.checkpoints.clone() else {
-            search.nothing_to_remove = generation;
+            cleanup.nothing_to_remove = generation;
             return Ok(());
         };
-        let recently = search.cleanup_looked.map_or(Duration::ZERO, |at| EVERY.saturating_sub(at.elapsed()));
+        let recently = cleanup.looked.map_or(Duration::ZERO, |at| EVERY.saturating_sub(at.elapsed()));
         if !is_finished && !recently.is_zero() {
             // It looks at all trials, and nothing waits for it.
             self.wake(recently);
             return Ok(());
         }
-        search.cleanup_looked = Some(Instant::now());
-        let confirmed = self.experiment.status.as_ref().map_or(&[] as &[_], |status| &status.confirm);
-        let trials: Vec<_> = search.searched.roster.all().map(Arc::clone).collect();
-        let trials = trials.iter().map(Arc::as_ref);
-        let mut due = self.experiment.spec.retention.loses(confirmed, search.searched.index(&self.plan), trials, is_finished);
-        due.retain(|trial| !has_lost(trial));
+        cleanup.looked = Some(Instant::now());
+        let due = shared.with(|records| self.due(records, is_finished));
         // Before the end this says nothing of what is to go after it.
-        search.nothing_to_remove = generation.filter(|_| is_finished && due.is_empty());
+        cleanup.nothing_to_remove = generation.filter(|_| is_finished && due.is_empty());
         if due.len() < if is_finished { 1 } else { AT_LEAST } {
             return Ok(());
         }
-        let left = search.cleanup_due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
+        let left = cleanup.due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
         if !left.is_zero() {
             self.wake(left);
             return Ok(());
@@ -83,13 +81,24 @@ impl Pass<'_> {
                 self.writer.create_cleanup(&job).await?;
                 EVERY
             }
-            Some(job) if self.is_ours(&job) => self.see_to(&job, &due, search).await?,
+            Some(job) if self.is_ours(&job) => self.see_to(&job, &due, cleanup).await?,
             // A namesake's that is about to go.
             Some(_) => EVERY,
         };
-        search.cleanup_due = Some(Instant::now() + again);
+        cleanup.due = Some(Instant::now() + again);
         self.wake(again);
         Ok(())
+    }
+
+    /// The trials whose checkpoints may go.
+    fn due(&self, records: &mut Records, is_finished: bool) -> Vec<Arc<NasTrial>> {
+        let confirmed = self.experiment.status.as_ref().map_or(&[] as &[_], |status| &status.confirm);
+        let trials: BTreeMap<u64, Arc<NasTrial>> =
+            records.roster.all().map(|trial| (trial.number(), Arc::clone(trial))).collect();
+        let index = records.index(&self.plan);
+        let mut due = self.experiment.spec.retention.loses(confirmed, index, trials.values().map(Arc::as_ref), is_finished);
+        due.retain(|trial| !has_lost(trial));
+        due.into_iter().filter_map(|trial| trials.get(&trial.number()).cloned()).collect()
     }
 
     fn is_ours(&self, job: &Job) -> bool {
@@ -98,21 +107,20 @@ impl Pass<'_> {
     }
 
     /// Tells what a Job has removed, and deletes it once nobody needs it; returns when to look again.
-    async fn see_to(&self, job: &Job, due: &[&NasTrial], search: &mut Search) -> Result<Duration, Error> {
+    async fn see_to(&self, job: &Job, due: &[Arc<NasTrial>], cleanup: &mut Cleanup) -> Result<Duration, Error> {
         let (name, uid) = (job.name_any(), job.uid().unwrap_or_default());
         match standing(job) {
             Standing::Working => return Ok(EVERY),
             Standing::Complete => {
-                for trial in named(job, due) {
-                    self.tell_removed(trial).await?;
-                }
+                let writes: Vec<_> = named(job, due).map(|trial| self.tell_removed(trial)).collect();
+                stream::iter(writes).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
             }
             Standing::Failed(said) => {
-                if search.cleanup_failed.as_ref() != Some(&uid) {
+                if cleanup.failed.as_ref() != Some(&uid) {
                     let message =
                         format!("the Job {name} failed ({said}): see the log of its pod; it is tried again in ten minutes");
                     self.context.events.tell(&self.experiment.object_ref(&()), Happened::CleanupFailed { message });
-                    search.cleanup_failed = Some(uid.clone());
+                    cleanup.failed = Some(uid.clone());
                 }
                 let began = job.metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);
                 let left =
@@ -140,10 +148,10 @@ fn has_lost(trial: &NasTrial) -> bool {
 }
 
 /// Those of the trials that a Job was made for.
-fn named<'a>(job: &Job, trials: &[&'a NasTrial]) -> impl Iterator<Item = &'a NasTrial> {
+fn named<'a>(job: &Job, trials: &'a [Arc<NasTrial>]) -> impl Iterator<Item = &'a NasTrial> {
     let names: HashSet<String> =
         job.annotations().get(labels::TRIALS).map(|names| names.split(',').map(str::to_owned).collect()).unwrap_or_default();
-    trials.iter().copied().filter(move |trial| names.contains(&trial.name_any()))
+    trials.iter().map(Arc::as_ref).filter(move |trial| names.contains(&trial.name_any()))
 }
 
 fn standing(job: &Job) -> Standing {

@@ -87,16 +87,22 @@ pub(crate) struct Search {
     pub(crate) searched: Records,
     /// Of the trainings that confirm its best.
     pub(crate) confirmed: Records,
+    pub(crate) cleanup: Cleanup,
+    /// When the status was written last.
+    pub(crate) status_written: Option<Instant>,
+}
+
+/// What is remembered of checkpoints that are taken away.
+#[derive(Default)]
+pub(crate) struct Cleanup {
     /// The generation of a finished experiment that keeps only what its retention keeps.
     pub(crate) nothing_to_remove: Option<i64>,
     /// When it was looked at last for checkpoints that may go.
-    pub(crate) cleanup_looked: Option<Instant>,
-    /// When the clean-up Job is looked at again.
-    pub(crate) cleanup_due: Option<Instant>,
-    /// UID of the clean-up Job whose failure was told.
-    pub(crate) cleanup_failed: Option<String>,
-    /// When the status was written last.
-    pub(crate) status_written: Option<Instant>,
+    pub(crate) looked: Option<Instant>,
+    /// When the Job is looked at again.
+    pub(crate) due: Option<Instant>,
+    /// UID of the Job whose failure was told.
+    pub(crate) failed: Option<String>,
 }
 
 /// More trials than slots go on for so long where nobody took a slot away: two leaders have granted the same one at once. Mostly one of the

@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use futures::{StreamExt, channel::mpsc, future};
+use futures::{FutureExt, StreamExt, channel::mpsc, future, future::BoxFuture};
 use nas_api::objects::NasTrial;
 use nas_search::{End, View};
 use tokio_util::sync::CancellationToken;
@@ -26,7 +26,7 @@ pub(super) struct Shared<'r> {
 }
 
 /// How the work of a pass ended.
-enum Worked {
+pub(super) enum Worked {
     /// What trials wait for.
     Waiting(Vec<Waiting>),
     /// The search is to end.
@@ -51,21 +51,10 @@ impl<'r> Shared<'r> {
 }
 
 impl Pass<'_> {
-    /// Does what can be done now; returns what trials wait for.
-    pub(super) async fn work(&mut self, records: &mut Records) -> Result<Vec<Waiting>, Error> {
+    /// Does what can be done now, and something else beside it.
+    pub(super) async fn work(&self, shared: &Shared<'_>, beside: BoxFuture<'_, ()>) -> Result<Worked, Error> {
         let since = self.context.world.pods_until();
-        let shared = Shared::new(records);
-        self.record(&shared).await?;
-        match self.work_at_once(&shared, since).await? {
-            Worked::Waiting(waiting) => Ok(waiting),
-            Worked::End(reason, view) => {
-                self.end(reason, view).await?;
-                self.jobs(&shared).await
-            }
-        }
-    }
-
-    async fn work_at_once(&self, shared: &Shared<'_>, since: u64) -> Result<Worked, Error> {
+        self.record(shared).await?;
         let (grants, mut granted) = mpsc::unbounded();
         let done = CancellationToken::new();
         let starting = async {
@@ -77,21 +66,33 @@ impl Pass<'_> {
             Ok::<_, Error>(())
         };
         let deciding = async {
-            let (end, started) = future::join(self.grant(shared, grants), starting).await;
+            let (end, started) = future::join(self.grant(shared, grants).boxed(), starting.boxed()).await;
             started?;
             match end? {
                 Some((reason, view)) => Ok(Worked::End(reason, view)),
                 None => self.jobs(shared).await.map(Worked::Waiting),
             }
         };
-        let deciding = async {
-            let worked = deciding.await;
+        let working = async {
+            let (worked, ()) = future::join(deciding, beside).await;
             done.cancel();
             worked
         };
-        let (worked, recorded) = future::join(deciding, self.record_meanwhile(shared, since, &done)).await;
+        // Boxes, as one future of all of it would be large.
+        let (worked, recorded) = future::join(working.boxed(), self.record_meanwhile(shared, since, &done).boxed()).await;
         recorded?;
         worked
+    }
+
+    /// Ends the search, where that was decided; returns what trials wait for.
+    pub(super) async fn conclude(&mut self, worked: Worked, shared: &Shared<'_>) -> Result<Vec<Waiting>, Error> {
+        match worked {
+            Worked::Waiting(waiting) => Ok(waiting),
+            Worked::End(reason, view) => {
+                self.end(reason, view).await?;
+                self.jobs(shared).await
+            }
+        }
     }
 
     /// Records what ends after the moment `since`, until all is `done`.
