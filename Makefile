@@ -30,7 +30,7 @@ flags := --release --workspace $(if $(CI),--locked)
 stage := @scripts/stage.sh
 
 TEST := check-fmt check-arrows check-docs check-lints check-tests check-python check-generated kind-e2e
-VERIFY := verify-winner verify-pytorch verify-crashes verify-observability verify-kueue verify-docs compare-search verify-cluster release
+VERIFY := verify-winner verify-pytorch verify-crashes verify-versions verify-observability verify-kueue verify-docs compare-search verify-cluster release
 
 .PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) verify-gpu ablation ceiling mutants bench bench-trainer bench-trainer-gpu bench-control-plane audit env clean-cache
 
@@ -111,6 +111,9 @@ verify-gpu: build ## stage: the trainer on this machine's GPU (docs/gpu.md; says
 verify-crashes: setup programs ## stage: the operator dies at every write of a search (about 8 minutes; writes docs/results/crashes.md)
 	$(stage) verify-crashes scripts/verify-crashes.sh
 
+verify-versions: setup programs ## stage: the operator on the oldest and the newest Kubernetes (about half an hour, and as long once to build them; writes docs/results/kubernetes-versions.md)
+	$(stage) verify-versions scripts/verify-versions.sh
+
 verify-observability: build programs ## stage: a real Prometheus finds what every panel and alert asks for (about two minutes)
 	$(stage) verify-observability scripts/verify-observability.sh
 
@@ -167,4 +170,4 @@ env: ## print this environment for a shell: eval "$(make env)"
 	@$(foreach name,$(environment),printf 'export %s=%q\n' $(name) "$$$(name)";)
 
 clean-cache: ## remove what was fetched and built from the cache
-	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,pytorch-*,programs-*,programs.lock,node-*,helm3*,observability*,schemas*,axe*,python-*,wheels,target,tools,mutants}
+	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,pytorch-*,programs-*,programs.lock,kubernetes-*,kubernetes.lock,node-*,helm3*,observability*,schemas*,axe*,python-*,wheels,target,tools,mutants}

@@ -90,8 +90,8 @@ pub(crate) struct Records {
     pub(crate) created: u64,
     /// When the search began, in seconds since 1970.
     pub(crate) began: Option<u64>,
-    /// When a result was recorded, by its `decisionSeq`, in seconds since the search began. On a cluster, when the first trial was created that
-    /// was decided on with it: later than it was recorded, and absent where none was.
+    /// When a result came, by its `decisionSeq`, in seconds since the search began. On a cluster where an older version wrote nothing down, when the
+    /// first trial was created that was decided on with it: later than it came, and absent where none was.
     pub(crate) times: BTreeMap<u64, f64>,
     /// The folder of a run; `None`: on a cluster.
     pub(crate) folder: Option<PathBuf>,
@@ -152,7 +152,7 @@ impl Records {
         let (trainings, trials): (Vec<_>, Vec<_>) = all.into_iter().partition(NasTrial::is_confirmation);
         let status = experiment.status.as_ref();
         let created = status.and_then(|status| status.trials).map_or(0, |counts| counts.created);
-        let times = times_of_creation(&experiment, &trials);
+        let times = times_of_results(&experiment, &trials);
         let began = experiment.metadata.creation_timestamp.as_ref().and_then(|time| u64::try_from(time.0.as_second()).ok());
         Ok(Self {
             began,
@@ -177,24 +177,101 @@ impl Records {
     }
 }
 
-/// When results were seen first, by what the creation of trials tells: each was decided on with all that was recorded before.
-fn times_of_creation(experiment: &NasExperiment, trials: &[NasTrial]) -> BTreeMap<u64, f64> {
-    let seconds = |meta: &ObjectMeta| Some(meta.creation_timestamp.as_ref()?.0.as_second());
-    let Some(began) = seconds(&experiment.metadata) else { return BTreeMap::new() };
-    let mut creations: Vec<(u64, i64)> = trials
+/// When results came, in seconds since the search began: when the segment ended that brought each, and none before one that counts before it. Clocks of
+/// nodes differ, and older versions wrote no such time: so none came after the first trial was created that was decided on with it.
+fn times_of_results(experiment: &NasExperiment, trials: &[NasTrial]) -> BTreeMap<u64, f64> {
+    let created = |meta: &ObjectMeta| Some(meta.creation_timestamp.as_ref()?.0.as_second());
+    let Some(began) = created(&experiment.metadata) else { return BTreeMap::new() };
+    let status = trials.iter().filter_map(|trial| trial.status.as_ref());
+    let ended = status.flat_map(|status| status.result_times().map(|(seq, time)| (seq, time.as_second() - began)));
+    let ended: BTreeMap<u64, i64> = ended.collect();
+    let mut decided: Vec<(u64, i64)> = trials
         .iter()
         .filter_map(|trial| {
             let seen = u64::try_from(trial.spec.grants.first()?.view.decision_seq).ok()?;
-            Some((seen, seconds(&trial.metadata)? - began))
+            Some((seen, created(&trial.metadata)? - began))
         })
         .collect();
-    creations.sort_unstable();
+    decided.sort_unstable();
+    let mut first = i64::MAX;
+    // By the last result that was seen: when something was first decided with it.
+    let known: BTreeMap<u64, i64> = decided
+        .into_iter()
+        .rev()
+        .map(|(seen, at)| {
+            first = first.min(at);
+            (seen, first)
+        })
+        .collect();
+    let last = [&ended, &known].into_iter().filter_map(|times| times.keys().next_back()).max().copied().unwrap_or_default();
+    let mut latest = 0;
     let mut times = BTreeMap::new();
-    let mut known = 0;
-    for (seen, at) in creations {
+    for seq in 1..=last {
+        let known = known.range(seq..).next().map(|(_, at)| *at);
+        let Some(at) = [ended.get(&seq).copied(), known].into_iter().flatten().min() else { continue };
+        latest = latest.max(at);
         #[expect(clippy::cast_precision_loss, reason = "no search takes 2^53 seconds")]
-        times.extend((known + 1..=seen).map(|seq| (seq, at as f64)));
-        known = known.max(seen);
+        times.insert(seq, latest as f64);
     }
     times
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+    use nas_api::{RungEnd, objects::RunSegment, read_experiment};
+    use nas_search::{NewTrial, Outcome, Sample, View};
+
+    use super::*;
+
+    const BEGAN: i64 = 1_700_000_000;
+
+    fn time(second: i64) -> Time {
+        Time(Timestamp::from_second(BEGAN + second).unwrap())
+    }
+
+    /// A trial that was created at a second with so many results known, and brought the result `seq` at another.
+    fn trial(number: u64, created: i64, seen: u64, seq: u64, ended: Option<i64>) -> NasTrial {
+        let sample = Sample { assignment: nas_search::Assignment::new(), rejected: 0, repeats: 0 };
+        let view = View { seq: seen, ..View::default() };
+        let mut trial = NasTrial::create("small", &NewTrial { number, seed: 1, bracket: 0, rung: 0, sample }, view);
+        trial.metadata.creation_timestamp = Some(time(created));
+        let status = trial.status.get_or_insert_default();
+        status.record(&[RungEnd::new(0, Outcome::Value(0.5))], seq - 1);
+        let (outcome, message, job_uid) = ("Value".to_owned(), String::new(), String::new());
+        let ended_at = ended.map(time);
+        status.note(RunSegment {
+            rung: 0,
+            attempt: 0,
+            job_uid,
+            outcome,
+            message,
+            accelerator_seconds: 1.0,
+            ended_at,
+            estimated: false,
+        });
+        trial
+    }
+
+    fn times(trials: &[NasTrial]) -> Vec<(u64, f64)> {
+        let Ok(source) = read_experiment(include_str!("../../configs/quickstart.yaml")) else { unreachable!() };
+        let mut experiment = source.experiment;
+        experiment.metadata.creation_timestamp = Some(time(0));
+        times_of_results(&experiment, trials).into_iter().collect()
+    }
+
+    #[test]
+    fn a_result_came_when_its_segment_ended_and_before_what_was_decided_with_it() {
+        let search = |ends: [Option<i64>; 3]| {
+            let [first, second, third] = ends;
+            [trial(0, 1, 0, 1, first), trial(1, 1, 0, 2, second), trial(2, 60, 1, 3, third)]
+        };
+        assert_eq!(times(&search([Some(50), Some(70), Some(95)])), [(1, 50.0), (2, 70.0), (3, 95.0)]);
+        // Of older versions only what was decided on with it is known.
+        assert_eq!(times(&search([None; 3])), [(1, 60.0)]);
+        assert_eq!(times(&search([None, Some(70), None])), [(1, 60.0), (2, 70.0)]);
+        // The clock of one node is ahead, that of another behind.
+        assert_eq!(times(&search([Some(5000), Some(-40), Some(95)])), [(1, 60.0), (2, 60.0), (3, 95.0)]);
+        assert_eq!(times(&search([Some(-40), Some(40), Some(30)])), [(1, 0.0), (2, 40.0), (3, 40.0)]);
+    }
 }

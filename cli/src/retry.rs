@@ -197,6 +197,7 @@ mod tests {
             outcome,
             message,
             accelerator_seconds: 0.0,
+            ended_at: None,
             estimated: false,
         });
         assert!(refusal(&trial).unwrap().contains("has ended already"));

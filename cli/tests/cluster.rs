@@ -4,13 +4,14 @@
 
 use std::process::Command;
 
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::{
     CustomResourceExt, Resource, ResourceExt,
     api::{Patch, PatchParams, PostParams},
 };
 use nas_api::{
     Confirmation, SourceFile,
-    objects::{ConfirmStatus, EndStatus, NasExperiment, NasTrial},
+    objects::{ConfirmStatus, EndStatus, NasExperiment, NasTrial, RecordedRung, RunSegment},
     read_experiment,
 };
 use nas_search::{Decision, Index, Outcome, Plan, Usage, decide};
@@ -84,6 +85,21 @@ fn confirmation(source: &SourceFile, of: &NasTrial) -> NasTrial {
     training
 }
 
+/// The segment that brought a result: it ended as many minutes after the search began as results count before this one, and one.
+fn segment(experiment: &NasExperiment, at: &RecordedRung) -> RunSegment {
+    let began = experiment.metadata.creation_timestamp.as_ref().unwrap().0.as_second();
+    RunSegment {
+        rung: at.rung,
+        attempt: at.rung,
+        job_uid: "uid".to_owned(),
+        outcome: format!("{:?}", at.outcome),
+        message: String::new(),
+        accelerator_seconds: 30.0,
+        ended_at: Some(Time(Timestamp::from_second(began + 60 * at.decision_seq).unwrap())),
+        estimated: false,
+    }
+}
+
 /// Writes the objects as an operator would.
 async fn write(namespace: &Namespace, name: &str) {
     let source = read_experiment(&EXPERIMENT.replace("small", name)).unwrap();
@@ -93,7 +109,12 @@ async fn write(namespace: &Namespace, name: &str) {
     let training = confirmation(&source, trials.last().unwrap());
     for mut trial in trials.into_iter().chain([training]) {
         trial.metadata.owner_references = experiment.controller_owner_ref(&()).map(|owner| vec![owner]);
-        let status = trial.status.take();
+        let status = trial.status.take().map(|mut status| {
+            for at in status.rungs.clone() {
+                status.note(segment(&experiment, &at));
+            }
+            status
+        });
         let api = namespace.api::<NasTrial>();
         api.create(&PostParams::default(), &trial).await.unwrap();
         let status = Patch::Merge(json!({"status": status}));
@@ -140,8 +161,12 @@ async fn a_search_on_a_cluster_is_described_and_replayed() {
         (&data["best"]["trial"], &data["best"]["value"], &data["confirm"][0]["mean"]),
         (&json!(3), &json!(0.04), &json!(0.75))
     );
-    // Creation times say when results were seen: all but those after the last trial was created.
-    assert!(data["progress"]["wallClock"].as_array().unwrap().iter().any(Value::is_number), "{}", data["progress"]);
+    // These results came when their segments ended, but for those that a trial was decided on with: all trials were created at once.
+    let times: Vec<f64> = serde_json::from_value(data["progress"]["wallClock"].clone()).unwrap();
+    let minutes = f64::from(u32::try_from(times.len()).unwrap());
+    assert!(times.is_sorted() && times[0] < 60.0 && minutes > 4.0, "{times:?}");
+    assert_eq!(times[times.len() - 2..], [60.0 * (minutes - 1.0), 60.0 * minutes], "{times:?}");
+    assert_eq!(data["spent"]["wallClockHours"], json!(minutes / 60.0));
     let (_, told, _) = on(&["best", "small"]);
     assert!(
         told.contains("trial 3: accuracy 0.0400") && told.contains("confirmed: 0.7500 on the test images, in 1 training ("),

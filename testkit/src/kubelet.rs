@@ -10,6 +10,9 @@ use kube::{
 };
 use serde_json::{Value, json};
 
+/// When containers that [`Kubelet::end`] ends have ended: a minute after they began.
+pub const ENDED: &str = "2026-01-01T00:01:00Z";
+
 /// The kubelet of every pod of a namespace.
 #[derive(Clone)]
 pub struct Kubelet {
@@ -87,7 +90,7 @@ impl Kubelet {
     pub async fn end(&self, pod: &Pod, container: &str, exit_code: i32, reason: &str, message: &str) -> Result<(), kube::Error> {
         let state = json!({"terminated": {
             "exitCode": exit_code, "reason": reason, "message": message,
-            "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:01:00Z",
+            "startedAt": "2026-01-01T00:00:00Z", "finishedAt": ENDED,
         }});
         let phase = if exit_code == 0 { "Succeeded" } else { "Failed" };
         self.status(pod, phase, container, &state).await
@@ -97,7 +100,7 @@ impl Kubelet {
     pub async fn overrun(&self, pod: &Pod, container: &str, exit_code: i32, message: &str) -> Result<(), kube::Error> {
         let state = json!({"terminated": {
             "exitCode": exit_code, "reason": "Error", "message": message,
-            "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:01:00Z",
+            "startedAt": "2026-01-01T00:00:00Z", "finishedAt": ENDED,
         }});
         let status = json!({"status": {
             "phase": "Failed", "reason": "DeadlineExceeded", "message": "Pod was active on the node longer than the specified deadline",

@@ -11,7 +11,7 @@ mod programs;
 mod wait;
 
 pub use cluster::{Cluster, Namespace};
-pub use kubelet::Kubelet;
+pub use kubelet::{ENDED, Kubelet};
 pub use node::LogNode;
 pub use plane::{Plane, PlaneError};
 pub use programs::{Programs, made_ready};

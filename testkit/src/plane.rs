@@ -179,10 +179,8 @@ impl Plane {
         let deadline = Instant::now() + READY_WITHIN;
         loop {
             self.check()?;
-            let request = kube::core::request::Request::new("/readyz");
-            let request = request.get("", &kube::api::GetParams::default()).unwrap_or_default();
-            let ready = tokio::time::timeout(Duration::from_secs(5), client.request_text(request)).await;
-            if matches!(ready, Ok(Ok(_))) {
+            // The controller manager looks at /healthz, and that of 1.34 ends where it is not well for ten seconds.
+            if is_well(&client, "/readyz").await && is_well(&client, "/healthz").await {
                 return Ok(());
             }
             if Instant::now() > deadline {
@@ -247,6 +245,13 @@ pub(crate) async fn config(kubeconfig: &Path) -> Result<Config, PlaneError> {
     let file = Kubeconfig::read_from(kubeconfig).map_err(|error| PlaneError::Client(error.into()))?;
     let options = KubeConfigOptions::default();
     Config::from_custom_kubeconfig(file, &options).await.map_err(|error| PlaneError::Client(error.into()))
+}
+
+/// Whether the API server says so at `path`.
+async fn is_well(client: &Client, path: &str) -> bool {
+    // Of what kube can ask, a list is the only one of a bare path.
+    let Ok(request) = kube::core::request::Request::new(path).list(&kube::api::ListParams::default()) else { return false };
+    matches!(tokio::time::timeout(Duration::from_secs(5), client.request_text(request)).await, Ok(Ok(_)))
 }
 
 fn free_ports<const N: usize>() -> io::Result<[u16; N]> {

@@ -79,6 +79,11 @@ impl Batches {
         }
     }
 
+    /// The bytes of the images at these places [n, C, H, W].
+    pub fn bytes(&self, places: &[i64]) -> Tensor {
+        self.pixels.index_select(0, &to_device(&Tensor::from_slice(places), self.pixels.device()))
+    }
+
     /// The images at these places as they are, normalised [n, C, H, W], and their labels [n].
     pub fn plain(&self, places: &[i64]) -> (Tensor, Tensor) {
         let places = to_device(&Tensor::from_slice(places), self.pixels.device());

@@ -100,6 +100,19 @@ impl Machine {
         Ok(Self { device, precision, records })
     }
 
+    /// What `compute` gives with all in f32, whatever this machine trains in: outside of [`Self::begin`], and without TF32.
+    pub fn in_f32<T>(self, compute: impl FnOnce() -> T) -> T {
+        let rounds = self.device.is_cuda() && self.precision == Precision::Bf16;
+        if rounds {
+            allow_tf32(false);
+        }
+        let computed = compute();
+        if rounds {
+            allow_tf32(true);
+        }
+        computed
+    }
+
     /// While the guard lives, the network computes in this machine's numbers.
     pub fn begin(self) -> Option<Bf16> {
         (self.device.is_cuda() && self.precision == Precision::Bf16).then(Bf16::begin)

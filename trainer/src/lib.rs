@@ -26,6 +26,7 @@ pub mod metrics;
 pub mod model;
 pub mod optimizer;
 pub mod random;
+pub mod reference;
 pub mod schedule;
 pub mod session;
 pub mod sinks;

@@ -23,6 +23,7 @@ use crate::{
     evaluate::{ACCURACY, BEST_ACCURACY, Metrics, evaluate, metric_names},
     model::{DropPath, MemoryFormat, Network, Variables},
     optimizer::Sgd,
+    reference::Reference,
     schedule::{Schedule, Steps},
     step::{Inputs, Learner, Recorder},
 };
@@ -222,7 +223,7 @@ impl Trainer {
             }
             let best = progress.best_batches == Some(progress.batches);
             if rung_ends || best || timed || stops {
-                self.commit(store, &progress, &mut watch)?;
+                self.commit(store, &progress, &judge, &mut watch)?;
                 committed = Instant::now();
             }
             if evaluates {
@@ -293,9 +294,17 @@ impl Trainer {
         metrics
     }
 
-    fn commit(&self, store: &mut Store, progress: &Progress, watch: &mut impl FnMut(&TrainEvent)) -> Result<(), TrainerError> {
+    fn commit(
+        &self,
+        store: &mut Store,
+        progress: &Progress,
+        judge: &Batches,
+        watch: &mut impl FnMut(&TrainEvent),
+    ) -> Result<(), TrainerError> {
         let began = Instant::now();
-        let state = capture(&self.variables, &self.learner.sgd).map_err(TrainerError::State)?;
+        let Learner { network, sgd, machine, .. } = &self.learner;
+        let reference = Reference::of(network, judge, &self.split.evaluate, *machine);
+        let state = capture(&self.variables, sgd, &reference).map_err(TrainerError::State)?;
         store.commit(progress, &state)?;
         watch(&TrainEvent::Committed { batches: progress.batches, spent: began.elapsed() });
         Ok(())

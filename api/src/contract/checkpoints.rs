@@ -10,6 +10,12 @@ use thiserror::Error;
 /// The file of a process's folder that stays where its checkpoints go: every evaluation, as JSON lines.
 pub const CURVE: &str = "curve.jsonl";
 
+/// Before the name of a parameter in a checkpoint of this project's trainer: its momentum, which only training needs.
+pub const MOMENTUM: &str = "momentum/";
+/// Before `images` and `logits` in a checkpoint of this project's trainer: a few images, bytes [N, C, H, W], and what the network says of them, before
+/// the softmax.
+pub const REFERENCE: &str = "reference/";
+
 /// A file of a trial that cannot be removed.
 #[derive(Debug, Error)]
 #[error("cannot remove {path}: {source}")]

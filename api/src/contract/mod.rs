@@ -9,7 +9,7 @@ mod exit;
 mod report;
 mod segment;
 
-pub use checkpoints::{CURVE, NotRemoved, remove_checkpoints};
+pub use checkpoints::{CURVE, MOMENTUM, NotRemoved, REFERENCE, remove_checkpoints};
 pub use data_shape::DataShape;
 pub use exit::Exit;
 pub use report::{CurvePoint, MAX_MESSAGE_BYTES, NotAReport, Report, Reported, RungResult};

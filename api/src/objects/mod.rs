@@ -12,6 +12,7 @@ mod pod;
 mod queue;
 mod reported;
 mod scalar;
+mod segment;
 mod space;
 mod trial;
 
@@ -29,7 +30,8 @@ pub use pod::PodOverlay;
 pub use queue::Queue;
 pub use reported::{ReportedPoint, ReportedResult, ReportedStatus, ReportingSpec};
 pub use scalar::ScalarValue;
+pub use segment::RunSegment;
 pub use space::{
     CategoricalDomain, DartsSpace, DomainSpec, DoubleDomain, IntDomain, ParameterSpec, ScaleSpec, SpaceSpec, WhenSpec,
 };
-pub use trial::{Grant, NasTrial, NasTrialSpec, NasTrialStatus, OutcomeName, RecordedRung, RunSegment, ViewStatus};
+pub use trial::{Grant, NasTrial, NasTrialSpec, NasTrialStatus, OutcomeName, RecordedRung, ViewStatus};

@@ -8,8 +8,8 @@ use nas_search::{Additional, Assignment, NewTrial, Outcome, Recorded, Trial, Tri
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{ReportedStatus, reported::if_readable};
-use crate::{Conclusion, RungEnd, one_line};
+use super::{ReportedStatus, RunSegment, reported::if_readable};
+use crate::{RungEnd, one_line};
 
 /// One configuration of an experiment. Written by the operator; the set of these objects is the whole state of a search.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -196,54 +196,6 @@ pub enum OutcomeName {
     Misconfigured,
     /// Ended with the experiment or by a person.
     Cancelled,
-}
-
-/// One process that trained a segment of a trial.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct RunSegment {
-    /// The rung it was to reach.
-    #[schemars(range(min = 0, max = 15))]
-    pub rung: i64,
-    /// Its attempt.
-    #[schemars(range(min = 0))]
-    pub attempt: i64,
-    /// UID of its Job; empty in a local run.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 64))]
-    pub job_uid: String,
-    /// How it ended: Reported, Suspended, Retried, Lost, or the outcome that was concluded from its exit.
-    #[schemars(length(max = 32))]
-    pub outcome: String,
-    /// Why, in the trainer's first words.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 512))]
-    pub message: String,
-    /// Time that it held its accelerators (or its slot, in a local run), summed over them.
-    pub accelerator_seconds: f64,
-    /// Nobody saw its pods: `acceleratorSeconds` is the time from the start of its Job until its end was found.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub estimated: bool,
-}
-
-impl RunSegment {
-    /// `outcome` of a process that ended in a way that counts towards the attempts.
-    pub const CRASHED: &'static str = "Crashed";
-    /// `outcome` of a process that was given up since a person asked for another attempt; it does not count.
-    pub const RETRIED: &'static str = "Retried";
-    /// `outcome` of a process that was stopped, and does not count.
-    pub const STOPPED: &'static str = "Stopped";
-    /// Longest `message`, in characters.
-    pub const MESSAGE: usize = 400;
-
-    /// The word for what was concluded from an end.
-    pub fn outcome_of(conclusion: &Conclusion) -> &'static str {
-        match conclusion {
-            Conclusion::Record { ends, .. } => ends.last().map_or("Reported", |end| end.outcome.name()),
-            Conclusion::Again { counted: true, .. } => Self::CRASHED,
-            Conclusion::Again { counted: false, .. } => Self::STOPPED,
-        }
-    }
 }
 
 impl NasTrialStatus {

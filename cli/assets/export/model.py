@@ -5,10 +5,14 @@ Plain PyTorch, nothing else. Written by `nasctl export`; the network is the DART
     from model import load
     network = load()                  # reads weights.safetensors beside this file; load(None): without weights
     scores = network(normalize(images))   # images: [N, @CHANNELS_IN@, H, W], numbers from 0 to 1
+
+    python3 model.py --check          # does it say of the images in reference.safetensors what the trainer's network said?
 """
+import argparse
 import json
 import pathlib
 import struct
+import sys
 
 import torch
 from torch import nn
@@ -21,6 +25,9 @@ CLASSES = @CLASSES@
 IMAGE = @IMAGE@  # channels, height, width
 MEAN = @MEAN@  # of each channel of the training images, of numbers from 0 to 1; None: not known here
 STD = @STD@
+WEIGHTS = pathlib.Path(__file__).with_name("weights.safetensors")
+REFERENCE = pathlib.Path(__file__).with_name("reference.safetensors")
+TOLERANCE = 1e-4  # of the greatest score, where that is above 1: sums in another order differ by a hundredth of it
 
 
 def normalize(images):
@@ -173,31 +180,61 @@ class Network(nn.Module):
         return scores if auxiliary is None else (scores, auxiliary)
 
 
-def read_weights(path):
+def read_tensors(path):
     """The tensors of a safetensors file: the length of its head, its head as JSON, and then all numbers."""
     data = bytearray(pathlib.Path(path).read_bytes())
     (length,) = struct.unpack("<Q", data[:8])
     head = json.loads(data[8 : 8 + length])
+    kinds = {"F32": torch.float32, "U8": torch.uint8}
     tensors = {}
     for name, about in head.items():
         if name == "__metadata__":
             continue
-        if about["dtype"] != "F32":
-            raise ValueError(f"{name} is {about['dtype']}, not F32")
-        begin, end = about["data_offsets"]
-        numbers = torch.frombuffer(data, dtype=torch.float32, offset=8 + length + begin, count=(end - begin) // 4)
+        if about["dtype"] not in kinds:
+            raise ValueError(f"{name} is {about['dtype']}, not one of {', '.join(kinds)}")
+        kind, (begin, end) = kinds[about["dtype"]], about["data_offsets"]
+        numbers = torch.frombuffer(data, dtype=kind, offset=8 + length + begin, count=(end - begin) // kind.itemsize)
         tensors[name] = numbers.reshape(about["shape"]).clone()
     return tensors
 
 
-def load(weights=pathlib.Path(__file__).with_name("weights.safetensors")):
+def load(weights=WEIGHTS):
     """The network, ready to be evaluated; with `weights` None, untrained and ready to be trained."""
     network = Network()
     if weights is None:
         return network
-    missing, unexpected = network.load_state_dict(read_weights(weights), strict=False)
+    missing, unexpected = network.load_state_dict(read_tensors(weights), strict=False)
     # How many batches a batch norm has seen is of no use after training, and is not kept.
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if missing or unexpected:
         raise ValueError(f"{weights} is of another network: it lacks {missing} and has {unexpected}")
     return network.eval()
+
+
+def check(network, reference=REFERENCE):
+    """The greatest difference of a score from what the trainer's network said of the same images, and the greatest score."""
+    known = read_tensors(reference)
+    device = next(network.parameters()).device
+    with torch.no_grad():
+        logits = network(normalize(known["images"].float() / 255).to(device)).cpu()
+    return (logits - known["logits"]).abs().max().item(), known["logits"].abs().max().item()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--check", action="store_true", required=True, help="compare what this network says of the images in reference.safetensors with what the trainer's said"
+    )
+    parser.parse_args()
+    if not REFERENCE.exists():
+        sys.exit(f"{REFERENCE} is not there: the trainer that wrote these weights kept no images")
+    difference, greatest = check(load())
+    verdict = f"the scores differ by {difference:.1e} at the most, of {greatest:.3g}"
+    # A difference that is no number is none that is small.
+    if not difference <= TOLERANCE * max(1.0, greatest):
+        sys.exit(f"{verdict}: this is not the network that was trained (at most {TOLERANCE:.0e} is rounding)")
+    print(f"{verdict}: the network that was trained")
+
+
+if __name__ == "__main__":
+    main()

@@ -35,8 +35,8 @@ Ui.detailParts = (data, number, detail) => {
     parts.push(Ui.block('Cells', 'trial-cells', cells, element('details', {}, element('summary', {}, 'The cells in words'), element('pre', { tabindex: '0', role: 'region', 'aria-label': 'The cells in words' }, detail.words))));
   }
   parts.push(Ui.block('What was decided, and why', 'trial-story', Ui.rows('What was decided', { head: ['results seen', 'what'], body: detail.story.map((event) => [event.seen, event.what]) })));
-  const segments = detail.segments.map((segment) => [segment.rung, segment.attempt, segment.outcome, Report.hours(segment.seconds / 3600) + (segment.estimated ? ' (estimated)' : ''), segment.message || '–']);
-  parts.push(Ui.block('Processes', 'trial-segments', segments.length ? Ui.rows('Processes', { head: ['rung', 'attempt', 'ended', 'time', 'its first words'], body: segments.map((row) => row.map(String)) }) : element('p', {}, 'None has ended yet.')));
+  const segments = detail.segments.map((segment) => [segment.rung, segment.attempt, segment.outcome, segment.ended ?? '–', Report.hours(segment.seconds / 3600) + (segment.estimated ? ' (estimated)' : ''), segment.message || '–']);
+  parts.push(Ui.block('Processes', 'trial-segments', segments.length ? Ui.rows('Processes', { head: ['rung', 'attempt', 'ended', 'when', 'time', 'its first words'], body: segments.map((row) => row.map(String)) }) : element('p', {}, 'None has ended yet.')));
   if (detail.events.length) parts.push(Ui.block('Events', 'trial-events', Ui.rows('Events', { head: ['when', 'of', 'why', 'what'], body: detail.events.map((event) => [event.when ?? '–', event.object, event.warning ? `${event.reason} (warning)` : event.reason, event.message]) })));
   return parts;
 };

@@ -27,7 +27,8 @@ use weights::{Trained, newest};
     nasctl export constrained-adaptive -n research --checkpoints /mnt/checkpoints --output best   # a mount of the experiment's claim\n  \
     nasctl export constrained-adaptive -n research --without-weights --output best\n\n\
     Written are:\n  genotype.json         the two cells\n  cells.svg             the same as a picture\n  experiment.yaml       trains this one configuration anew, in full: nasctl run experiment.yaml\n  \
-    weights.safetensors   the newest checkpoint, without the optimiser's part\n  model.py              the network in plain PyTorch, which loads them\n\n\
+    weights.safetensors   the newest checkpoint, without the optimiser's part\n  model.py              the network in plain PyTorch, which loads them\n  \
+    reference.safetensors eight images and what the network said of them: python3 model.py --check\n\n\
     Exit codes: 0 written, 64 there is no such search or trial, 65 a file cannot be read or written, or there are no weights, 69 the cluster does not answer."
 )]
 pub(crate) struct Arguments {
@@ -112,6 +113,9 @@ fn files(
             model::source(&format!("The network of trial {name}{unit}."), &network, input.unwrap_or(&model::Input::default()));
         files.push(("model.py", source.map_err(malformed)?.into_bytes()));
     }
-    files.extend(trained.map(|trained| ("weights.safetensors", trained.weights)));
+    if let Some(trained) = trained {
+        files.push(("weights.safetensors", trained.weights));
+        files.extend(trained.reference.map(|reference| ("reference.safetensors", reference)));
+    }
     Ok(files)
 }

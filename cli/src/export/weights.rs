@@ -5,16 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nas_api::objects::NasTrial;
-use safetensors::{SafeTensors, tensor::TensorView};
+use nas_api::{
+    contract::{MOMENTUM, REFERENCE},
+    objects::NasTrial,
+};
+use safetensors::{SafeTensorError, SafeTensors, serialize};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::model::Input;
-
-/// Names of the optimiser's momentum begin so.
-const MOMENTUM: &str = "momentum/";
 
 /// A checkpoint's record, as far as it matters here: see the trainer's `checkpoint`.
 #[derive(Deserialize)]
@@ -34,6 +34,8 @@ struct Progress {
 pub(super) struct Trained {
     /// The weights, as a safetensors file.
     pub(super) weights: Vec<u8>,
+    /// A few images and what the network says of them, as another; `None`: a trainer wrote the checkpoint that keeps none.
+    pub(super) reference: Option<Vec<u8>>,
     /// After how many batches.
     pub(super) batches: u64,
     /// How its images were scaled.
@@ -84,9 +86,9 @@ pub(super) fn newest(folder: &Path, trial: &NasTrial) -> Result<Trained, Weights
     if format!("{:x}", Sha256::digest(&bytes)) != sha256 {
         return Err(damaged("its SHA-256 is not the recorded one".to_owned()));
     }
-    let weights = without_momentum(&bytes).map_err(|error| damaged(error.to_string()))?;
+    let (weights, reference) = parts(&bytes).map_err(|error| damaged(error.to_string()))?;
     let input = fs::read(path.with_file_name("input.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
-    Ok(Trained { weights, batches, input: input.unwrap_or_default() })
+    Ok(Trained { weights, reference, batches, input: input.unwrap_or_default() })
 }
 
 /// The attempt in the name of a checkpoint's folder: a3-….
@@ -94,8 +96,12 @@ fn attempt_of(path: &Path) -> Option<u64> {
     path.parent()?.file_name()?.to_str()?.strip_prefix('a')?.split('-').next()?.parse().ok()
 }
 
-fn without_momentum(bytes: &[u8]) -> Result<Vec<u8>, safetensors::SafeTensorError> {
+/// The weights of a checkpoint, and its images with what the network says of them.
+fn parts(bytes: &[u8]) -> Result<(Vec<u8>, Option<Vec<u8>>), SafeTensorError> {
     let all = SafeTensors::deserialize(bytes)?;
-    let kept: Vec<(&str, TensorView<'_>)> = all.iter().filter(|(name, _)| !name.starts_with(MOMENTUM)).collect();
-    safetensors::serialize(kept, None)
+    let (reference, others): (Vec<_>, Vec<_>) = all.iter().partition(|(name, _)| name.starts_with(REFERENCE));
+    let weights: Vec<_> = others.into_iter().filter(|(name, _)| !name.starts_with(MOMENTUM)).collect();
+    let reference: Vec<_> = reference.into_iter().map(|(name, tensor)| (&name[REFERENCE.len()..], tensor)).collect();
+    let reference = if reference.is_empty() { None } else { Some(serialize(reference, None)?) };
+    Ok((serialize(weights, None)?, reference))
 }

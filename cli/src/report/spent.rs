@@ -128,7 +128,16 @@ mod tests {
         status.record(&[RungEnd::new(0, Outcome::Value(0.5)), RungEnd::new(1, Outcome::Value(0.6))], 0);
         for (rung, accelerator_seconds) in [(0, 1.0), (1, 2.0), (1, 4.0), (2, 8.0)] {
             let (job_uid, message, outcome) = (String::new(), String::new(), "Value".to_owned());
-            status.note(RunSegment { rung, attempt: 1, job_uid, outcome, message, accelerator_seconds, estimated: false });
+            status.note(RunSegment {
+                rung,
+                attempt: 1,
+                job_uid,
+                outcome,
+                message,
+                accelerator_seconds,
+                ended_at: None,
+                estimated: false,
+            });
         }
         // The last was to go to rung 2 and has not come there: it counts where the trial stands.
         assert_eq!(costs(&trial), [1.0, 14.0]);

@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use nas_api::{
     Conclusion, Confirmation, RungEnd, SourceFile, Surroundings, conclude,
     contract::{Exit, Report, Reporting, Segment, remove_checkpoints},
@@ -344,6 +345,7 @@ impl Runner {
             outcome: RunSegment::outcome_of(&conclusion).to_owned(),
             message: conclusion.message().to_owned(),
             accelerator_seconds: running.held().as_secs_f64(),
+            ended_at: Some(Time(Timestamp::now())),
             estimated: false,
         });
         let mut told = Vec::new();

@@ -48,6 +48,7 @@ pub(super) fn records(source: SourceFile, run: &Run, accelerators: u32, words: S
             outcome,
             message: String::new(),
             accelerator_seconds: held.seconds * f64::from(accelerators),
+            ended_at: None,
             estimated: true,
         });
     }

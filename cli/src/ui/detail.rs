@@ -52,6 +52,9 @@ struct Segment {
     message: String,
     seconds: f64,
     estimated: bool,
+    /// RFC 3339; absent where nobody wrote it down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<String>,
 }
 
 /// An event of Kubernetes.
@@ -93,6 +96,7 @@ impl Segment {
             message: segment.message.clone(),
             seconds: segment.accelerator_seconds,
             estimated: segment.estimated,
+            ended: segment.ended_at.as_ref().map(|time| time.0.to_string()),
         }
     }
 }

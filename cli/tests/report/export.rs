@@ -28,7 +28,10 @@ fn checkpoint(folder: &Path, trial: &NasTrial, attempt: u32, batches: u64, weigh
     fs::create_dir_all(&own).unwrap();
     let numbers = weight.to_le_bytes();
     let tensor = || TensorView::new(Dtype::F32, vec![1], &numbers).unwrap();
-    let bytes = safetensors::serialize([("classifier.bias", tensor()), ("momentum/classifier.bias", tensor())], None).unwrap();
+    let images = || TensorView::new(Dtype::U8, vec![1, 1, 1, 2], &[7, 255]).unwrap();
+    let of_classifier = [("classifier.bias", tensor()), ("momentum/classifier.bias", tensor())];
+    let of_images = [("reference/images", images()), ("reference/logits", tensor())];
+    let bytes = safetensors::serialize(of_classifier.into_iter().chain(of_images), None).unwrap();
     let file = format!("step-{batches:010}-0.safetensors");
     let record = json!({"trialUid": "x", "fingerprint": "x", "file": file, "bytes": bytes.len(), "sha256": format!("{:x}", Sha256::digest(&bytes)), "progress": {"batches": batches}});
     fs::write(own.join(&file), bytes).unwrap();
@@ -60,6 +63,10 @@ fn what_is_exported_is_the_newest_of_the_best_and_can_be_trained_anew() {
     let weights = SafeTensors::deserialize(&weights).unwrap();
     assert_eq!(weights.names(), ["classifier.bias"]);
     assert_eq!(weights.tensor("classifier.bias").unwrap().data(), 3.0_f32.to_le_bytes());
+    let reference = fs::read(taken.join("reference.safetensors")).unwrap();
+    let reference = SafeTensors::deserialize(&reference).unwrap();
+    assert_eq!(reference.tensor("images").unwrap().data(), [7, 255]);
+    assert_eq!(reference.tensor("logits").unwrap().data(), 3.0_f32.to_le_bytes());
     let cells: nas_darts::Genotype = serde_json::from_slice(&fs::read(taken.join("genotype.json")).unwrap()).unwrap();
     assert_eq!(Ok(cells), genotype(best.assignment()));
     assert_eq!(fs::read_to_string(taken.join("cells.svg")).unwrap(), cells.to_svg());
@@ -86,7 +93,8 @@ fn what_is_exported_is_the_newest_of_the_best_and_can_be_trained_anew() {
     let bare = folder.path().join("bare");
     let (code, _) =
         said(&nasctl(&["export", search, "--trial", &other, "--without-weights", "--output", bare.to_str().unwrap()]));
-    assert!(code == 0 && bare.join("model.py").exists() && !bare.join("weights.safetensors").exists());
+    assert!(code == 0 && bare.join("model.py").exists());
+    assert!(["weights", "reference"].iter().all(|name| !bare.join(format!("{name}.safetensors")).exists()));
     assert_eq!(said(&nasctl(&["export", search, "--trial", "9999", "--output", bare.to_str().unwrap()])).0, 64);
 }
 

@@ -100,6 +100,7 @@ pub(crate) fn write(folder: &Path, trials: usize) -> Vec<NasTrial> {
                 outcome: recorded.outcome.name().to_owned(),
                 message: if fails { HOSTILE.to_owned() } else { String::new() },
                 accelerator_seconds: 30.0 * steps[recorded.rung] as f64,
+                ended_at: None,
                 estimated: false,
             });
         }

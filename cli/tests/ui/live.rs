@@ -102,6 +102,7 @@ fn a_search_is_followed_to_its_end_and_every_value_is_the_recorded_one() {
         }
         let segments = browser.table("#trial-segments");
         assert_eq!(segments.len(), trials[number]["status"]["segments"].as_array().unwrap().len());
+        assert!(segments.iter().all(|row| row[3].ends_with('Z')), "when they ended: {segments:?}");
         // The chart was drawn of the points that the trainer wrote.
         browser.until("document.querySelector('#trial-curve').dataset.points > 0");
         let points: usize = browser.text("document.querySelector('#trial-curve').dataset.points").parse().unwrap();

@@ -128,7 +128,7 @@ fn what_a_hostile_trainer_wrote_is_shown_as_text() {
     browser.value(&format!("Ui.open({number})"));
     browser.until(&format!("document.querySelector('#detail').dataset.trial === '{number}'"));
     let segments = browser.table("#trial-segments");
-    assert!(segments.iter().any(|row| row[4] == HOSTILE), "{segments:?}");
+    assert!(segments.iter().any(|row| row[5] == HOSTILE), "{segments:?}");
     browser.click("#read-log");
     browser.until("!document.querySelector('#trial-log pre').hidden");
     assert_eq!(browser.text("document.querySelector('#trial-log pre').textContent"), said);

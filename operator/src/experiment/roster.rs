@@ -157,6 +157,7 @@ mod tests {
             outcome: "Diverged".to_owned(),
             message: String::new(),
             accelerator_seconds: 2.5,
+            ended_at: None,
             estimated: false,
         };
         let mut status = NasTrialStatus { segments: vec![segment], ..NasTrialStatus::default() };

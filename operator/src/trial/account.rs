@@ -1,6 +1,6 @@
 //! What is to be written on a trial about the segment that was granted last.
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::ResourceExt;
 use nas_api::{Conclusion, RungEnd, contract::Report, objects::RunSegment, one_line};
 use nas_search::{Outcome, Plan};
@@ -85,6 +85,8 @@ fn segment(view: &TrialView, outcome: &str, message: &str, count: i64, now: Time
     #[expect(clippy::cast_precision_loss, reason = "at most 64 accelerators")]
     let count = count as f64;
     let (seconds, estimated) = view.held_seconds(now);
+    // To the second, as the times of pods are.
+    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     RunSegment {
         rung: view.trial.spec.target_rung,
         attempt: view.trial.spec.attempt,
@@ -92,6 +94,8 @@ fn segment(view: &TrialView, outcome: &str, message: &str, count: i64, now: Time
         outcome: outcome.to_owned(),
         message: one_line(message, RunSegment::MESSAGE),
         accelerator_seconds: seconds * count,
+        // Clocks of nodes differ: nothing ended after it was looked at.
+        ended_at: Some(Time(view.ended_at().unwrap_or(now).min(now))),
         estimated,
     }
 }
@@ -123,6 +127,7 @@ mod tests {
                 outcome: RunSegment::CRASHED.to_owned(),
                 message: String::new(),
                 accelerator_seconds: 0.0,
+                ended_at: None,
                 estimated: false,
             });
         }

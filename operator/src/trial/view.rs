@@ -9,7 +9,11 @@ use k8s_openapi::{
 use kube::ResourceExt;
 use nas_api::objects::NasTrial;
 
-use super::{end::terminated, fetch, job::job_name};
+use super::{
+    end::{PodEnd, terminated},
+    fetch,
+    job::job_name,
+};
 use crate::labels;
 
 /// The time of a pass, and how long it waits for what may never come.
@@ -126,6 +130,19 @@ impl TrialView {
         }
     }
 
+    /// When the last pod of the present segment ended; `None`: nobody saw one end, or one may still be at work.
+    pub(super) fn ended_at(&self) -> Option<Timestamp> {
+        let mut last = None;
+        for pod in self.segment_pods() {
+            match PodEnd::of(pod) {
+                Some(end) => last = last.max(end.finished_at()),
+                None if is_terminal(pod) => {}
+                None => return None,
+            }
+        }
+        last
+    }
+
     /// Whether a pod of the present segment has started.
     pub(crate) fn trains(&self) -> bool {
         self.segment_pods().any(|pod| pod.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Running")))
@@ -200,6 +217,7 @@ pub(crate) fn is_stuck(pod: &Pod, clock: &Clock) -> bool {
 mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
     use nas_search::{NewTrial, Sample, View};
+    use serde_json::json;
 
     use super::*;
 
@@ -220,5 +238,29 @@ mod tests {
         assert_eq!(wakes(105), Some(at(110)));
         assert_eq!(wakes(110), Some(at(120)));
         assert_eq!(wakes(120), None);
+    }
+
+    #[test]
+    fn a_segment_ended_with_its_last_pod_once_none_is_at_work() {
+        let at = |second: i64| Timestamp::from_second(second).unwrap_or_default();
+        let pod = |phase: &str, ended: Option<i64>| -> Pod {
+            let state = ended.map(|second| json!({"terminated": {"exitCode": 1, "finishedAt": at(second)}}));
+            let container =
+                json!({"name": labels::CONTAINER, "state": state, "image": "", "imageID": "", "ready": false, "restartCount": 0});
+            let labels = json!({labels::RUNG: "0", labels::ATTEMPT: "0"});
+            let pod = json!({"metadata": {"name": "pod", "labels": labels}, "status": {"phase": phase, "containerStatuses": [container]}});
+            serde_json::from_value(pod).unwrap_or_default()
+        };
+        let ended = |pods: Vec<Pod>| {
+            let sample = Sample { assignment: nas_search::Assignment::new(), rejected: 0, repeats: 0 };
+            let new = NewTrial { number: 0, seed: 1, bracket: 0, rung: 0, sample };
+            let trial = NasTrial::create("small", &new, View::default());
+            TrialView::new(Arc::new(trial), Vec::new(), pods.into_iter().map(Arc::new).collect(), "".into()).ended_at()
+        };
+        assert_eq!(ended(vec![pod("Failed", Some(50)), pod("Succeeded", Some(90))]), Some(at(90)));
+        assert_eq!(ended(vec![pod("Failed", Some(50)), pod("Running", None)]), None, "one is at work");
+        // An evicted pod has a phase and no end.
+        assert_eq!(ended(vec![pod("Failed", None), pod("Succeeded", Some(90))]), Some(at(90)));
+        assert_eq!((ended(vec![pod("Failed", None)]), ended(Vec::new())), (None, None));
     }
 }

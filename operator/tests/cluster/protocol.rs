@@ -12,7 +12,7 @@ use nas_api::{
 };
 use nas_operator::Config;
 use nas_search::{Outcome, simulate};
-use nas_testkit::eventually;
+use nas_testkit::{ENDED, eventually};
 use serde_json::json;
 
 #[tokio::test]
@@ -38,6 +38,10 @@ async fn with_one_slot_a_search_decides_as_the_simulation_does() {
     for trial in &trials {
         let expected = simulated.index.trial(trial.number()).unwrap();
         assert_eq!(trial.to_record(), *expected, "{}", trial.name_any());
+        // Each result came when the pod that brought it ended, by the clock of its node.
+        let status = trial.status.as_ref().unwrap();
+        let seqs = status.rungs.iter().map(|rung| (u64::try_from(rung.decision_seq).unwrap(), ENDED.parse().unwrap()));
+        assert_eq!(status.result_times().collect::<Vec<_>>(), seqs.collect::<Vec<_>>(), "{}", trial.name_any());
     }
     assert_eq!(trials.len(), 4);
     assert!(rig.jobs().await.is_empty(), "finished Jobs are deleted");

@@ -1,11 +1,12 @@
 //! A person asks for another attempt of a trial that trains.
 
+use k8s_openapi::jiff::Timestamp;
 use kube::{
     ResourceExt,
     api::{Patch, PatchParams},
 };
 use nas_api::{labels, objects::NasTrial};
-use nas_testkit::eventually;
+use nas_testkit::{ENDED, eventually};
 use serde_json::json;
 
 use crate::rig::{EXPERIMENT, Rig, surrogate};
@@ -41,6 +42,11 @@ async fn an_attempt_that_is_asked_for_follows_once_the_pod_has_gone_and_counts_f
     let outcomes: Vec<_> = status.segments.iter().map(|segment| (segment.attempt, segment.outcome.as_str())).collect();
     assert_eq!(outcomes, [(0, "Retried"), (1, "Value")]);
     assert!(status.segments[0].accelerator_seconds > 0.0, "its time counts towards the budget");
+    // The first was given up while its pod still trained: that counts as its end.
+    let [given_up, ended] = [0, 1].map(|at| status.segments[at].ended_at.as_ref().map(|time| time.0).unwrap());
+    let created = trial.metadata.creation_timestamp.as_ref().map(|time| time.0).unwrap();
+    assert!(created <= given_up && given_up <= Timestamp::now(), "{created} {given_up}");
+    assert_eq!(ended, ENDED.parse().unwrap());
     assert_eq!(trial.counted_ends(), 0);
     rig.close(operator).await;
 }

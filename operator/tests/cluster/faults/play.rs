@@ -83,7 +83,8 @@ pub(crate) async fn play(rig: &Rig, wire: &Wire) -> Course {
     }
     let trials = rig.trials().await.into_iter().map(|trial| {
         let status = trial.status.unwrap_or_default();
-        let segments = status.segments.into_iter().map(|segment| RunSegment { job_uid: String::new(), ..segment });
+        let segments =
+            status.segments.into_iter().map(|segment| RunSegment { job_uid: String::new(), ended_at: None, ..segment });
         (trial.spec, status.rungs, segments.collect())
     });
     let mut jobs: Vec<String> = jobs.into_values().collect();

@@ -1,0 +1,124 @@
+//! The processes that trained a trial.
+
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+use schemars::JsonSchema;
+use serde::{
+    Deserialize, Serialize,
+    de::{
+        IntoDeserializer,
+        value::{Error, StrDeserializer},
+    },
+};
+
+use super::{NasTrialStatus, OutcomeName};
+use crate::Conclusion;
+
+/// One process that trained a segment of a trial.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RunSegment {
+    /// The rung it was to reach.
+    #[schemars(range(min = 0, max = 15))]
+    pub rung: i64,
+    /// Its attempt.
+    #[schemars(range(min = 0))]
+    pub attempt: i64,
+    /// UID of its Job; empty in a local run.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub job_uid: String,
+    /// How it ended: Reported, Suspended, Retried, Lost, or the outcome that was concluded from its exit.
+    #[schemars(length(max = 32))]
+    pub outcome: String,
+    /// Why, in the trainer's first words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 512))]
+    pub message: String,
+    /// Time that it held its accelerators (or its slot, in a local run), summed over them.
+    pub accelerator_seconds: f64,
+    /// When its pod ended, by the clock of that node; where nobody saw that, when its end was recorded. Absent in what earlier versions wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Time>,
+    /// Nobody saw its pods: `acceleratorSeconds` is the time from the start of its Job until its end was found.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
+}
+
+impl RunSegment {
+    /// `outcome` of a process that ended in a way that counts towards the attempts.
+    pub const CRASHED: &'static str = "Crashed";
+    /// `outcome` of a process that was given up since a person asked for another attempt; it does not count.
+    pub const RETRIED: &'static str = "Retried";
+    /// `outcome` of a process that was stopped, and does not count.
+    pub const STOPPED: &'static str = "Stopped";
+    /// Longest `message`, in characters.
+    pub const MESSAGE: usize = 400;
+
+    /// The word for what was concluded from an end.
+    pub fn outcome_of(conclusion: &Conclusion) -> &'static str {
+        match conclusion {
+            Conclusion::Record { ends, .. } => ends.last().map_or("Reported", |end| end.outcome.name()),
+            Conclusion::Again { counted: true, .. } => Self::CRASHED,
+            Conclusion::Again { counted: false, .. } => Self::STOPPED,
+        }
+    }
+
+    /// Whether outcomes of rungs were recorded at its end: then its own is the name of the last.
+    fn has_outcome(&self) -> bool {
+        let name: StrDeserializer<'_, Error> = self.outcome.as_str().into_deserializer();
+        OutcomeName::deserialize(name).is_ok()
+    }
+}
+
+impl NasTrialStatus {
+    /// When the segments ended that brought results, by the `decisionSeq` of each result; absent are those whose segment does not say so. `segments`
+    /// forgets the oldest of more than 64: the first results of such a trial may be told too late.
+    pub fn result_times(&self) -> impl Iterator<Item = (u64, Timestamp)> {
+        let mut rungs = self.rungs.iter().peekable();
+        let segments = self.segments.iter().filter(|segment| segment.has_outcome());
+        segments.flat_map(move |segment| {
+            let brought = std::iter::from_fn(|| rungs.next_if(|recorded| recorded.rung <= segment.rung));
+            let ended = segment.ended_at.as_ref().map(|time| time.0);
+            let times = brought.filter_map(|recorded| Some((u64::try_from(recorded.decision_seq).ok()?, ended?)));
+            times.collect::<Vec<_>>()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nas_search::Outcome;
+
+    use super::*;
+    use crate::RungEnd;
+
+    fn segment(rung: i64, outcome: &str, ended_at: Option<i64>) -> RunSegment {
+        let ended_at = ended_at.map(|second| Time(Timestamp::from_second(second).unwrap_or_default()));
+        let (outcome, message, job_uid) = (outcome.to_owned(), String::new(), String::new());
+        RunSegment { rung, attempt: 0, job_uid, outcome, message, accelerator_seconds: 1.0, ended_at, estimated: false }
+    }
+
+    fn times(segments: Vec<RunSegment>) -> Vec<(u64, i64)> {
+        let mut status = NasTrialStatus { segments, ..NasTrialStatus::default() };
+        for (rung, after) in [(0, 3), (1, 4), (2, 8)] {
+            status.record(&[RungEnd::new(rung, Outcome::Value(0.5))], after);
+        }
+        status.result_times().map(|(seq, time)| (seq, time.as_second())).collect()
+    }
+
+    #[test]
+    fn a_result_came_when_the_segment_that_brought_it_ended() {
+        // Attempts that brought nothing lie between.
+        let all =
+            [(0, "Crashed", 10), (0, "Value", 20), (1, "Lost", 30), (1, "Suspended", 35), (1, "Value", 40), (2, "Value", 50)];
+        let all = |known: fn(i64) -> bool| {
+            all.map(|(rung, outcome, ended)| segment(rung, outcome, known(ended).then_some(ended))).to_vec()
+        };
+        assert_eq!(times(all(|_| true)), [(4, 20), (5, 40), (9, 50)]);
+        // What a version before this field wrote has no time, and lends none.
+        assert_eq!(times(all(|ended| ended > 40)), [(9, 50)]);
+        // One segment may bring several rungs, and a trial that still trains has more rungs than segments with a result, or none.
+        assert_eq!(times(vec![segment(1, "Value", Some(7))]), [(4, 7), (5, 7)]);
+        assert_eq!(times(Vec::new()), []);
+    }
+}
