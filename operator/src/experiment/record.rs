@@ -115,7 +115,7 @@ impl Pass<'_> {
         match account {
             Account::Look => Ok(Arc::clone(trial)),
             Account::Note(segment) => {
-                tracing::info!(trial = trial.name_any(), outcome = segment.outcome, message = segment.message, "segment ended");
+                tracing::info!(trial = trial.name_any(), outcome = segment.outcome, said = segment.message, "segment ended");
                 let message = format!("{}: {}", segment.outcome, segment.message);
                 let again =
                     format!("attempt {} ended, and the next goes on from its checkpoint: {}", segment.attempt, segment.message);
@@ -142,7 +142,7 @@ impl Pass<'_> {
                 status.reported = report.or(status.reported);
                 let written = self.writer.write_trial_status(trial, &status).await?;
                 for RungEnd { rung, outcome, .. } in ends {
-                    tracing::info!(trial = written.name_any(), rung, ?outcome, message, "recorded");
+                    tracing::info!(trial = written.name_any(), rung, ?outcome, said = message, "recorded");
                     self.context.metrics.recorded(self.group, outcome.name());
                     if !matches!(outcome, Outcome::Value(_)) {
                         let happened = Happened::OutcomeRecorded { outcome: outcome.name(), message: message.clone() };

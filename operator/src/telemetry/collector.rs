@@ -68,7 +68,8 @@ where
 {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let endpoint = request.uri().clone();
-        let sending = self.runtime.spawn(timeout(IN_TIME, send(self.client.clone(), request)));
+        let client = self.client.clone();
+        let sending = self.runtime.spawn(async move { timeout(IN_TIME, send(client, request)).await });
         let answer = async { sending.await?? }.await;
         match &answer {
             Ok(answer) if answer.status().is_success() => self.tell(None, &endpoint),
