@@ -18,7 +18,7 @@ use tracing::{Span, level_filters::LevelFilter};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{EnvFilter, Layer, filter::Targets, fmt, layer::SubscriberExt, registry, util::SubscriberInitExt};
 
-use self::{collector::Collector, destination::Destination, segment::Ids};
+use self::{collector::collector, destination::Destination, segment::Ids};
 pub(crate) use self::{
     destination::{address, share},
     segment::{segment_ended, traceparent},
@@ -81,7 +81,7 @@ fn provider(to: &Destination, identity: &str) -> Result<SdkTracerProvider, Error
     let no_exporter = |source| Error::Collector { endpoint: to.endpoint.to_string(), source };
     let exporter = SpanExporter::builder()
         .with_http()
-        .with_http_client(Collector::new(&to.endpoint)?)
+        .with_http_client(collector(&to.endpoint)?)
         .with_endpoint(to.endpoint.to_string())
         .build()
         .map_err(|error| no_exporter(error.into()))?;

@@ -26,7 +26,7 @@ const ANSWER: usize = 64 * 1024;
 const TOLD_AGAIN: Duration = Duration::from_mins(10);
 
 #[derive(Debug)]
-pub(super) struct Collector<C> {
+struct Collector<C> {
     client: Client<C, Full<Bytes>>,
     /// What sends. The thread that asks is one of the SDK's own.
     runtime: Handle,
@@ -34,15 +34,13 @@ pub(super) struct Collector<C> {
     told: Mutex<Option<Instant>>,
 }
 
-impl Collector<()> {
-    /// A client for an address, over TLS where that begins with https.
-    pub(super) fn new(endpoint: &Uri) -> Result<impl HttpClient + use<>, Error> {
-        // kube's connector trusts the system's roots.
-        let connector = kube::Config::new(endpoint.clone()).rustls_https_connector();
-        let connector = connector.map_err(|error| Error::Collector { endpoint: endpoint.to_string(), source: error.into() })?;
-        let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Collector { client, runtime: Handle::current(), told: Mutex::default() })
-    }
+/// What sends to an address, over TLS where that begins with https.
+pub(super) fn collector(endpoint: &Uri) -> Result<impl HttpClient + use<>, Error> {
+    // kube's connector trusts the system's roots.
+    let connector = kube::Config::new(endpoint.clone()).rustls_https_connector();
+    let connector = connector.map_err(|error| Error::Collector { endpoint: endpoint.to_string(), source: error.into() })?;
+    let client = Client::builder(TokioExecutor::new()).build(connector);
+    Ok(Collector { client, runtime: Handle::current(), told: Mutex::default() })
 }
 
 impl<C> Collector<C> {

@@ -69,5 +69,5 @@ pub(crate) fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
 
 /// An id as people write it.
 pub(crate) fn hex(id: &[u8]) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
+    id.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
