@@ -12,6 +12,7 @@ use nas_api::objects::{NasExperiment, NasExperimentStatus, NasTrial, NasTrialSta
 use nas_search::View;
 use serde_json::{Value, json};
 use tokio::time::timeout;
+use tracing::instrument;
 
 use crate::{
     Error,
@@ -54,6 +55,7 @@ impl Writer<'_> {
     }
 
     /// Sends one request, once few enough others of all passes are under way; gives up where no answer comes.
+    #[instrument(level = "debug", skip_all, fields(otel.name = %format_args!("{verb} {kind}"), otel.kind = "client", object = name))]
     async fn send<T>(
         &self,
         verb: &'static str,

@@ -125,7 +125,11 @@ fn sample(config: &Config) -> Result<(NasTrial, k8s_openapi::api::batch::v1::Job
     });
     let (new, view) = new.ok_or_else(|| bug("the sample has no trial".to_owned()))?;
     let trial = NasTrial::create(&read.experiment.name_any(), &new, view);
-    let settings = Settings { image: config.trainer_image.clone(), service_account: config.trainer_service_account.clone() };
+    let settings = Settings {
+        image: config.trainer_image.clone(),
+        service_account: config.trainer_service_account.clone(),
+        traceparent: |_| None,
+    };
     let job = build_job(&read.experiment, &trial, &read.plan.rungs, &settings);
     Ok((trial, job))
 }

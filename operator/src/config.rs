@@ -3,6 +3,9 @@
 use std::{net::SocketAddr, time::Duration};
 
 use clap::Parser;
+use http::Uri;
+
+use crate::telemetry;
 
 /// Searches neural architectures on Kubernetes: reconciles its experiments and runs their trials as Jobs.
 #[derive(Parser, Clone, Debug)]
@@ -41,6 +44,13 @@ pub struct Config {
     /// Log lines: text or json.
     #[arg(long, env = "NAS_LOG_FORMAT", default_value = "text", value_parser = ["text", "json"])]
     pub log_format: String,
+    /// Send traces to the collector at this address, such as `http://collector:4318`, by OTLP over HTTP: `/v1/traces` is added
+    /// [default: what `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` or `OTEL_EXPORTER_OTLP_ENDPOINT` says; else there are none].
+    #[arg(long, env = "NAS_OTLP_ENDPOINT", value_parser = telemetry::address)]
+    pub otlp_endpoint: Option<Uri>,
+    /// Which share of passes and of segments is traced, from 0 to 1 [default: `OTEL_TRACES_SAMPLER_ARG`, or 1].
+    #[arg(long, env = "NAS_TRACE_SAMPLE", value_parser = telemetry::share)]
+    pub trace_sample: Option<f64>,
 }
 
 impl Config {

@@ -8,7 +8,7 @@ use std::{
 use kube::Client;
 use tokio::sync::Semaphore;
 
-use crate::{Config, Metrics, events::Events, experiment::Search, store::Group, trial::Settings, world::World};
+use crate::{Config, Metrics, events::Events, experiment::Search, store::Group, telemetry, trial::Settings, world::World};
 
 /// Requests of all passes at the same time. The lease and the watches have their own way: a busy operator must not lose the one for the others.
 const IN_FLIGHT: usize = 32;
@@ -42,6 +42,10 @@ impl Context {
     }
 
     pub(crate) fn settings(&self) -> Settings {
-        Settings { image: self.config.trainer_image.clone(), service_account: self.config.trainer_service_account.clone() }
+        Settings {
+            image: self.config.trainer_image.clone(),
+            service_account: self.config.trainer_service_account.clone(),
+            traceparent: telemetry::traceparent,
+        }
     }
 }

@@ -53,6 +53,25 @@ pub enum Error {
     /// Another replica has the lease, or the API server was away for longer than it holds.
     #[error("the lease is lost: another replica goes on")]
     LeaseLost,
+    /// A variable of the environment cannot be read.
+    #[error("{name} is {value:?}: {problem}")]
+    Variable {
+        /// Which one.
+        name: &'static str,
+        /// What it says.
+        value: String,
+        /// What it should say.
+        problem: &'static str,
+    },
+    /// Nothing could be sent to the collector of traces.
+    #[error("cannot send traces to {endpoint}, which --otlp-endpoint or its variables name")]
+    Collector {
+        /// Its address.
+        endpoint: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A metric is defined twice.
     #[error("cannot define metrics")]
     Metrics(#[from] prometheus::Error),
@@ -74,18 +93,24 @@ impl Error {
             Self::Conflict { .. } => "conflict",
             Self::Listen { .. } => "listen",
             Self::LeaseLost => "lease",
+            Self::Variable { .. } | Self::Collector { .. } => "telemetry",
             Self::Metrics(_) | Self::Task(_) => "internal",
         }
     }
 
     /// The whole chain of causes in one line.
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut next = std::error::Error::source(self);
-        while let Some(error) = next {
-            text = format!("{text}: {error}");
-            next = error.source();
-        }
-        text
+        chain(self)
     }
+}
+
+/// An error with its whole chain of causes, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text = format!("{text}: {error}");
+        next = error.source();
+    }
+    text
 }

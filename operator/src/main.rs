@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use nas_operator::{Config, Error, Metrics, check, client, run};
+use nas_operator::{Config, Error, Metrics, Telemetry, check, client, run};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 #[derive(Parser)]
 #[command(version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("NAS_COMMIT"), ")"), about)]
@@ -21,21 +20,20 @@ struct Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let Command { config, check } = Command::parse();
-    let filter = EnvFilter::try_from_env("NAS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if config.log_format == "json" {
-        log.json().init();
-    } else {
-        log.init();
-    }
-    let ended = if check { say_checked(&config).await } else { work(config).await.map(|()| ExitCode::SUCCESS) };
-    match ended {
-        Ok(code) => code,
+    let telemetry = match Telemetry::start(&config) {
+        Ok(telemetry) => telemetry,
         Err(error) => {
-            tracing::error!(error = error.chain(), "ended");
-            ExitCode::FAILURE
+            eprintln!("nas-operator: {}", error.chain());
+            return ExitCode::FAILURE;
         }
-    }
+    };
+    let ended = if check { say_checked(&config).await } else { work(config).await.map(|()| ExitCode::SUCCESS) };
+    let code = ended.unwrap_or_else(|error| {
+        tracing::error!(error = error.chain(), "ended");
+        ExitCode::FAILURE
+    });
+    telemetry.end().await;
+    code
 }
 
 async fn say_checked(config: &Config) -> Result<ExitCode, Error> {

@@ -1,6 +1,7 @@
 //! Prometheus metrics: controller-runtime's names for what every controller has, `nas_*` for what only this one has. No label names a
 //! trial: a series for each would live for as long as Prometheus keeps it.
 
+mod decision;
 mod observed;
 mod queue;
 mod segment;
@@ -15,7 +16,7 @@ use prometheus::{
 use nas_api::objects::NasExperimentStatus;
 
 pub(crate) use self::segment::SegmentEnd;
-use self::{observed::Observed, queue::Queue};
+use self::{decision::Decision, observed::Observed, queue::Queue};
 use crate::store::Group;
 
 /// All metrics of the operator, in a registry of their own.
@@ -42,6 +43,7 @@ struct Inner {
     segment_queue_seconds: HistogramVec,
     segment_startup_seconds: HistogramVec,
     segment_seconds: HistogramVec,
+    decision: Decision,
     queue: Queue,
     observed: Observed,
 }
@@ -144,6 +146,7 @@ impl Metrics {
             segment_queue_seconds: long("nas_segment_queue_seconds", "Time from a segment's Job until its pod had a node.")?,
             segment_startup_seconds: long("nas_segment_startup_seconds", "Time from a pod's node until its trainer ran.")?,
             segment_seconds: long("nas_segment_duration_seconds", "Time for which the trainer of a segment ran.")?,
+            decision: Decision::new(&registry)?,
             queue: Queue::new(&registry)?,
             observed: Observed::new(&registry)?,
             registry,

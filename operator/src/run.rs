@@ -15,6 +15,11 @@ use kube::{
 };
 use nas_api::objects::NasExperiment;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{
+    Instrument, Span,
+    field::{Empty, display},
+    info_span,
+};
 
 use crate::{
     Config, Error, Metrics,
@@ -23,7 +28,7 @@ use crate::{
     experiment::{Next, delete_orphans, reconcile, tell_unreadable},
     lease::Candidate,
     store::Group,
-    web,
+    telemetry, web,
     world::{World, all, owned, watch},
 };
 
@@ -99,7 +104,11 @@ pub async fn run(config: Config, client: Client, metrics: Metrics, stop: Cancell
     let jobs = move |event| store.jobs.take(event);
     spawn(Box::pin(watch(client.clone(), namespace(), owned(), jobs, left_alone, touch.clone())));
     let store = Arc::clone(&world);
-    let pods = move |event| store.take_pod(event);
+    let heard = metrics.clone();
+    let pods = move |event| {
+        heard.heard(&event);
+        store.take_pod(event)
+    };
     spawn(Box::pin(watch(client.clone(), namespace(), owned(), pods, left_alone, touch.clone())));
     let web = tokio::spawn(web::serve(config.listen, Arc::clone(&world), metrics.clone(), end.clone()));
 
@@ -195,19 +204,34 @@ async fn passes(
 async fn pass(experiment: Arc<NasExperiment>, context: Arc<Context>) -> Result<Action, Error> {
     let name = |value: &Option<String>| value.clone().unwrap_or_default();
     let group = Group { namespace: name(&experiment.metadata.namespace), experiment: name(&experiment.metadata.name) };
+    // kube's own span of a pass, which says the same in more words, is left out.
+    let (namespace, experiment) = (&group.namespace, &group.experiment);
+    let span =
+        info_span!(parent: None, "reconcile", namespace, experiment, trace_id = Empty, result = Empty, otel.status_code = Empty);
+    look(&context, &group).instrument(span).await
+}
+
+/// A pass in its span.
+async fn look(context: &Context, group: &Group) -> Result<Action, Error> {
+    let span = Span::current();
+    if let Some(trace) = telemetry::trace_id() {
+        span.record("trace_id", display(trace));
+    }
     let began = Instant::now();
-    let _working = context.metrics.takes(&group);
-    let ended = reconcile(&context, &group).await;
+    let _working = context.metrics.takes(group);
+    let ended = reconcile(context, group).await;
     let result = match &ended {
         Ok(_) => "success",
         // Somebody was faster: what they wrote is in the cache already.
         Err(Error::Conflict { .. }) => "requeue",
         Err(error) => {
-            tracing::warn!(namespace = group.namespace, experiment = group.experiment, error = error.chain(), "a pass failed");
+            tracing::warn!(error = error.chain(), "a pass failed");
             context.metrics.failed(error.category());
+            span.record("otel.status_code", "ERROR");
             "error"
         }
     };
+    span.record("result", result);
     context.metrics.reconciled(result, began.elapsed());
     ended.map(|Next(after)| Action::requeue(after))
 }

@@ -89,7 +89,7 @@ impl<'a> Pass<'a> {
         let mut status = self.experiment.status.clone().unwrap_or_default();
         status.confirm = list;
         self.experiment = self.writer.write_status(&self.experiment, &status).await?;
-        tracing::info!(message, "the best trials are trained anew");
+        tracing::info!(said = message, "the best trials are trained anew");
         self.context.events.tell(&self.experiment.object_ref(&()), Happened::Confirming { message });
         Ok(())
     }

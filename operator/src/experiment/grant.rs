@@ -9,6 +9,7 @@ use futures::{StreamExt, channel::mpsc::UnboundedSender, future, stream};
 use kube::{Resource, ResourceExt};
 use nas_api::objects::{EndStatus, NasTrial};
 use nas_search::{Decision, End, NewTrial, View, decide};
+use tracing::{Span, field::Empty, instrument};
 
 use super::{
     reconcile::{Pass, STATUS_EVERY},
@@ -26,15 +27,17 @@ const NAME_TAKEN: Duration = Duration::from_secs(1);
 impl Pass<'_> {
     /// Decides and grants until nothing is left to be granted, or the status is due. Each grant is told, so that its Job need not wait for the
     /// next one. Returns the end of the search, where that is decided.
+    #[instrument(level = "debug", skip_all, fields(grants = Empty, leave = Empty))]
     pub(super) async fn grant(&self, shared: &Shared<'_>, granted: UnboundedSender<()>) -> Result<Option<(End, View)>, Error> {
         if self.confirmation.is_none() && self.has_ended() {
             return Ok(None);
         }
         let began = Instant::now();
+        let mut counts = (0, 0);
         loop {
-            let decisions = {
+            let (decisions, decided) = {
                 let _complete = shared.batch().await;
-                shared.with(|records| self.decisions(records))
+                shared.with(|records| (self.decisions(records), records.undecided.len()))
             };
             // Who stops or is retired does so whatever else was decided.
             let (leave, mut grants): (Vec<_>, Vec<_>) =
@@ -44,6 +47,8 @@ impl Pass<'_> {
                 _ => None,
             };
             grants.retain(|decision| !matches!(decision, Decision::Finish { .. }));
+            counts = (counts.0 + grants.len(), counts.1 + leave.len());
+            Span::current().record("grants", counts.0).record("leave", counts.1);
             // That a confirmation is over is to be seen; nothing waits for a decision.
             let end = end.filter(|_| self.confirmation.is_none());
             if end.is_some() {
@@ -67,6 +72,7 @@ impl Pass<'_> {
             let (left, are_all) = future::join(leaving.collect::<Vec<_>>(), granting).await;
             let are_all = are_all?;
             left.into_iter().collect::<Result<Vec<_>, _>>()?;
+            shared.with(|records| self.context.metrics.decided_on(self.group, records.undecided.drain(..decided)));
             if !are_all {
                 self.wake(NAME_TAKEN);
                 return Ok(None);

@@ -29,6 +29,7 @@ struct Blocked {
 
 impl Pass<'_> {
     /// Creates and deletes Jobs; returns what trials wait for.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn jobs(&self, shared: &Shared<'_>) -> Result<Vec<Waiting>, Error> {
         let (views, orders) = shared.with(|records| {
             let views = self.views(records);

@@ -258,6 +258,7 @@ impl Pass<'_> {
     }
 
     /// Writes the experiment's status, where it has changed.
+    #[tracing::instrument(name = "status", level = "debug", skip_all)]
     async fn report(&mut self, search: &mut Search, waiting: Vec<Waiting>, confirming: Confirming) -> Result<(), Error> {
         let views = self.views(&mut search.searched);
         let accelerator_seconds = self.accelerator_seconds(&search.searched, &views);

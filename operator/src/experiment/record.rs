@@ -1,6 +1,6 @@
 //! Records on each trial what has become of its segment: the order of outcomes is fixed, then they are written at the same time.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use futures::{StreamExt, stream};
 use kube::{Resource, ResourceExt};
@@ -9,6 +9,7 @@ use nas_api::{
     objects::{NasTrial, ReportedStatus, RunSegment},
 };
 use nas_search::Outcome;
+use tracing::{Span, field::Empty, instrument};
 
 use super::{
     reconcile::Pass,
@@ -20,14 +21,16 @@ use crate::{
     conditions::{Kind, is_told},
     events::Happened,
     metrics::SegmentEnd,
-    trial::{Account, Orders, account},
+    telemetry,
+    trial::{Account, Orders, TrialView, account},
 };
 
-/// What is to be written on a trial, and what is to be counted then.
-type Accounted = (Arc<NasTrial>, Account, Option<SegmentEnd>);
+/// A trial, and what is to be written on it.
+type Accounted = (TrialView, Account);
 
 impl Pass<'_> {
     /// Records what has ended. Nothing is decided until all of it is there.
+    #[instrument(level = "debug", skip_all, fields(ended = Empty))]
     pub(super) async fn record(&self, shared: &Shared<'_>) -> Result<(), Error> {
         let _batch = shared.batch().await;
         let (views, orders) = shared.with(|records| {
@@ -38,6 +41,7 @@ impl Pass<'_> {
         let is_stalled = || shared.with(|records| records.index(&self.plan).is_stalled(stall_cleared(&self.experiment)));
         let mut knows_all = self.experiment.spec.suspend;
         let mut batch = Vec::new();
+        let mut ended = 0_usize;
         for (mut view, mut orders) in views.into_iter().zip(orders) {
             // A stall may have begun in this very pass.
             if orders == Orders::Run && is_stalled() {
@@ -59,28 +63,34 @@ impl Pass<'_> {
                 knows_all = true;
             }
             let may_stall = wanted.refuses();
-            let ended = SegmentEnd::of(&view, &wanted);
-            batch.push((view.trial, wanted, ended));
+            batch.push((view, wanted));
+            ended += 1;
             if may_stall {
                 self.write_accounts(shared, std::mem::take(&mut batch)).await?;
             }
         }
+        Span::current().record("ended", ended);
         self.write_accounts(shared, batch).await
     }
 
     /// Outcomes count in the order of the batch, whichever is written first.
     async fn write_accounts(&self, shared: &Shared<'_>, batch: Vec<Accounted>) -> Result<(), Error> {
         let mut last = shared.with(|records| records.index(&self.plan).view().seq.max(self.after));
-        let batch = batch.into_iter().map(|(trial, account, ended)| {
+        let batch = batch.into_iter().map(|(view, account)| {
             let after = last;
             last += account.outcomes();
-            (trial, account, ended, after)
+            (view, account, after)
         });
-        let written: Vec<Result<Arc<NasTrial>, Error>> = stream::iter(batch)
-            .map(|(trial, account, ended, after)| async move {
-                let written = self.write_account(&trial, account, after).await?;
-                self.context.metrics.segment_ended(self.group, ended);
-                Ok(written)
+        let written: Vec<Result<(Arc<NasTrial>, Option<Instant>), Error>> = stream::iter(batch)
+            .map(|(view, account, after)| async move {
+                let ended = SegmentEnd::of(&view, &account);
+                let known = (account.outcomes() > 0).then(|| self.context.metrics.known_since(&view)).flatten();
+                let written = self.write_account(&view.trial, account, after).await?;
+                if let Some(ended) = ended {
+                    telemetry::segment_ended(&view, &written);
+                    self.context.metrics.segment_ended(self.group, ended);
+                }
+                Ok((written, known))
             })
             .buffer_unordered(AT_ONCE)
             .collect()
@@ -88,7 +98,10 @@ impl Pass<'_> {
         let mut failed = Ok(());
         for written in written {
             match written {
-                Ok(trial) => shared.with(|records| records.take(&self.plan, &trial)),
+                Ok((trial, known)) => shared.with(|records| {
+                    records.take(&self.plan, &trial);
+                    records.undecided.extend(known);
+                }),
                 Err(error) => failed = Err(error),
             }
         }
@@ -102,7 +115,7 @@ impl Pass<'_> {
         match account {
             Account::Look => Ok(Arc::clone(trial)),
             Account::Note(segment) => {
-                tracing::info!(trial = trial.name_any(), outcome = segment.outcome, message = segment.message, "segment ended");
+                tracing::info!(trial = trial.name_any(), outcome = segment.outcome, said = segment.message, "segment ended");
                 let message = format!("{}: {}", segment.outcome, segment.message);
                 let again =
                     format!("attempt {} ended, and the next goes on from its checkpoint: {}", segment.attempt, segment.message);
@@ -129,7 +142,7 @@ impl Pass<'_> {
                 status.reported = report.or(status.reported);
                 let written = self.writer.write_trial_status(trial, &status).await?;
                 for RungEnd { rung, outcome, .. } in ends {
-                    tracing::info!(trial = written.name_any(), rung, ?outcome, message, "recorded");
+                    tracing::info!(trial = written.name_any(), rung, ?outcome, said = message, "recorded");
                     self.context.metrics.recorded(self.group, outcome.name());
                     if !matches!(outcome, Outcome::Value(_)) {
                         let happened = Happened::OutcomeRecorded { outcome: outcome.name(), message: message.clone() };

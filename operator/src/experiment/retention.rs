@@ -44,7 +44,7 @@ impl Pass<'_> {
     /// Goes on with taking away checkpoints. What fails is told and tried again; the search does not notice.
     pub(super) async fn retain(&self, shared: &Shared<'_>, cleanup: &mut Cleanup, is_finished: bool) {
         if let Err(error) = self.try_retain(shared, cleanup, is_finished).await {
-            tracing::warn!(experiment = self.group.experiment, error = error.chain(), "cannot take away checkpoints");
+            tracing::warn!(error = error.chain(), "cannot take away checkpoints");
             self.wake(RECHECK);
         }
     }

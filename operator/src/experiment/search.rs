@@ -124,6 +124,8 @@ pub(crate) struct Records {
     excess_until: Option<Instant>,
     /// Why a Job has no pods, as an event said, and when that was read.
     pub(crate) creation_failures: HashMap<String, (Timestamp, Option<Waiting>)>,
+    /// Since when outcomes are known that are recorded, and on which nothing was decided yet.
+    pub(super) undecided: Vec<Instant>,
     /// What a trial waits for, and since when.
     pub(crate) waits: HashMap<u64, (&'static str, Timestamp)>,
 }

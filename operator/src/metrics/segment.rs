@@ -8,7 +8,7 @@ use k8s_openapi::{
 use super::Metrics;
 use crate::{
     store::Group,
-    trial::{Account, TrialView, run_of},
+    trial::{Account, Moments, TrialView},
 };
 
 /// What is counted of a segment that has ended.
@@ -40,10 +40,7 @@ impl SegmentEnd {
 }
 
 fn times(pod: &Pod, created: Option<Timestamp>) -> Times {
-    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    let mut scheduled = conditions.filter(|condition| condition.type_ == "PodScheduled" && condition.status == "True");
-    let scheduled = scheduled.next().and_then(|condition| condition.last_transition_time.as_ref()).map(|time| time.0);
-    let (started, ended) = run_of(pod);
+    let Moments { scheduled, started, ended } = Moments::of(pod);
     let between = |from: Option<Timestamp>, to: Option<Timestamp>| {
         let seconds = to?.since(from?).ok()?.total(Unit::Second).ok()?;
         // Clocks of nodes differ.
@@ -54,8 +51,8 @@ fn times(pod: &Pod, created: Option<Timestamp>) -> Times {
 
 impl Metrics {
     /// A segment has ended, and that is written down.
-    pub(crate) fn segment_ended(&self, group: &Group, ended: Option<SegmentEnd>) {
-        let Some(SegmentEnd { outcome, accelerator_seconds, times }) = ended else { return };
+    pub(crate) fn segment_ended(&self, group: &Group, ended: SegmentEnd) {
+        let SegmentEnd { outcome, accelerator_seconds, times } = ended;
         let labels = [group.namespace.as_str(), group.experiment.as_str(), outcome.as_str()];
         self.0.segments.with_label_values(&labels).inc();
         self.0.segment_accelerator_seconds.with_label_values(&labels).inc_by(accelerator_seconds.max(0.0));

@@ -54,6 +54,8 @@ pub(super) fn claimed(name: &str, claim: &str, read_only: bool) -> Volume {
 pub(crate) struct Settings {
     pub(crate) image: String,
     pub(crate) service_account: String,
+    /// The trace that the pod of a segment with this digest may join.
+    pub(crate) traceparent: fn(&str) -> Option<String>,
 }
 
 /// The name of the Job that trains `trial` to its target rung in its present attempt.
@@ -81,6 +83,7 @@ pub(crate) fn build_job(experiment: &NasExperiment, trial: &NasTrial, rungs: &Ru
         (labels::ATTEMPT.to_owned(), trial.spec.attempt.to_string()),
     ]);
     let digest = segment_digest(trial, rungs);
+    let traceparent = (settings.traceparent)(&digest);
     let mut of_pod = labels.clone();
     of_pod.insert(labels::SEGMENT.to_owned(), digest.clone());
     Job {
@@ -102,7 +105,7 @@ pub(crate) fn build_job(experiment: &NasExperiment, trial: &NasTrial, rungs: &Ru
             template: overlay::laid_over(
                 PodTemplateSpec {
                     metadata: Some(ObjectMeta { labels: Some(of_pod), ..ObjectMeta::default() }),
-                    spec: Some(pod(experiment, trial, rungs, settings)),
+                    spec: Some(pod(experiment, trial, rungs, settings, traceparent)),
                 },
                 experiment.spec.trial.pod.as_ref(),
             ),
@@ -144,7 +147,7 @@ fn failure_policy(experiment: &NasExperiment) -> PodFailurePolicy {
     PodFailurePolicy { rules }
 }
 
-fn pod(experiment: &NasExperiment, trial: &NasTrial, rungs: &Rungs, settings: &Settings) -> PodSpec {
+fn pod(experiment: &NasExperiment, trial: &NasTrial, rungs: &Rungs, settings: &Settings, traceparent: Option<String>) -> PodSpec {
     let template = &experiment.spec.trial;
     let surroundings = Surroundings {
         checkpoint_dir: CHECKPOINTS.into(),
@@ -157,7 +160,7 @@ fn pod(experiment: &NasExperiment, trial: &NasTrial, rungs: &Rungs, settings: &S
         },
     };
     let reports = reporting::is_asked_for(template);
-    let segment = trial.segment(experiment, rungs, surroundings);
+    let segment = Segment { traceparent, ..trial.segment(experiment, rungs, surroundings) };
     let empty = |name: &str, source| Volume { name: name.to_owned(), empty_dir: Some(source), ..Volume::default() };
     let memory = EmptyDirVolumeSource { medium: Some("Memory".to_owned()), ..EmptyDirVolumeSource::default() };
     let mut volumes = vec![empty("tmp", EmptyDirVolumeSource::default()), empty("shm", memory)];

@@ -113,6 +113,8 @@ fn what_makes_no_sense_is_refused_by_name() {
         ("watchNamespace=Team_A", "watchNamespace"),
         ("networkPolicy.apiServer.cidrs={10.0.0.1}", "cidrs"),
         ("log.format=xml", "format"),
+        ("tracing.endpoint=collector:4318", "endpoint"),
+        ("tracing.sample=2", "sample"),
         ("image.pullPolicy=Sometimes", "pullPolicy"),
         ("extraEnv[0].key=a", "extraEnv"),
         ("trainer.reporting.enabled=true", "trainer.reporting.namespaces is empty"),

@@ -146,6 +146,8 @@ impl Rig {
             stuck_seconds: 300,
             name_taken_seconds: 600,
             log_format: "text".to_owned(),
+            otlp_endpoint: None,
+            trace_sample: None,
         }
     }
 
