@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use futures::{StreamExt, stream};
+use k8s_openapi::jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 use nas_api::{
     RungEnd,
@@ -22,7 +23,7 @@ use crate::{
     events::Happened,
     metrics::SegmentEnd,
     telemetry,
-    trial::{Account, Orders, TrialView, account},
+    trial::{Account, Clock, Orders, TrialView, account},
 };
 
 /// A trial, and what is to be written on it.
@@ -38,6 +39,8 @@ impl Pass<'_> {
             let orders = self.orders(records, &views);
             (views, orders)
         });
+        // A pass lasts, and what ended in it did not end before it.
+        let clock = Clock { now: Timestamp::now(), ..self.clock };
         let is_stalled = || shared.with(|records| records.index(&self.plan).is_stalled(stall_cleared(&self.experiment)));
         let mut knows_all = self.experiment.spec.suspend;
         let mut batch = Vec::new();
@@ -48,11 +51,11 @@ impl Pass<'_> {
                 orders = Orders::Hold;
             }
             let count = self.accelerators().max(1);
-            let mut wanted = account(&self.plan, &view, orders, count, &self.clock);
+            let mut wanted = account(&self.plan, &view, orders, count, &clock);
             if wanted == Some(Account::Look) {
                 view.pods = self.writer.read_pods(&view.trial.name_any()).await?;
                 view.pods_are_live = true;
-                wanted = account(&self.plan, &view, orders, count, &self.clock);
+                wanted = account(&self.plan, &view, orders, count, &clock);
             }
             let Some(wanted) = wanted else { continue };
             if orders == Orders::Pause && !knows_all {
