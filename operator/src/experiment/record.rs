@@ -28,6 +28,8 @@ use crate::{
 
 /// A trial, and what is to be written on it.
 type Accounted = (TrialView, Account);
+/// A trial as it was written, and since when the outcome is known that was recorded on it.
+type Written = (Arc<NasTrial>, Option<Instant>);
 
 impl Pass<'_> {
     /// Records what has ended. Nothing is decided until all of it is there.
@@ -84,7 +86,7 @@ impl Pass<'_> {
             last += account.outcomes();
             (view, account, after)
         });
-        let written: Vec<Result<(Arc<NasTrial>, Option<Instant>), Error>> = stream::iter(batch)
+        let written: Vec<Result<Written, Error>> = stream::iter(batch)
             .map(|(view, account, after)| async move {
                 let ended = SegmentEnd::of(&view, &account);
                 let known = (account.outcomes() > 0).then(|| self.context.metrics.known_since(&view)).flatten();

@@ -57,6 +57,7 @@ impl Pass<'_> {
         self.record(shared).await?;
         let (grants, mut granted) = mpsc::unbounded();
         let done = CancellationToken::new();
+        // Boxes, as one future of all of it would be large.
         let starting = async {
             while granted.next().await.is_some() {
                 // One look at all that was granted meanwhile.
@@ -64,22 +65,23 @@ impl Pass<'_> {
                 self.jobs(shared).await?;
             }
             Ok::<_, Error>(())
-        };
+        }
+        .boxed();
         let deciding = async {
-            let (end, started) = future::join(self.grant(shared, grants).boxed(), starting.boxed()).await;
+            let (end, started) = future::join(self.grant(shared, grants).boxed(), starting).await;
             started?;
             match end? {
                 Some((reason, view)) => Ok(Worked::End(reason, view)),
                 None => self.jobs(shared).await.map(Worked::Waiting),
             }
-        };
+        }
+        .boxed();
         let working = async {
             let (worked, ()) = future::join(deciding, beside).await;
             done.cancel();
             worked
         };
-        // Boxes, as one future of all of it would be large.
-        let (worked, recorded) = future::join(working.boxed(), self.record_meanwhile(shared, since, &done).boxed()).await;
+        let (worked, recorded) = future::join(working, self.record_meanwhile(shared, since, &done).boxed()).await;
         recorded?;
         worked
     }

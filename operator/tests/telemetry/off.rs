@@ -38,7 +38,7 @@ async fn without_the_flag_nothing_is_traced_and_log_lines_say_of_which_experimen
     segments_of(&rig, 0, 1).await;
     let threads = program.threads();
     assert!(!threads.is_empty() && threads.iter().all(|name| !name.starts_with("OpenTelemetry")), "{threads:?}");
-    let log = program.stop().await;
+    let log = program.stop();
     let span = format!("reconcile{{namespace=\"{}\" experiment=\"small\"}}: ", rig.namespace.name);
     for message in [" recorded ", " created ", " Job created "] {
         let lines: Vec<&str> = log.lines().filter(|line| line.contains(message)).collect();
@@ -51,8 +51,8 @@ async fn a_collector_that_is_not_there_is_told_once_and_hinders_nothing() {
     let rig = Rig::new("nobody").await;
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let program = Program::start(&rig, "one", &["--otlp-endpoint", &format!("http://{nobody}")]);
-    search(&rig).await;
-    let log = program.stop().await;
+    Box::pin(search(&rig)).await;
+    let log = program.stop();
     let complaints = complaints(&log);
     assert!(complaints.len() == 1 && complaints[0].contains(&nobody.to_string()), "{log}");
     assert!(complaints[0].contains("Connection refused"), "{}", complaints[0]);
@@ -65,8 +65,8 @@ async fn a_collector_that_never_answers_hinders_nothing() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let program = Program::start(&rig, "one", &["--otlp-endpoint", &url]);
-    search(&rig).await;
-    let log = program.stop().await;
+    Box::pin(search(&rig)).await;
+    let log = program.stop();
     assert!(complaints(&log).len() <= 1, "{log}");
     silent.set_nonblocking(true).unwrap();
     assert!(silent.accept().is_ok(), "it was asked");

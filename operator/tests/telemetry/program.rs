@@ -49,7 +49,7 @@ impl Program {
     }
 
     /// Ends it as a kubelet does; returns what it said.
-    pub(crate) async fn stop(mut self) -> String {
+    pub(crate) fn stop(mut self) -> String {
         let sent = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(sent.success());
         let child = &mut self.child;

@@ -50,7 +50,7 @@ async fn a_segments_life_is_one_trace_whoever_records_it_and_every_pass_another(
     let crashed = rig.next_pod().await;
     end(&rig, &crashed, "no report").await;
     segments_of(&rig, 1, 1).await;
-    let log = second.stop().await;
+    let log = second.stop();
 
     // All of it has been sent by the time that the program ends.
     let told: Vec<Told> = receiver.told().into_iter().filter(|told| told.resource["service.instance.id"] == "second").collect();
@@ -165,6 +165,6 @@ async fn what_is_not_sampled_is_not_sent_and_its_trainer_knows() {
     assert!(traceparent.contains(&digest(&started)) && traceparent.ends_with("-00"), "{traceparent}");
     end(&rig, &started, &report(&started.segment, surrogate).to_message()).await;
     segments_of(&rig, 0, 1).await;
-    program.stop().await;
+    program.stop();
     assert_eq!(receiver.told().len(), 0);
 }
