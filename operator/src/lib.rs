@@ -17,7 +17,6 @@ mod experiment;
 mod labels;
 mod last_words;
 mod lease;
-mod lexicon;
 mod metrics;
 mod run;
 mod store;

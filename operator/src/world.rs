@@ -23,12 +23,12 @@ use kube::{
     },
 };
 use nas_api::objects::{NasExperiment, NasTrial};
+use nas_search::Lexicon;
 use serde_json::Value;
 
 use crate::{
     labels,
     last_words::{LastWords, waits_for},
-    lexicon::Lexicon,
     store::{Changes, Group, Store},
 };
 
@@ -45,7 +45,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let lexicon = Lexicon::default();
+        let lexicon = Mutex::new(Lexicon::default());
         Self {
             experiments: Store::new(|object| group(object, Some(object.name_any())), prune),
             // No decision rests on what a trainer says of its own accord, and it may say it often.
@@ -53,7 +53,7 @@ impl World {
                 |object: &NasTrial| group(object, Some(object.spec.experiment.clone())),
                 move |trial| {
                     prune_trial(trial);
-                    trial.spec.assignment = Arc::new(lexicon.share(&trial.spec.assignment));
+                    trial.spec.assignment = lexicon.lock().unwrap_or_else(PoisonError::into_inner).share(&trial.spec.assignment);
                 },
             )
             .quiet(NasTrial::differs_in_report_alone),

@@ -88,7 +88,7 @@ mod tests {
         let confirmation = search.confirmation([7, 3, 7, 3].map(of).to_vec(), 60);
         let outcomes = [Outcome::Infeasible, Outcome::Failed, Outcome::Diverged, Outcome::Value(0.5)];
         let found = simulate(&confirmation, |trial, _| outcomes[usize::try_from(trial.number).unwrap()]);
-        let trained: Vec<_> = found.index.trials().map(|trial| (*trial.assignment).clone()).collect();
+        let trained: Vec<_> = found.index.trials().map(|trial| trial.assignment.clone()).collect();
         assert_eq!((trained, found.end), ([7, 3, 7, 3].map(of).to_vec(), End::Completed));
         assert_eq!(confirmation.rungs.steps(), [60]);
     }

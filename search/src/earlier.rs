@@ -1,6 +1,6 @@
 //! Warm start: what came out of earlier searches, as evidence for samplers that learn. It never stands in a rung.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub struct EarlierTrial {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evidence {
     /// Its configuration in the space of this search.
-    pub(crate) assignment: Arc<Assignment>,
+    pub(crate) assignment: Assignment,
     /// What it would have shown at each rung of this search from 0, as far as is known: more is better, minus infinity where there is no value.
     pub(crate) values: Vec<f64>,
 }
@@ -46,7 +46,7 @@ fn summary(trial: &Trial, rungs: &Rungs) -> EarlierTrial {
         };
         (recorded.rung <= rungs.top()).then(|| (rungs.share(recorded.rung), value))
     });
-    EarlierTrial { curve: known.collect(), assignment: (*trial.assignment).clone() }
+    EarlierTrial { curve: known.collect(), assignment: trial.assignment.clone() }
 }
 
 impl Evidence {
@@ -65,7 +65,7 @@ impl Evidence {
                 break;
             }
         }
-        let assignment = Arc::new(seen_from(space, &earlier.assignment)?);
+        let assignment = seen_from(space, &earlier.assignment)?;
         (!values.is_empty()).then_some(Self { assignment, values })
     }
 }
@@ -114,7 +114,7 @@ fn seen_from(space: &Space, other: &Assignment) -> Option<Assignment> {
         };
         within.then(|| value.clone())
     };
-    let mut assignment = Assignment::new();
+    let mut assignment = BTreeMap::new();
     for parameter in space.parameters() {
         match (value(&parameter.name, &parameter.domain), &parameter.when) {
             (Some(value), _) => drop(assignment.insert(parameter.name.clone(), value)),
@@ -123,7 +123,7 @@ fn seen_from(space: &Space, other: &Assignment) -> Option<Assignment> {
             (None, _) => return None,
         }
     }
-    Some(assignment)
+    Some(assignment.into())
 }
 
 #[cfg(test)]
@@ -205,7 +205,7 @@ mod tests {
         let rungs = Rungs::full_length(4);
         let seen = |kind: &str, lr| {
             let evidence = Evidence::of(&earlier(kind, lr, &[(1.0, Some(0.5))]), &space(), &rungs, Direction::Maximize);
-            evidence.map(|evidence| (*evidence.assignment).clone())
+            evidence.map(|evidence| evidence.assignment.clone())
         };
         let expected = [("kind", Scalar::from("a")), ("layers", Scalar::Int(20)), ("lr", Scalar::Float(0.1))];
         assert_eq!(seen("a", 0.1), Some(expected.map(|(name, value)| (name.into(), value)).into()));

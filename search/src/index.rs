@@ -1,9 +1,6 @@
 //! The index: a fold over trial records that answers what decisions ask.
 
-use std::{
-    collections::{BTreeMap, HashMap, hash_map::Entry},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
 use serde::{Deserialize, Serialize};
 
@@ -107,7 +104,7 @@ impl Index {
             self.count(known, false);
         }
         self.count(&trial, true);
-        let is_same = |known: &Trial| Arc::ptr_eq(&known.assignment, &trial.assignment) || known.assignment == trial.assignment;
+        let is_same = |known: &Trial| known.assignment == trial.assignment;
         if !known.as_ref().is_some_and(is_same) {
             self.free(known.as_ref());
             *self.assignments.entry(Key::of(&trial.assignment)).or_default() += 1;

@@ -4,6 +4,7 @@
 //! [`Index`] is a fold over them, in any order, and [`decide`] says what to do next and why. Who carries decisions out (pods,
 //! local processes, a simulation) is somebody else's concern.
 
+mod assignment;
 mod bracket;
 mod confirm;
 mod constraint;
@@ -16,6 +17,7 @@ mod history;
 mod horizon;
 mod index;
 mod interval;
+mod lexicon;
 mod metric;
 mod pareto;
 mod plan;
@@ -34,6 +36,7 @@ mod testing;
 mod trial;
 mod welch;
 
+pub use assignment::Assignment;
 pub use constraint::{Checker, Constraints, Describe, Feature, MAX_RULE_DEPTH, MAX_RULE_LENGTH, RuleError, Verdict};
 pub use decide::{Decision, NewTrial, decide};
 pub use earlier::{EarlierTrial, Evidence, earlier_trials};
@@ -41,6 +44,7 @@ pub use explain::{Event, Happening, explain};
 pub use history::TrialHistory;
 pub use index::{Incumbent, Index, RungSummary, View};
 pub use interval::{Interval, slope_interval};
+pub use lexicon::Lexicon;
 pub use metric::{Direction, Metric};
 pub use pareto::{Additional, AdditionalObjective, FrontTrial, MAX_ADDITIONAL, front};
 pub use plan::{Budget, Plan, Usage};
@@ -51,7 +55,7 @@ pub use sampler::{
     Estimate, Grid, GridError, Guided, MAX_DRAWS, Memory, NoSample, Pool, Sample, Sampler, Settings, best_estimate, first_draw,
     rejections, sample,
 };
-pub use scalar::{Assignment, Scalar};
+pub use scalar::Scalar;
 pub use scheduler::{Brackets, Course, Halving, Scheduler};
 pub use simulate::{Simulation, simulate};
 pub use space::{Condition, Domain, Parameter, Scale, Space, SpaceProblem};

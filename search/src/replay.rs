@@ -121,7 +121,7 @@ impl Replay {
     fn samples(&mut self, plan: &Plan, trials: &BTreeMap<u64, &TrialHistory>) {
         let mut before = Index::new(plan.direction, &plan.rungs);
         for (number, history) in trials {
-            let is_drawn = |drawn: Sample| drawn.assignment == *history.trial.assignment;
+            let is_drawn = |drawn: Sample| drawn.assignment == history.trial.assignment;
             let same = plan.sampler.learns() || sample(plan, &before, &[], *number).is_ok_and(is_drawn);
             // A trial that was deleted may have had the configuration that is drawn here.
             let same = same || self.deleted.first().is_some_and(|deleted| deleted < number);
@@ -138,12 +138,12 @@ impl Replay {
         for number in group.created.iter().filter(|_| plan.sampler.learns()) {
             let Some(history) = past.trials.get(number) else { continue };
             let proposed = sample(plan, &past.index, &drawn, *number);
-            if proposed.is_ok_and(|proposed| proposed.assignment != *history.trial.assignment)
+            if proposed.is_ok_and(|proposed| proposed.assignment != history.trial.assignment)
                 && self.deleted.first().is_none_or(|deleted| deleted > number)
             {
                 self.differences.push(Difference::Sample { trial: *number });
             }
-            drawn.push((*history.trial.assignment).clone());
+            drawn.push(history.trial.assignment.clone());
         }
     }
 

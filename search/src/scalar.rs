@@ -1,6 +1,6 @@
-//! The values that a hyperparameter takes, and a trial's assignment of them.
+//! The values that a hyperparameter takes.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -117,10 +117,6 @@ impl From<&str> for Scalar {
         Self::Text(value.into())
     }
 }
-
-/// A trial's configuration: the value of each active parameter by its (dotted) name. Names and texts are shared by all trials that one
-/// program draws or has read (see [`Words`]).
-pub type Assignment = BTreeMap<Arc<str>, Scalar>;
 
 #[cfg(test)]
 mod tests {

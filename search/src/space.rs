@@ -157,18 +157,16 @@ impl Space {
 
     /// The configuration in which each parameter that exists has the value of its place.
     pub(crate) fn assignment(&self, value: impl Fn(usize) -> Scalar) -> Assignment {
-        let mut assignment = Assignment::new();
+        let mut values = vec![None; self.parameters.len()];
         for &index in &self.order {
-            let parameter = &self.parameters[index];
-            let exists = parameter
-                .when
-                .as_ref()
-                .is_none_or(|when| assignment.get(&when.name).is_some_and(|value| when.values.contains(value)));
-            if exists {
-                assignment.insert(parameter.name.clone(), value(index));
-            }
+            let exists = self.parameters[index].when.as_ref().is_none_or(|when| {
+                let other = self.parameters.binary_search_by(|other| other.name.cmp(&when.name));
+                other.ok().and_then(|other| values[other].as_ref()).is_some_and(|value| when.values.contains(value))
+            });
+            values[index] = exists.then(|| value(index));
         }
-        assignment
+        let named = self.parameters.iter().zip(values);
+        named.filter_map(|(parameter, value)| Some((Arc::clone(&parameter.name), value?))).collect()
     }
 }
 
@@ -322,7 +320,7 @@ mod tests {
 
     fn draws(domain: Domain) -> impl Iterator<Item = Scalar> {
         let space = Space::new(vec![parameter("x", domain)]).unwrap();
-        (0..2000).map(move |trial| space.draw(&mut Words::of_draw(1, trial, 0)).remove("x").unwrap())
+        (0..2000).map(move |trial| space.draw(&mut Words::of_draw(1, trial, 0))["x"].clone())
     }
 
     #[test]

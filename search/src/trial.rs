@@ -1,7 +1,5 @@
 //! A trial as the search sees it: what was decided about it, and what came out.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use crate::{Additional, Assignment, Metric};
@@ -11,8 +9,8 @@ use crate::{Additional, Assignment, Metric};
 pub struct Trial {
     /// Position in the order of creation, from 0.
     pub number: u64,
-    /// The configuration. It never changes, and copies of the record share it.
-    pub assignment: Arc<Assignment>,
+    /// The configuration.
+    pub assignment: Assignment,
     /// The bracket that it belongs to: it is compared with trials of this bracket only.
     pub bracket: usize,
     /// The rung that it was granted first: below, its values are recorded and compared with nobody's.
@@ -95,7 +93,7 @@ impl Trial {
     pub fn new(number: u64, assignment: Assignment) -> Self {
         Self {
             number,
-            assignment: Arc::new(assignment),
+            assignment: assignment,
             bracket: 0,
             first_rung: 0,
             target_rung: 0,

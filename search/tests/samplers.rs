@@ -251,10 +251,10 @@ fn every_setting_of_the_guided_sampler_makes_a_difference() {
 #[test]
 fn from_a_pool_each_member_is_tried_once_and_nothing_else() {
     let members: Vec<Assignment> =
-        simulate(&mixed_plan(Sampler::Random, 60), outcome).index.trials().map(|trial| (*trial.assignment).clone()).collect();
+        simulate(&mixed_plan(Sampler::Random, 60), outcome).index.trials().map(|trial| trial.assignment.clone()).collect();
     let guided = Guided::among(Settings::default(), &mixed(), members.clone());
     let simulation = simulate(&mixed_plan(Sampler::Guided(guided), 200), outcome);
-    let tried: Vec<Assignment> = simulation.index.trials().map(|trial| (*trial.assignment).clone()).collect();
+    let tried: Vec<Assignment> = simulation.index.trials().map(|trial| trial.assignment.clone()).collect();
     assert_eq!((tried.len(), simulation.end.name()), (60, "SpaceExhausted"));
     assert!(members.iter().all(|member| tried.contains(member)));
     // It learns: after the first 16, which are drawn at random, the better ones come first.

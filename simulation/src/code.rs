@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn the_space_has_the_choices_of_an_architecture() {
-        let names: Vec<_> = assignment(&SOME.genotype().unwrap()).into_keys().collect();
+        let names: Vec<_> = assignment(&SOME.genotype().unwrap()).keys().cloned().collect();
         assert!(darts_space().parameters().iter().map(|parameter| &parameter.name).eq(&names));
     }
 }

@@ -157,7 +157,7 @@ mod tests {
         #[expect(clippy::cast_possible_truncation, reason = "small numbers")]
         let whole = |number: f64| Scalar::Int(number.round() as i64);
         let rate = 0.25 + 0.5 * smooth.optima[0] + 0.3 * (smooth.optima[1 + optimizer] - 0.5) + 0.2 * (best(6) - 0.5);
-        let mut choices = Assignment::from([
+        let choices = Assignment::from([
             ("rate".into(), Scalar::Float(log(rate, 1e-5, 1.0))),
             ("decay".into(), Scalar::Float(log(best(4), 1e-6, 1e-1))),
             ("dropout".into(), Scalar::Float(log(best(5), 1e-3, 0.9))),
@@ -166,10 +166,8 @@ mod tests {
             ("optimizer".into(), OPTIMIZERS[optimizer].into()),
             ("schedule".into(), SCHEDULES[schedule].into()),
         ]);
-        if OPTIMIZERS[optimizer] == "sgd" {
-            choices.insert("momentum".into(), Scalar::Float(best(8)));
-        }
-        choices
+        let momentum = (OPTIMIZERS[optimizer] == "sgd").then(|| ("momentum".into(), Scalar::Float(best(8))));
+        choices.with(momentum)
     }
 
     #[test]

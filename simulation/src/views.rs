@@ -49,17 +49,16 @@ impl Pairs {
     pub fn named(choices: &Assignment) -> Result<Assignment, LandscapeError> {
         let genotype = genotype(choices).map_err(|_| LandscapeError::Unknown(choices.clone()))?;
         let genotype = Code::of(&genotype)?.genotype()?;
-        let mut assignment = Assignment::new();
+        let mut named = Vec::new();
         for (cell, edges) in CELLS.into_iter().zip([&genotype.normal, &genotype.reduce]) {
             for (at, [first, second]) in edges.nodes().iter().enumerate() {
                 let node = at + 1;
                 let pair = format!("{}_{}", first.input, second.input);
-                assignment.insert(format!("{cell}_node{node}_inputs").into(), pair.as_str().into());
-                assignment.insert(format!("{cell}_node{node}_op1").into(), first.op.as_str().into());
-                assignment.insert(format!("{cell}_node{node}_op2").into(), second.op.as_str().into());
+                let choices = [("inputs", pair.as_str()), ("op1", first.op.as_str()), ("op2", second.op.as_str())];
+                named.extend(choices.map(|(choice, value)| (format!("{cell}_node{node}_{choice}").into(), value.into())));
             }
         }
-        Ok(assignment)
+        Ok(named.into_iter().collect())
     }
 
     /// What an architecture shows after an epoch on the average of many trainings.
@@ -74,7 +73,7 @@ impl Pairs {
     /// The same architecture as `space.darts` names it.
     fn choices(assignment: &Assignment) -> Result<Assignment, LandscapeError> {
         let unknown = || LandscapeError::Unknown(assignment.clone());
-        let mut choices = Assignment::new();
+        let mut choices = Vec::new();
         for cell in CELLS {
             for node in 1..=4 {
                 let Some(Scalar::Text(pair)) = assignment.get(&*format!("{cell}_node{node}_inputs")) else {
@@ -83,15 +82,13 @@ impl Pairs {
                 let (first, second) = pair.split_once('_').ok_or_else(unknown)?;
                 for (edge, input) in [(1, first), (2, second)] {
                     let operation = assignment.get(&*format!("{cell}_node{node}_op{edge}")).ok_or_else(unknown)?;
-                    choices.insert(
-                        format!("{cell}_node{node}_edge{edge}").into(),
-                        Scalar::Int(input.parse().map_err(|_| unknown())?),
-                    );
-                    choices.insert(format!("{cell}_node{node}_edge{edge}_op").into(), operation.clone());
+                    let input = Scalar::Int(input.parse().map_err(|_| unknown())?);
+                    choices.push((format!("{cell}_node{node}_edge{edge}").into(), input));
+                    choices.push((format!("{cell}_node{node}_edge{edge}_op").into(), operation.clone()));
                 }
             }
         }
-        Ok(choices)
+        Ok(choices.into_iter().collect())
     }
 }
 

@@ -119,8 +119,7 @@ fn interactions_leave_something_to_be_found() {
     let (mut best, mut found) = (start.1, drawn[start.0].clone());
     for parameter in Pairs::space().parameters() {
         for value in drawn[..40].iter().map(|one| one[&parameter.name].clone()) {
-            let mut neighbour = found.clone();
-            neighbour.insert(parameter.name.clone(), value);
+            let neighbour = found.with([(parameter.name.clone(), value)]);
             if worth(&neighbour) > best {
                 (best, found) = (worth(&neighbour), neighbour);
             }

@@ -2,14 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::sync::Arc;
+
 use nas_search::{Assignment, Scalar};
 use nas_simulation::{Code, Container, Landscape, LandscapeError, Surrogate, assignment, data, genotype};
 
 /// An architecture that is not in the table: a row with one operation changed.
 fn off_table(surrogate: &Surrogate, row: usize) -> Assignment {
-    let mut choices = surrogate.table().assignment(row).unwrap();
+    let row_choices = surrogate.table().assignment(row).unwrap();
     for op in ["dil_conv_5x5", "sep_conv_3x3", "skip_connect"] {
-        choices.insert("reduce_node4_edge2_op".into(), Scalar::from(op));
+        let choices = row_choices.with([("reduce_node4_edge2_op".into(), Scalar::from(op))]);
         if surrogate.table().row(&choices).is_none() {
             return choices;
         }
@@ -78,13 +80,14 @@ fn noise_beside_the_table_belongs_to_seed_architecture_and_epoch() {
 #[test]
 fn what_is_unknown_is_told() {
     let surrogate = data::nb301_surrogate(0).unwrap();
-    let mut choices = off_table(&surrogate, 0);
+    let choices = off_table(&surrogate, 0);
     assert!(matches!(surrogate.observed(&choices, 99), Err(LandscapeError::NoLevel { step: 99, .. })));
     assert!(matches!(surrogate.table().truth(&choices), Err(LandscapeError::Unknown(_))));
-    choices.insert("normal_node1_edge1".into(), Scalar::Int(1));
-    choices.insert("normal_node1_edge2".into(), Scalar::Int(1));
-    assert!(matches!(surrogate.truth(&choices), Err(LandscapeError::Infeasible(_))));
-    choices.remove("normal_node1_edge1");
+    let twice = choices.with(["normal_node1_edge1", "normal_node1_edge2"].map(|edge| (edge.into(), Scalar::Int(1))));
+    assert!(matches!(surrogate.truth(&twice), Err(LandscapeError::Infeasible(_))));
+    let without =
+        |(name, value): (&Arc<str>, &Scalar)| (**name != *"normal_node1_edge1").then(|| (Arc::clone(name), value.clone()));
+    let choices: Assignment = twice.iter().filter_map(without).collect();
     assert!(matches!(surrogate.seconds(&choices, 0, 1), Err(LandscapeError::Unknown(_))));
     let table = data::nb101().unwrap();
     assert!(matches!(table.truth(&table.assignment(30_000).unwrap()), Ok(truth) if truth > 0.0));

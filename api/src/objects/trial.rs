@@ -1,7 +1,5 @@
 //! `NasTrial`: one configuration, how far it was decided to train it, and what came out.
 
-use std::sync::Arc;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use nas_search::{Additional, Assignment, NewTrial, Outcome, Recorded, Trial, TrialHistory, View};
@@ -56,7 +54,7 @@ pub struct NasTrialSpec {
     /// The configuration: the value of each parameter by name.
     #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable"))]
     #[schemars(schema_with = "open_object")]
-    pub assignment: Arc<Assignment>,
+    pub assignment: Assignment,
     /// The seed that the trial trains with.
     #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable"))]
     #[schemars(range(min = 0))]
@@ -290,7 +288,7 @@ impl NasTrial {
             experiment: experiment.to_owned(),
             number: whole(*number),
             confirms: None,
-            assignment: Arc::new(sample.assignment.clone()),
+            assignment: sample.assignment.clone(),
             seed: whole(*seed),
             bracket: i64::try_from(*bracket).unwrap_or(i64::MAX),
             attempt: 0,
@@ -381,7 +379,7 @@ impl NasTrial {
     pub fn to_record(&self) -> Trial {
         Trial {
             number: self.number(),
-            assignment: Arc::clone(&self.spec.assignment),
+            assignment: self.spec.assignment.clone(),
             bracket: usize::try_from(self.spec.bracket).unwrap_or_default(),
             first_rung: self.spec.grants.first().map_or(0, |grant| usize::try_from(grant.rung).unwrap_or_default()),
             target_rung: usize::try_from(self.spec.target_rung).unwrap_or_default(),

@@ -125,8 +125,7 @@ fn parameters(arguments: &Arguments) -> Result<Assignment, Failure> {
             Failure::Usage(format!("{} is not a JSON object of numbers, texts, true and false: {error}", path.display()))
         })?;
     }
-    parameters.extend(arguments.parameters.iter().map(|(name, value)| (name.as_str().into(), value.clone())));
-    Ok(parameters)
+    Ok(parameters.with(arguments.parameters.iter().map(|(name, value)| (name.as_str().into(), value.clone()))))
 }
 
 /// NAME=VALUE, with a value in JSON, or text.

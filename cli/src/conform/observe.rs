@@ -107,7 +107,7 @@ impl Observer {
 
     fn run_with(&self, trial: &str, name: &str, value: &Scalar) -> Result<Seen, Failure> {
         let mut segment = self.setting.segment(trial, 1, 0);
-        segment.parameters.insert(name.into(), value.clone());
+        segment.parameters = segment.parameters.with([(name.into(), value.clone())]);
         say(&format!("trial {trial}, attempt 1: to rung 0 with {name} = {value}"));
         self.starter.run(&segment, &self.log(trial, 1), &[])
     }

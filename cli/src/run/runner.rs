@@ -328,7 +328,7 @@ impl Runner {
         let message = fs::read_to_string(&log).unwrap_or_default();
         let target = usize::try_from(trial.spec.target_rung).unwrap_or_default();
         let attempt = u32::try_from(running.attempt).unwrap_or_default();
-        let (counted, assignment, name) = (trial.counted_ends(), Arc::clone(&trial.spec.assignment), name_of(&trial));
+        let (counted, assignment, name) = (trial.counted_ends(), trial.spec.assignment.clone(), name_of(&trial));
         let at = |rung: usize| if self.confirmation.is_some() { String::new() } else { format!(" at rung {rung}") };
         let status = trial.status.get_or_insert_default();
         let report = Report::from_message(&message, attempt, target).ok();

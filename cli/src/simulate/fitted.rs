@@ -112,19 +112,19 @@ impl Fitted {
         let rows = self.source.rows();
         let known = rows.first().map(|(_, assignment)| assignment.clone()).unwrap_or_default();
         let mut unknown = Vec::new();
-        let mut constants = Assignment::new();
+        let mut constants = Vec::new();
         for Parameter { name, domain, .. } in plan.space.parameters() {
             match domain {
                 Domain::Constant(value) if !known.contains_key(name) => {
                     unknown.push(name.clone());
-                    constants.insert(name.clone(), value.clone());
+                    constants.push((name.clone(), value.clone()));
                 }
                 _ => {}
             }
         }
         let checker = plan.constraints.checker();
         let mut listed = Vec::new();
-        for (row, (place, mut assignment)) in rows.into_iter().enumerate() {
+        for (row, (place, assignment)) in rows.into_iter().enumerate() {
             let mut fits = true;
             for Parameter { name, domain, when, .. } in plan.space.parameters().iter().filter(|one| !unknown.contains(&one.name))
             {
@@ -144,7 +144,7 @@ impl Fitted {
                     return Err(Misfit(format!("{place} has {name} in its assignment, which is no parameter of the experiment")));
                 }
             }
-            assignment.extend(constants.clone());
+            let assignment = assignment.with(constants.iter().cloned());
             if fits && checker.check(&assignment) == Verdict::Satisfied {
                 self.check_start(plan, row, &place)?;
                 self.rows.insert(key(&assignment), row);

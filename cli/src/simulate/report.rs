@@ -133,7 +133,7 @@ pub(super) fn of_run(seed: u64, run: &Run, plan: &Plan, fitted: &Fitted, acceler
             step: plan.rungs.steps()[best.rung],
             value: best.value,
             truth: fitted.truth(&trial.assignment)?,
-            assignment: trial.assignment.as_ref().clone(),
+            assignment: trial.assignment.clone(),
         }),
     };
     let grid: Vec<f64> = TIMES.map(|time| time * fitted.full_training_seconds()).into();

@@ -18,19 +18,8 @@ pub struct Created {
 ///
 /// The original has no conditional parameters; here each is drawn, and kept where its condition holds.
 pub fn create(space: &Space, random: &mut RandomState) -> Created {
-    let mut parameters: Vec<_> = space.parameters().iter().collect();
-    parameters.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut assignment: Assignment =
-        parameters.iter().map(|parameter| (parameter.name.clone(), draw(&parameter.domain, random))).collect();
-    loop {
-        let holds = |name: &str| {
-            let found =
-                parameters.iter().find(|parameter| *parameter.name == *name).and_then(|parameter| parameter.when.as_ref());
-            found.is_none_or(|when| assignment.get(&when.name).is_some_and(|value| when.values.contains(value)))
-        };
-        let Some(name) = assignment.keys().find(|name| !holds(name)).cloned() else { break };
-        assignment.remove(&name);
-    }
+    let drawn: Vec<Scalar> = space.parameters().iter().map(|parameter| draw(&parameter.domain, random)).collect();
+    let assignment = space.assignment(|index| drawn[index].clone());
     let request_id = random.request_id();
     Created { assignment, request_id, seed: random.bounded((1 << 31) - 1) }
 }

@@ -91,7 +91,7 @@ impl Records {
             trial.target_rung = trial.first_rung.max(trial.recorded.len().min(trial.target_rung));
             (trial.stopped, trial.retired) = (false, false);
             if *other {
-                trial.assignment = Arc::new(assignment(7));
+                trial.assignment = assignment(7);
             }
             index.apply(trial);
         }
@@ -194,7 +194,7 @@ proptest! {
         prop_assert_eq!(index.running(), count(&trials, |trial| trial.running().is_some()));
         prop_assert_eq!(index.infeasible(), count(&trials, |trial| ended_as(trial, Outcome::Infeasible)) as u64);
         prop_assert_eq!(index.failed(), count(&trials, |trial| ended_as(trial, Outcome::Failed)) as u64);
-        let used: Vec<bool> = (0..8).map(|n| trials.iter().any(|trial| *trial.assignment == assignment(n))).collect();
+        let used: Vec<bool> = (0..8).map(|n| trials.iter().any(|trial| trial.assignment == assignment(n))).collect();
         prop_assert_eq!((0..8).map(|n| index.has_assignment(&assignment(n))).collect::<Vec<_>>(), used.clone());
         prop_assert_eq!(index.distinct_assignments(), used.iter().filter(|used| **used).count());
         let brackets: Vec<usize> = (0..3).filter(|bracket| trials.iter().any(|trial| trial.bracket == *bracket)).collect();

@@ -24,7 +24,7 @@ pub struct Memory(Mutex<Remembered>);
 #[derive(Default)]
 struct Remembered {
     /// Earlier trials first, then those of this search, by number.
-    points: Vec<Option<(Arc<Assignment>, Arc<Point>)>>,
+    points: Vec<Option<(Assignment, Arc<Point>)>>,
     features: Vec<Option<(Arc<Point>, Arc<Features>)>>,
     /// The newest first.
     fitted: Vec<Arc<Fitted>>,
@@ -118,17 +118,17 @@ fn reading(outcome: Outcome, direction: Direction) -> Option<f64> {
 }
 
 impl Remembered {
-    fn point(&mut self, axes: &Axes<'_>, at: usize, assignment: &Arc<Assignment>) -> Arc<Point> {
+    fn point(&mut self, axes: &Axes<'_>, at: usize, assignment: &Assignment) -> Arc<Point> {
         if at >= self.points.len() {
             self.points.resize(at + 1, None);
         }
         if let Some((known, point)) = &self.points[at]
-            && (Arc::ptr_eq(known, assignment) || **known == **assignment)
+            && known == assignment
         {
             return Arc::clone(point);
         }
         let point = Arc::new(axes.point(assignment));
-        self.points[at] = Some((Arc::clone(assignment), Arc::clone(&point)));
+        self.points[at] = Some((assignment.clone(), Arc::clone(&point)));
         point
     }
 }
