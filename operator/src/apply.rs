@@ -1,23 +1,22 @@
-//! Every write of the operator, and the reads that a write needs. Each takes its answer into the caches at once.
+//! Every write of a search, and the reads that a write needs. Each takes its answer into the caches at once.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy},
+    api::{DeleteParams, ListParams, Patch, Preconditions, PropagationPolicy},
     core::DeserializeGuard,
 };
 use nas_api::objects::{NasExperiment, NasExperimentStatus, NasTrial, NasTrialStatus};
 use nas_search::View;
 use serde_json::{Value, json};
-use tokio::time::timeout;
-use tracing::instrument;
 
 use crate::{
     Error,
     context::Context,
     labels,
+    request::{manager, post},
     store::{Compared, Group, version},
     world::to_value,
 };
@@ -26,8 +25,6 @@ use crate::{
 const TRAINER_WRITES: usize = 10;
 /// Trials whose names are read at once.
 const PAGE: u32 = 500;
-/// Longest time for one request with all the client's retries.
-const IN_TIME: Duration = Duration::from_secs(30);
 
 /// What became of a request for a Job.
 pub(crate) enum Created {
@@ -51,26 +48,7 @@ impl Writer<'_> {
         K: kube::Resource<Scope = kube::core::NamespaceResourceScope>,
         K::DynamicType: Default,
     {
-        Api::namespaced(self.context.client.clone(), &self.group.namespace)
-    }
-
-    /// Sends one request, once few enough others of all passes are under way; gives up where no answer comes.
-    #[instrument(level = "debug", skip_all, fields(otel.name = %format_args!("{verb} {kind}"), otel.kind = "client", object = name))]
-    async fn send<T>(
-        &self,
-        verb: &'static str,
-        kind: &'static str,
-        name: &str,
-        request: impl Future<Output = Result<T, kube::Error>>,
-    ) -> Result<T, Error> {
-        let name = name.to_owned();
-        let _permit = self.context.in_flight.acquire().await;
-        match timeout(IN_TIME, request).await {
-            Err(_) => Err(Error::Timeout { verb, kind, name }),
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) if is_lost_race(&error) => Err(Error::Conflict { kind, name }),
-            Ok(Err(source)) => Err(Error::Api { verb, kind, name, source: Box::new(source) }),
-        }
+        self.context.requests.api(&self.group.namespace)
     }
 
     /// Creates a trial. `None`: the name is taken, by this or by an older experiment; the caches will say.
@@ -84,11 +62,11 @@ impl Writer<'_> {
         trial.metadata.owner_references = kube::Resource::controller_owner_ref(experiment, &()).map(|owner| vec![owner]);
         trial.metadata.labels = Some([(labels::EXPERIMENT.to_owned(), trial.spec.experiment.clone())].into());
         let api = self.api::<NasTrial>();
-        let created = self.send("create", "NasTrial", &name, api.create(&post(), &trial)).await;
+        let created = self.context.requests.send("create", "NasTrial", &name, api.create(&post(), &trial)).await;
         match created {
             Ok(trial) => Ok(Some(self.context.world.trials.written(trial))),
             Err(Error::Conflict { .. }) => {
-                if let Some(found) = self.send("get", "NasTrial", &name, api.get_opt(&name)).await? {
+                if let Some(found) = self.context.requests.send("get", "NasTrial", &name, api.get_opt(&name)).await? {
                     self.context.world.trials.written(found);
                 }
                 Ok(None)
@@ -148,7 +126,8 @@ impl Writer<'_> {
         let patch: kube::core::params::Patch<NasTrial> =
             Patch::Json(serde_json::from_value(Value::Array(operations)).unwrap_or_default());
         let name = trial.name_any();
-        let patched = self.send("patch", "NasTrial", &name, self.api::<NasTrial>().patch(&name, &manager(), &patch)).await;
+        let patched =
+            self.context.requests.send("patch", "NasTrial", &name, self.api::<NasTrial>().patch(&name, &manager(), &patch)).await;
         self.trial_answer(&name, patched).await
     }
 
@@ -182,6 +161,8 @@ impl Writer<'_> {
         let name = trial.name_any();
         let body = json!({"metadata": {"resourceVersion": trial.resource_version(), "uid": trial.uid()}, "status": status});
         let patched = self
+            .context
+            .requests
             .send("patch", "NasTrial", &name, self.api::<NasTrial>().patch_status(&name, &manager(), &Patch::Merge(body)))
             .await;
         self.trial_answer(&name, patched).await
@@ -193,7 +174,7 @@ impl Writer<'_> {
         match answer {
             Ok(trial) => Ok(trials.written(trial)),
             Err(error @ Error::Conflict { .. }) => {
-                match self.send("get", "NasTrial", name, self.api::<NasTrial>().get_opt(name)).await? {
+                match self.context.requests.send("get", "NasTrial", name, self.api::<NasTrial>().get_opt(name)).await? {
                     Some(trial) => drop(trials.written(trial)),
                     None => trials.gone(self.group, name),
                 }
@@ -205,7 +186,7 @@ impl Writer<'_> {
 
     /// The trial as it is on the server; `None`: it is gone.
     pub(crate) async fn read_trial(&self, name: &str) -> Result<Option<Arc<NasTrial>>, Error> {
-        match self.send("get", "NasTrial", name, self.api::<NasTrial>().get(name)).await {
+        match self.context.requests.send("get", "NasTrial", name, self.api::<NasTrial>().get(name)).await {
             Ok(trial) => Ok(Some(self.context.world.trials.written(trial))),
             Err(Error::Api { source, .. }) if is_not_found(&source) => {
                 self.context.world.trials.gone(self.group, name);
@@ -217,7 +198,7 @@ impl Writer<'_> {
 
     /// Whether the server has a trial of this name, whether or not this version can read it.
     pub(crate) async fn is_trial_there(&self, name: &str) -> Result<bool, Error> {
-        Ok(self.send("get", "NasTrial", name, self.api::<NasTrial>().get_metadata_opt(name)).await?.is_some())
+        Ok(self.context.requests.send("get", "NasTrial", name, self.api::<NasTrial>().get_metadata_opt(name)).await?.is_some())
     }
 
     /// Holds the cache against all trials of the experiment on the server, and reads those that it does not know as they are; returns
@@ -228,7 +209,7 @@ impl Writer<'_> {
         let mut listed = HashMap::new();
         // All pages are of one version.
         let at = loop {
-            let found = self.send("list", "NasTrial", &self.group.experiment, api.list_metadata(&page)).await?;
+            let found = self.context.requests.send("list", "NasTrial", &self.group.experiment, api.list_metadata(&page)).await?;
             listed.extend(found.items.iter().map(|trial| (trial.name_any(), version(trial))));
             match found.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => page = page.continue_token(&token),
@@ -240,7 +221,7 @@ impl Writer<'_> {
         let mut knew_otherwise = some_are_gone;
         let api = self.api::<DeserializeGuard<NasTrial>>();
         for name in old {
-            match self.send("get", "NasTrial", &name, api.get_opt(&name)).await? {
+            match self.context.requests.send("get", "NasTrial", &name, api.get_opt(&name)).await? {
                 Some(DeserializeGuard(Ok(trial))) => knew_otherwise |= world.trials.read(trial),
                 Some(DeserializeGuard(Err(invalid))) => {
                     world.note_unreadable_trial(&invalid.metadata, &invalid.error);
@@ -259,11 +240,13 @@ impl Writer<'_> {
     pub(crate) async fn create_job(&self, job: &Job) -> Result<Created, Error> {
         let name = job.name_any();
         let api = self.api::<Job>();
-        match self.send("create", "Job", &name, api.create(&post(), job)).await {
+        match self.context.requests.send("create", "Job", &name, api.create(&post(), job)).await {
             Ok(job) => drop(self.context.world.jobs.written(job)),
             Err(conflict @ Error::Conflict { .. }) => {
                 // Gone again in between, and perhaps no watch shows it: the next pass must try anew.
-                let Some(found) = self.send("get", "Job", &name, api.get_opt(&name)).await? else { return Err(conflict) };
+                let Some(found) = self.context.requests.send("get", "Job", &name, api.get_opt(&name)).await? else {
+                    return Err(conflict);
+                };
                 let is_watched = found.labels().contains_key(labels::TRIAL) && found.labels().contains_key(labels::EXPERIMENT);
                 self.context.world.jobs.written(found);
                 return Ok(if is_watched { Created::Watched } else { Created::Unwatched });
@@ -277,12 +260,12 @@ impl Writer<'_> {
 
     /// A Job as it is on the server: one that no cache holds.
     pub(crate) async fn read_job(&self, name: &str) -> Result<Option<Job>, Error> {
-        self.send("get", "Job", name, self.api::<Job>().get_opt(name)).await
+        self.context.requests.send("get", "Job", name, self.api::<Job>().get_opt(name)).await
     }
 
     /// Creates a Job that no cache holds. One that is there already is as good.
     pub(crate) async fn create_cleanup(&self, job: &Job) -> Result<(), Error> {
-        match self.send("create", "Job", &job.name_any(), self.api::<Job>().create(&post(), job)).await {
+        match self.context.requests.send("create", "Job", &job.name_any(), self.api::<Job>().create(&post(), job)).await {
             Ok(_) | Err(Error::Conflict { .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -295,7 +278,7 @@ impl Writer<'_> {
             preconditions: Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None }),
             ..DeleteParams::default()
         };
-        match self.send("delete", "Job", name, self.api::<Job>().delete(name, &parameters)).await {
+        match self.context.requests.send("delete", "Job", name, self.api::<Job>().delete(name, &parameters)).await {
             Ok(answer) => {
                 // A Job with a finalizer answers with itself, and goes later.
                 match answer.left() {
@@ -319,7 +302,7 @@ impl Writer<'_> {
     /// The pods of a trial as they are on the server.
     pub(crate) async fn read_pods(&self, trial: &str) -> Result<Vec<Arc<Pod>>, Error> {
         let selector = ListParams::default().labels(&format!("{}={trial}", labels::TRIAL));
-        let found = self.send("list", "Pod", trial, self.api::<Pod>().list(&selector)).await?;
+        let found = self.context.requests.send("list", "Pod", trial, self.api::<Pod>().list(&selector)).await?;
         Ok(found.items.into_iter().map(Arc::new).collect())
     }
 
@@ -327,7 +310,7 @@ impl Writer<'_> {
     pub(crate) async fn read_creation_failure(&self, job_uid: &str) -> Result<Option<String>, Error> {
         let selector = ListParams::default().fields(&format!("involvedObject.uid={job_uid},reason=FailedCreate"));
         let api = self.api::<k8s_openapi::api::core::v1::Event>();
-        let found = self.send("list", "Event", job_uid, api.list(&selector)).await?;
+        let found = self.context.requests.send("list", "Event", job_uid, api.list(&selector)).await?;
         Ok(found.items.into_iter().filter_map(|event| event.message).next_back())
     }
 
@@ -348,10 +331,10 @@ impl Writer<'_> {
         let body = Patch::Merge(json!({"metadata": metadata, "status": wanted}));
         let experiments = &self.context.world.experiments;
         let api = self.api::<NasExperiment>();
-        match self.send("patch", "NasExperiment", &name, api.patch_status(&name, &manager(), &body)).await {
+        match self.context.requests.send("patch", "NasExperiment", &name, api.patch_status(&name, &manager(), &body)).await {
             Ok(experiment) => Ok(experiments.written(experiment)),
             Err(error @ Error::Conflict { .. }) => {
-                if let Some(found) = self.send("get", "NasExperiment", &name, api.get_opt(&name)).await? {
+                if let Some(found) = self.context.requests.send("get", "NasExperiment", &name, api.get_opt(&name)).await? {
                     experiments.written(found);
                 }
                 Err(error)
@@ -359,14 +342,6 @@ impl Writer<'_> {
             Err(error) => Err(error),
         }
     }
-}
-
-fn post() -> PostParams {
-    PostParams { field_manager: Some(labels::MANAGER.to_owned()), ..PostParams::default() }
-}
-
-fn manager() -> PatchParams {
-    PatchParams { field_manager: Some(labels::MANAGER.to_owned()), ..PatchParams::default() }
 }
 
 /// Why the server refuses an object that it has understood.
@@ -380,11 +355,4 @@ fn refusal(error: &kube::Error) -> Option<String> {
 /// Whether there is no such object, or not even its kind: for that the server answers in plain text, without a reason.
 fn is_not_found(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
-}
-
-/// Whether somebody else was faster: another resourceVersion, a name that is taken, a `test` of a JSON patch that does not hold.
-fn is_lost_race(error: &kube::Error) -> bool {
-    let kube::Error::Api(status) = error else { return false };
-    let failed_test = status.code == 422 && status.details.as_ref().is_none_or(|details| details.causes.is_empty());
-    status.is_conflict() || status.is_already_exists() || failed_test
 }

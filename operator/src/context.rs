@@ -6,27 +6,24 @@ use std::{
 };
 
 use kube::Client;
-use tokio::sync::Semaphore;
 
-use crate::{Config, Metrics, events::Events, experiment::Search, store::Group, telemetry, trial::Settings, world::World};
-
-/// Requests of all passes at the same time. The lease and the watches have their own way: a busy operator must not lose the one for the others.
-const IN_FLIGHT: usize = 32;
+use crate::{
+    Config, Metrics, events::Events, experiment::Search, request::Requests, store::Group, telemetry, trial::Settings,
+    world::World,
+};
 
 pub(crate) struct Context {
-    pub(crate) client: Client,
+    pub(crate) requests: Requests,
     pub(crate) config: Config,
     pub(crate) world: Arc<World>,
     pub(crate) metrics: Metrics,
     pub(crate) events: Events,
-    pub(crate) in_flight: Semaphore,
     searches: Mutex<HashMap<Group, Arc<tokio::sync::Mutex<Search>>>>,
 }
 
 impl Context {
     pub(crate) fn new(client: Client, config: Config, world: Arc<World>, metrics: Metrics, events: Events) -> Self {
-        let in_flight = Semaphore::new(IN_FLIGHT);
-        Self { client, config, world, metrics, events, in_flight, searches: Mutex::new(HashMap::new()) }
+        Self { requests: Requests::new(client), config, world, metrics, events, searches: Mutex::new(HashMap::new()) }
     }
 
     /// What is remembered of an experiment between passes; all of it could be read again.

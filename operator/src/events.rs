@@ -11,6 +11,9 @@ use kube::{
 };
 use nas_api::one_line;
 use nas_search::End;
+use tokio::time::timeout;
+
+use crate::request::IN_TIME;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,8 +81,10 @@ impl Events {
         let (sender, mut told) = mpsc::unbounded::<(ObjectReference, Happened)>();
         let publish = async move {
             while let Some((regarding, happened)) = told.next().await {
-                if let Err(error) = recorder.publish(&happened.event(), &regarding).await {
-                    tracing::warn!(%error, ?happened, "an event is lost");
+                match timeout(IN_TIME, recorder.publish(&happened.event(), &regarding)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(%error, ?happened, "an event is lost"),
+                    Err(late) => tracing::warn!(error = %late, ?happened, "an event is lost"),
                 }
             }
         };

@@ -18,6 +18,7 @@ mod labels;
 mod last_words;
 mod lease;
 mod metrics;
+mod request;
 mod run;
 mod store;
 mod telemetry;

@@ -14,7 +14,10 @@ use kube::{
     },
 };
 use nas_api::objects::NasExperiment;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
 use tracing::{
     Instrument, Span,
     field::{Empty, display},
@@ -171,34 +174,47 @@ async fn passes(
         .map(|group| Ok::<_, std::convert::Infallible>(ObjectRef::new(&group.experiment).within(&group.namespace)))
         .take_until(stop.clone().cancelled_owned());
     let settings = kube::runtime::controller::Config::default().concurrency(AT_ONCE).debounce(DEBOUNCE);
-    applier(|experiment, context| pass(experiment, context).boxed(), after_error, Arc::clone(&context), reader, queue, settings)
-        .for_each(async |ended| {
-            // No error: it was deleted, or cannot be read.
-            if let Err(kube::runtime::controller::Error::ObjectNotFound(gone)) = ended {
-                let group = Group { namespace: gone.namespace.clone().unwrap_or_default(), experiment: gone.name.clone() };
-                context.forget(&group);
-                if let Some(problem) = context.world.unreadable(&group) {
-                    if let Err(error) = tell_unreadable(&context, &group, &problem).await {
-                        tracing::warn!(error = error.chain(), "cannot say that an experiment cannot be read");
-                    }
-                    return;
-                }
-                let left = delete_orphans(&context, &group).await.unwrap_or_else(|error| {
-                    tracing::warn!(error = error.chain(), "cannot delete Jobs whose trials are gone");
-                    true
-                });
-                if left {
-                    let (stop, touch) = (stop.clone(), touch.clone());
-                    tokio::spawn(async move {
-                        if stop.run_until_cancelled(tokio::time::sleep(ORPHANS_AGAIN)).await.is_some() {
-                            // Nobody listens any more when the operator ends.
-                            let _ = touch.unbounded_send(group);
-                        }
-                    });
+    // Each pass is a task of its own: a decision that computes for seconds holds up neither other experiments nor the lease.
+    let task = |experiment, context| {
+        let pass = AbortOnDropHandle::new(tokio::spawn(pass(experiment, context).boxed()));
+        pass.map(|ended| ended.unwrap_or_else(|error| Err(Error::Task(error.to_string())))).boxed()
+    };
+    applier(task, after_error, Arc::clone(&context), reader, queue, settings)
+        .for_each_concurrent(usize::from(AT_ONCE), |ended| {
+            let (context, stop, touch) = (&context, &stop, &touch);
+            async move {
+                // No error: it was deleted, or cannot be read.
+                if let Err(kube::runtime::controller::Error::ObjectNotFound(gone)) = ended {
+                    let group = Group { namespace: gone.namespace.clone().unwrap_or_default(), experiment: gone.name.clone() };
+                    clear_up(context, &group, stop, touch).await;
                 }
             }
         })
         .await;
+}
+
+/// What is left to do for an experiment that was deleted, or cannot be read.
+async fn clear_up(context: &Context, group: &Group, stop: &CancellationToken, touch: &mpsc::UnboundedSender<Group>) {
+    context.forget(group);
+    if let Some(problem) = context.world.unreadable(group) {
+        if let Err(error) = tell_unreadable(context, group, &problem).await {
+            tracing::warn!(error = error.chain(), "cannot say that an experiment cannot be read");
+        }
+        return;
+    }
+    let left = delete_orphans(context, group).await.unwrap_or_else(|error| {
+        tracing::warn!(error = error.chain(), "cannot delete Jobs whose trials are gone");
+        true
+    });
+    if left {
+        let (stop, touch, group) = (stop.clone(), touch.clone(), group.clone());
+        tokio::spawn(async move {
+            if stop.run_until_cancelled(tokio::time::sleep(ORPHANS_AGAIN)).await.is_some() {
+                // Nobody listens any more when the operator ends.
+                let _ = touch.unbounded_send(group);
+            }
+        });
+    }
 }
 
 async fn pass(experiment: Arc<NasExperiment>, context: Arc<Context>) -> Result<Action, Error> {

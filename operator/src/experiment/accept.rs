@@ -6,7 +6,7 @@ use k8s_openapi::api::{
     authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
     core::v1::{PersistentVolumeClaim, ServiceAccount},
 };
-use kube::{Api, api::PostParams};
+use kube::Api;
 use nas_api::{
     Problem, TRAINER,
     objects::{NasExperiment, ReportingSpec},
@@ -14,7 +14,7 @@ use nas_api::{
 use nas_search::Plan;
 
 use super::{search::Search, warm_start};
-use crate::{Error, context::Context, store::Group};
+use crate::{Error, context::Context, request::post, store::Group};
 
 /// Why an experiment is not accepted: a word and a text with every problem.
 pub(crate) struct Refusal {
@@ -107,8 +107,9 @@ async fn missing(context: &Context, group: &Group, experiment: &NasExperiment, p
     ];
     for (field, claim) in claims {
         let Some(claim) = claim else { continue };
-        let api: Api<PersistentVolumeClaim> = Api::namespaced(context.client.clone(), namespace);
-        if read(api.get_metadata_opt(claim).await, "PersistentVolumeClaim", claim)?.is_none() {
+        let api = context.requests.api::<PersistentVolumeClaim>(namespace);
+        let found = context.requests.send("get", "PersistentVolumeClaim", claim, api.get_metadata_opt(claim)).await?;
+        if found.is_none() {
             return refuse(
                 "ClaimMissing",
                 format!("{field}: there is no PersistentVolumeClaim {claim} in namespace {namespace}: create it"),
@@ -126,8 +127,9 @@ async fn missing(context: &Context, group: &Group, experiment: &NasExperiment, p
             (TRAINER, cure.to_owned())
         }
     };
-    let api: Api<ServiceAccount> = Api::namespaced(context.client.clone(), namespace);
-    if read(api.get_metadata_opt(account).await, "ServiceAccount", account)?.is_none() {
+    let api = context.requests.api::<ServiceAccount>(namespace);
+    let found = context.requests.send("get", "ServiceAccount", account, api.get_metadata_opt(account)).await?;
+    if found.is_none() {
         return refuse("ServiceAccountMissing", format!("there is no ServiceAccount {account} in namespace {namespace}: {cure}"));
     }
     Ok(None)
@@ -145,11 +147,7 @@ async fn may_create(context: &Context, namespace: &str, group: &str, resource: &
         spec: SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..SelfSubjectAccessReviewSpec::default() },
         ..SelfSubjectAccessReview::default()
     };
-    let api: Api<SelfSubjectAccessReview> = Api::all(context.client.clone());
-    let answer = read(api.create(&PostParams::default(), &review).await, "SelfSubjectAccessReview", resource)?;
+    let api: Api<SelfSubjectAccessReview> = Api::all(context.requests.client());
+    let answer = context.requests.send("create", "SelfSubjectAccessReview", resource, api.create(&post(), &review)).await?;
     Ok(answer.status.is_some_and(|status| status.allowed))
-}
-
-fn read<T>(answer: Result<T, kube::Error>, kind: &'static str, name: &str) -> Result<T, Error> {
-    answer.map_err(|source| Error::Api { verb: "read", kind, name: name.to_owned(), source: Box::new(source) })
 }

@@ -4,7 +4,7 @@
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
 use kube::{
     Api,
-    api::{ApiResource, DynamicObject, Patch, PatchParams},
+    api::{ApiResource, DynamicObject, Patch},
 };
 use nas_api::objects::NasExperiment;
 use serde_json::json;
@@ -15,19 +15,16 @@ use crate::{
     apply::Writer,
     conditions::{Conditions, Kind},
     context::Context,
-    labels,
+    request::manager,
     store::Group,
 };
 
 /// Writes the condition `Accepted`, where it does not say so yet.
 pub(crate) async fn tell_unreadable(context: &Context, group: &Group, problem: &str) -> Result<(), Error> {
     let resource = ApiResource::erase::<NasExperiment>(&());
-    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &group.namespace, &resource);
+    let api: Api<DynamicObject> = Api::namespaced_with(context.requests.client(), &group.namespace, &resource);
     let name = &group.experiment;
-    let failed = |verb| {
-        move |source: kube::Error| Error::Api { verb, kind: "NasExperiment", name: name.clone(), source: Box::new(source) }
-    };
-    let Some(object) = api.get_opt(name).await.map_err(failed("get"))? else { return Ok(()) };
+    let Some(object) = context.requests.send("get", "NasExperiment", name, api.get_opt(name)).await? else { return Ok(()) };
     let old = object.data.pointer("/status/conditions").cloned().unwrap_or_default();
     let mut list: Vec<Condition> = serde_json::from_value(old).unwrap_or_default();
     let before = list.clone();
@@ -42,8 +39,7 @@ pub(crate) async fn tell_unreadable(context: &Context, group: &Group, problem: &
     let metadata = json!({"resourceVersion": object.metadata.resource_version});
     let status = json!({"observedGeneration": object.metadata.generation, "conditions": list});
     let patch = Patch::Merge(json!({"metadata": metadata, "status": status}));
-    let parameters = PatchParams { field_manager: Some(labels::MANAGER.to_owned()), ..PatchParams::default() };
-    api.patch_status(name, &parameters, &patch).await.map_err(failed("patch")).map(drop)
+    context.requests.send("patch", "NasExperiment", name, api.patch_status(name, &manager(), &patch)).await.map(drop)
 }
 
 /// Why nothing may be decided: a trial is there that this version cannot read.

@@ -2,12 +2,12 @@
 //! a search decides the same after a restart, and when the earlier experiments are gone.
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{Api, Resource, ResourceExt, api::PostParams};
+use kube::{Resource, ResourceExt};
 use nas_api::{WARM_START_KEY, objects::NasExperiment};
 use nas_search::EarlierTrial;
 
 use super::{accept::Refusal, search::trials_of, status::is_finished};
-use crate::{Error, context::Context, labels, store::Group};
+use crate::{Error, context::Context, labels, request::post, store::Group};
 
 /// The evidence, or what is in its way.
 pub(super) async fn evidence(
@@ -16,12 +16,8 @@ pub(super) async fn evidence(
     experiment: &NasExperiment,
 ) -> Result<Result<Vec<EarlierTrial>, Refusal>, Error> {
     let name = NasExperiment::warm_start_map(&experiment.name_any());
-    let api: Api<ConfigMap> = Api::namespaced(context.client.clone(), &group.namespace);
-    let failed = |verb| {
-        let name = name.clone();
-        move |source| Error::Api { verb, kind: "ConfigMap", name, source: Box::new(source) }
-    };
-    if let Some(kept) = api.get_opt(&name).await.map_err(failed("read"))? {
+    let api = context.requests.api::<ConfigMap>(&group.namespace);
+    if let Some(kept) = context.requests.send("get", "ConfigMap", &name, api.get_opt(&name)).await? {
         return Ok(read(&kept, experiment));
     }
     let trials = match gather(context, group, experiment) {
@@ -33,12 +29,9 @@ pub(super) async fn evidence(
     map.metadata.labels = Some([(labels::EXPERIMENT.to_owned(), experiment.name_any())].into());
     map.metadata.owner_references = experiment.controller_owner_ref(&()).map(|owner| vec![owner]);
     map.data = Some([(WARM_START_KEY.to_owned(), serde_json::to_string(&trials).unwrap_or_default())].into());
-    match api.create(&PostParams::default(), &map).await {
-        Ok(created) => Ok(read(&created, experiment)),
-        // Another replica was faster: the next pass reads what it kept.
-        Err(kube::Error::Api(status)) if status.code == 409 => Err(Error::Conflict { kind: "ConfigMap", name }),
-        Err(error) => Err(failed("create")(error)),
-    }
+    // Where another replica was faster, the next pass reads what it kept.
+    let created = context.requests.send("create", "ConfigMap", &name, api.create(&post(), &map)).await?;
+    Ok(read(&created, experiment))
 }
 
 /// What was kept for this very experiment.

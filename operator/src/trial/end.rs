@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use k8s_openapi::{
-    api::core::v1::{ContainerStateTerminated, Pod},
+    api::core::v1::{ContainerState, ContainerStateTerminated, Pod},
     jiff::Timestamp,
 };
 use nas_api::contract::Exit;
@@ -76,8 +76,13 @@ impl<'a> PodEnd<'a> {
 
 /// The end of the pod's trainer.
 pub(super) fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
+    trainer(pod)?.terminated.as_ref()
+}
+
+/// What the pod's trainer does. Whoever puts containers of their own into pods, as a service mesh does, may put them first.
+pub(super) fn trainer(pod: &Pod) -> Option<&ContainerState> {
     let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
-    containers.iter().find(|container| container.name == labels::CONTAINER)?.state.as_ref()?.terminated.as_ref()
+    containers.iter().find(|container| container.name == labels::CONTAINER)?.state.as_ref()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use nas_api::objects::NasTrial;
 
 use super::{
-    end::{PodEnd, terminated},
+    end::{PodEnd, terminated, trainer},
     fetch,
     job::job_name,
 };
@@ -188,8 +188,7 @@ pub(crate) fn held_seconds(pod: &Pod, now: Timestamp) -> f64 {
 /// When a pod's trainer started and ended.
 pub(crate) fn run_of(pod: &Pod) -> (Option<Timestamp>, Option<Timestamp>) {
     let end = terminated(pod);
-    let running =
-        || pod.status.as_ref()?.container_statuses.as_ref()?.first()?.state.as_ref()?.running.as_ref()?.started_at.clone();
+    let running = || trainer(pod)?.running.as_ref()?.started_at.clone();
     let start = end.and_then(|end| end.started_at.clone()).or_else(running);
     (start.map(|time| time.0), end.and_then(|end| end.finished_at.as_ref()).map(|time| time.0))
 }
