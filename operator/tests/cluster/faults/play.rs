@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::{ResourceExt, client::ClientBuilder};
+use kube::ResourceExt;
 use nas_api::{
     contract::{Reported, RungResult},
     objects::{NasExperimentStatus, NasTrial, NasTrialSpec, RecordedRung, RunSegment},
 };
-use nas_operator::Metrics;
 use nas_search::{Index, Usage, decide};
 use nas_testkit::eventually;
 
 use super::wire::Wire;
-use crate::rig::{EXPERIMENT, Operator, Rig, Started, number, report, segment, surrogate};
+use crate::{
+    between::Between,
+    rig::{EXPERIMENT, Rig, Started, number, report, segment, surrogate},
+};
 
 /// Two brackets, two slots, promotions, and every kind of end.
 fn search() -> String {
@@ -47,7 +49,7 @@ impl Course {
 
 /// Plays a whole search with an operator that talks over `wire`. Where it dies, it is started again, as often as that comes.
 pub(crate) async fn play(rig: &Rig, wire: &Wire) -> Course {
-    let mut operator = Some(start(rig, wire));
+    let mut operator = Some(wire.operator(rig, rig.config()));
     rig.create(&search()).await;
     let mut jobs = BTreeMap::new();
     loop {
@@ -63,7 +65,7 @@ pub(crate) async fn play(rig: &Rig, wire: &Wire) -> Course {
                     operator.kill().await;
                 }
                 wire.revive();
-                operator = Some(start(rig, wire));
+                operator = Some(wire.operator(rig, rig.config()));
             }
             Calm::Training(pod) => {
                 jobs.extend(rig.jobs().await.into_iter().map(|job| (job.uid(), job.name_any())));
@@ -90,11 +92,6 @@ pub(crate) async fn play(rig: &Rig, wire: &Wire) -> Course {
     let mut jobs: Vec<String> = jobs.into_values().collect();
     jobs.sort();
     Course { trials: trials.collect(), status, jobs }
-}
-
-fn start(rig: &Rig, wire: &Wire) -> Operator {
-    let client = ClientBuilder::try_from(rig.operator_config.clone()).unwrap().with_layer(wire).build();
-    Operator::start(rig.config(), client, Metrics::new().unwrap())
 }
 
 enum Calm {

@@ -3,13 +3,16 @@
 use std::{collections::HashSet, time::Duration};
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::{ResourceExt, client::ClientBuilder};
+use kube::ResourceExt;
 use nas_api::objects::NasTrial;
-use nas_operator::{Config, Metrics};
+use nas_operator::Config;
 use nas_search::Outcome;
 
 use super::weather::Weather;
-use crate::rig::{EXPERIMENT, Operator, Rig, Started, segment, surrogate};
+use crate::{
+    between::Between,
+    rig::{EXPERIMENT, Operator, Rig, Started, segment, surrogate},
+};
 
 /// Trials at the same time.
 const SLOTS: usize = 3;
@@ -23,8 +26,7 @@ fn search() -> String {
 /// An operator with a lease of its own, in this weather.
 fn leader(rig: &Rig, name: &str, weather: &Weather) -> Operator {
     let config = Config { lease_name: name.to_owned(), identity: name.to_owned(), ..rig.config() };
-    let client = ClientBuilder::try_from(rig.operator_config.clone()).unwrap().with_layer(weather).build();
-    Operator::start(config, client, Metrics::new().unwrap())
+    weather.operator(rig, config)
 }
 
 /// Plays trainers as they come until the search has ended. Every moment is held to what must hold in each: `leaders` together hold no more

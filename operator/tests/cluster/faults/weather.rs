@@ -8,18 +8,19 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt, stream};
-use http::{Request, Response, StatusCode};
-use http_body::{Body as HttpBody, Frame};
-use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use futures::{FutureExt, Stream, StreamExt, stream};
+use http::Request;
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use kube::client::Body;
 use serde_json::json;
-use tower::{BoxError, Layer, Service};
+use tower::BoxError;
+
+use crate::between::{Answer, Between, Reply, is_watch, refusal};
 
 /// What the server says instead of carrying a request out, and after having done so.
 const REFUSALS: [(u16, &str); 4] =
@@ -91,11 +92,7 @@ impl Weather {
     }
 
     /// The lines of a watch: some twice, some late; now and then its version is too old, or the connection breaks.
-    fn spoil<B>(self, body: B) -> impl Stream<Item = Result<Frame<Bytes>, BoxError>>
-    where
-        B: HttpBody<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    fn spoil(self, body: UnsyncBoxBody<Bytes, BoxError>) -> impl Stream<Item = Result<Frame<Bytes>, BoxError>> {
         let chunks = Box::pin(body.into_data_stream());
         let lines = stream::unfold((chunks, Vec::new()), async |(mut chunks, mut rest): (Pin<Box<_>>, Vec<u8>)| {
             loop {
@@ -105,7 +102,7 @@ impl Weather {
                 }
                 match StreamExt::next(&mut chunks).await? {
                     Ok(chunk) => rest.extend_from_slice(&chunk),
-                    Err(error) => return Some((Err(Into::into(error)), (chunks, rest))),
+                    Err(error) => return Some((Err(error), (chunks, rest))),
                 }
             }
         });
@@ -143,55 +140,21 @@ impl Weather {
     }
 }
 
-/// The server's answer to a request that it does not carry out, or fails at.
-fn refusal(code: u16, reason: &str) -> Response<UnsyncBoxBody<Bytes, BoxError>> {
-    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": code, "reason": reason,
-        "message": "because of the weather"});
-    let body = Full::new(Bytes::from(status.to_string())).map_err(Into::into).boxed_unsync();
-    let mut answer = Response::new(body);
-    *answer.status_mut() = StatusCode::from_u16(code).unwrap();
+/// What the server says to a request that it does not carry out, or fails at.
+fn refused(code: u16, reason: &str) -> Reply {
+    let mut answer = refusal(code, Some(reason), "because of the weather");
     if code == 429 {
         answer.headers_mut().insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("1"));
     }
     answer
 }
 
-impl<S> Layer<S> for Weather {
-    type Service = Weathered<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        Weathered { inner, weather: self.clone() }
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct Weathered<S> {
-    inner: S,
-    weather: Weather,
-}
-
-impl<S, B> Service<Request<Body>> for Weathered<S>
-where
-    S: Service<Request<Body>, Response = Response<B>>,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-    B: HttpBody<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    type Response = Response<UnsyncBoxBody<Bytes, BoxError>>;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(context).map_err(Into::into)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let weather = self.weather.clone();
-        let uri = request.uri();
+impl Between for Weather {
+    fn between(&self, request: Request<Body>, send: impl FnOnce(Request<Body>) -> Answer) -> Answer {
+        let weather = self.clone();
         // A leader that loses its lease ends; that is another test's.
-        let of_lease = uri.path().contains("/leases");
-        let watches = uri.query().is_some_and(|query| query.contains("watch=true"));
+        let of_lease = request.uri().path().contains("/leases");
+        let watches = is_watch(&request);
         let (fate, delay) = if of_lease { (Fate::Answered, Duration::ZERO) } else { (weather.fate(), weather.delay()) };
         let unsent = match fate {
             Fate::Refused(of) => Some(Ok(REFUSALS[of])),
@@ -199,23 +162,24 @@ where
             _ => None,
         };
         if let Some(unsent) = unsent {
-            return Box::pin(async move {
+            return async move {
                 tokio::time::sleep(delay).await;
                 weather.note(unsent.map_or_else(str::to_owned, |(code, _)| code.to_string()));
-                unsent.map(|(code, reason)| refusal(code, reason)).map_err(Into::into)
-            });
+                unsent.map(|(code, reason)| refused(code, reason)).map_err(Into::into)
+            }
+            .boxed();
         }
-        let answer = self.inner.call(request);
-        Box::pin(async move {
+        let answer = send(request);
+        async move {
             tokio::time::sleep(delay).await;
             if delay == SLOW {
                 weather.note("slow");
             }
-            let answer = answer.await.map_err(Into::into)?;
+            let answer = answer.await?;
             match fate {
                 Fate::Swallowed => {
                     weather.note("carried out and 500");
-                    return Ok(refusal(500, "InternalError"));
+                    return Ok(refused(500, "InternalError"));
                 }
                 Fate::Unheard => {
                     weather.note("answer lost");
@@ -223,13 +187,8 @@ where
                 }
                 _ => {}
             }
-            let (head, body) = answer.into_parts();
-            let body = if watches {
-                StreamBody::new(weather.spoil(body)).boxed_unsync()
-            } else {
-                body.map_err(Into::into).boxed_unsync()
-            };
-            Ok(Response::from_parts(head, body))
-        })
+            Ok(if watches { answer.map(|body| StreamBody::new(weather.spoil(body)).boxed_unsync()) } else { answer })
+        }
+        .boxed()
     }
 }

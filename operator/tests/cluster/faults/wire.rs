@@ -3,17 +3,16 @@
 use std::{
     collections::HashMap,
     fmt,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
 };
 
 use futures::FutureExt;
-use http::{Method, Request, Response};
+use http::{Method, Request};
 use kube::client::Body;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-use tower::{BoxError, Layer, Service};
+
+use crate::between::{Answer, Between};
 
 /// One write to the API server: the `nth` (from 0) of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -134,53 +133,26 @@ fn write_of(request: &Request<Body>) -> Option<(&'static str, String, String)> {
     Some((verb, kind, name.unwrap_or_default()))
 }
 
-impl<S> Layer<S> for Wire {
-    type Service = Wired<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        Wired { inner, wire: self.clone() }
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct Wired<S> {
-    inner: S,
-    wire: Wire,
-}
-
-impl<S, B> Service<Request<Body>> for Wired<S>
-where
-    S: Service<Request<Body>, Response = Response<B>>,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError> + Send + 'static,
-    B: Send + 'static,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let died = self.wire.state().died.clone();
+impl Between for Wire {
+    fn between(&self, request: Request<Body>, send: impl FnOnce(Request<Body>) -> Answer) -> Answer {
+        let died = self.state().died.clone();
         if died.is_cancelled() {
-            return Box::pin(never());
+            return never().boxed();
         }
         let write = write_of(&request);
-        let when = write.as_ref().and_then(|(verb, kind, name)| self.wire.count(verb, kind, name));
+        let when = write.as_ref().and_then(|(verb, kind, name)| self.count(verb, kind, name));
         if when == Some(When::Before) {
             died.cancel();
-            return Box::pin(never());
+            return never().boxed();
         }
-        let answer = self.inner.call(request);
-        Box::pin(async move {
+        let answer = send(request);
+        async move {
             let answer = answer.await;
             if when == Some(When::After) {
                 died.cancel();
             }
             if died.is_cancelled() { never().await } else { answer }
-        })
+        }
+        .boxed()
     }
 }

@@ -11,7 +11,10 @@ use nas_operator::Config;
 use nas_testkit::eventually;
 
 use super::lagging::Lag;
-use crate::rig::{EXPERIMENT, Rig, surrogate};
+use crate::{
+    between::Between,
+    rig::{EXPERIMENT, Rig, surrogate},
+};
 
 fn single() -> String {
     let whole = EXPERIMENT.replace("scheduler: {asha: {eta: 2, rungs: [1, 2, 4]}}", "scheduler: {fullLength: {}}");

@@ -1,19 +1,12 @@
 //! A client that waits for some of its answers: what a slow API server, a full network or a bad proxy does to a leader.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll},
-};
-
-use http::{Request, Response};
-use kube::client::{Body, ClientBuilder};
-use nas_operator::{Config, Metrics};
+use futures::FutureExt;
+use http::Request;
+use kube::client::Body;
 use nas_testkit::eventually;
 use tokio_util::sync::CancellationToken;
-use tower::{BoxError, Layer, Service};
 
-use crate::rig::{Operator, Rig};
+use crate::between::{Answer, Between, is_watch};
 
 /// Holds back some answers until it is released.
 #[derive(Clone)]
@@ -32,18 +25,9 @@ impl Lag {
 
     /// Every watch of trials, from now on; lists are answered.
     pub(crate) fn of_trials() -> Self {
-        let lag = Self::of(|request| {
-            let uri = request.uri();
-            uri.path().ends_with("/nastrials") && uri.query().is_some_and(|query| query.contains("watch=true"))
-        });
+        let lag = Self::of(|request| request.uri().path().ends_with("/nastrials") && is_watch(request));
         lag.begin();
         lag
-    }
-
-    /// An operator that talks through this.
-    pub(crate) fn operator(&self, rig: &Rig, config: Config) -> Operator {
-        let client = ClientBuilder::try_from(rig.operator_config.clone()).unwrap().with_layer(self).build();
-        Operator::start(config, client, Metrics::new().unwrap())
     }
 
     pub(crate) fn begin(&self) {
@@ -60,44 +44,18 @@ impl Lag {
     }
 }
 
-impl<S> Layer<S> for Lag {
-    type Service = Lagging<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        Lagging { inner, lag: self.clone() }
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct Lagging<S> {
-    inner: S,
-    lag: Lag,
-}
-
-impl<S, B> Service<Request<Body>> for Lagging<S>
-where
-    S: Service<Request<Body>, Response = Response<B>>,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let holds = self.lag.begun.is_cancelled() && (self.lag.holds)(&request);
-        let lag = self.lag.clone();
-        let answer = self.inner.call(request);
-        Box::pin(async move {
+impl Between for Lag {
+    fn between(&self, request: Request<Body>, send: impl FnOnce(Request<Body>) -> Answer) -> Answer {
+        let holds = self.begun.is_cancelled() && (self.holds)(&request);
+        let lag = self.clone();
+        let answer = send(request);
+        async move {
             if holds {
                 lag.asked.cancel();
                 lag.released.cancelled().await;
             }
             answer.await
-        })
+        }
+        .boxed()
     }
 }

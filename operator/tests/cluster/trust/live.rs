@@ -1,28 +1,22 @@
 //! Trials that report while they train: what counts is what it was, and who babbles or attacks on this way changes its own report alone.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    task::{Context, Poll},
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
-use http::{Method, Request, Response};
+use futures::FutureExt;
+use http::{Method, Request};
 use k8s_openapi::api::core::v1::Pod;
-use kube::{
-    ResourceExt,
-    client::{Body, ClientBuilder},
-};
-use nas_operator::Metrics;
+use kube::{ResourceExt, client::Body};
 use nas_testkit::eventually;
 use serde_json::{Value, json};
-use tower::{BoxError, Layer, Service};
 
 use super::policy::{Refused, Trainer, policy_holds, reported};
-use crate::rig::{EXPERIMENT, Operator, Rig, Started, surrogate};
+use crate::{
+    between::{Answer, Between},
+    rig::{EXPERIMENT, Operator, Rig, Started, surrogate},
+};
 
 fn live(slots: u32) -> String {
     let slots = format!("parallelTrials: {slots}");
@@ -183,40 +177,12 @@ struct Babble {
     left: Arc<AtomicU64>,
 }
 
-impl<S> Layer<S> for Babble {
-    type Service = Babbling<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        Babbling { inner, babble: self.clone() }
-    }
-}
-
-#[derive(Clone)]
-struct Babbling<S> {
-    inner: S,
-    babble: Babble,
-}
-
-impl<S, B> Service<Request<Body>> for Babbling<S>
-where
-    S: Service<Request<Body>, Response = Response<B>>,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+impl Between for Babble {
+    fn between(&self, request: Request<Body>, send: impl FnOnce(Request<Body>) -> Answer) -> Answer {
         let writes = request.method() == Method::PATCH && request.uri().path().ends_with("/nastrials/small-0/status");
-        let Babble { trainer, left } = self.babble.clone();
-        // Nothing is sent before the answer is waited for.
-        let answer = self.inner.call(request);
-        Box::pin(async move {
+        let Self { trainer, left } = self.clone();
+        let answer = send(request);
+        async move {
             let again = || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
             if writes && let Ok(left) = again() {
                 let mut report = reported(0, 1);
@@ -225,7 +191,8 @@ where
                 let _ = trainer.apply("small-0", json!({"reported": report})).await;
             }
             answer.await
-        })
+        }
+        .boxed()
     }
 }
 
@@ -238,9 +205,7 @@ async fn babbled(rig: &Rig, times: u64) -> Operator {
     first.stop().await;
     let babble = Babble { trainer: Arc::new(trainer_of(rig, &started).await), left: Arc::new(AtomicU64::new(times)) };
     rig.report(&started, surrogate).await;
-    let metrics = Metrics::new().unwrap();
-    let client = ClientBuilder::try_from(rig.operator_config.clone()).unwrap().with_layer(&babble).build();
-    Operator::start(rig.config(), client, metrics)
+    babble.operator(rig, rig.config())
 }
 
 #[tokio::test]
