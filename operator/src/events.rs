@@ -31,10 +31,32 @@ pub(crate) enum Happened {
     Confirmed { message: String },
     Finished { message: String },
     EditIgnored,
+    PassesFail { message: String },
     CleanupFailed { message: String },
 }
 
 impl Happened {
+    /// Whether it may happen to the same object again and again: then it is told as one event, with a count.
+    fn may_repeat(&self) -> bool {
+        match self {
+            Self::NotAccepted { .. }
+            | Self::SegmentAgain { .. }
+            | Self::Stalled { .. }
+            | Self::EditIgnored
+            | Self::PassesFail { .. }
+            | Self::CleanupFailed { .. } => true,
+            Self::Accepted
+            | Self::Promoted { .. }
+            | Self::Stopped { .. }
+            | Self::Retired { .. }
+            | Self::OutcomeRecorded { .. }
+            | Self::Ended { .. }
+            | Self::Confirming { .. }
+            | Self::Confirmed { .. }
+            | Self::Finished { .. } => false,
+        }
+    }
+
     fn event(&self) -> Event {
         let (type_, reason, action, note) = match self {
             Self::Accepted => (EventType::Normal, "Accepted", "Validate", "the experiment can be searched".to_owned()),
@@ -56,6 +78,7 @@ impl Happened {
             Self::Confirmed { message } => (EventType::Normal, "Confirmed", "Confirm", message.clone()),
             Self::Finished { message } => (EventType::Normal, "Finished", "Finish", message.clone()),
             Self::CleanupFailed { message } => (EventType::Warning, "CleanupFailed", "Remove", message.clone()),
+            Self::PassesFail { message } => (EventType::Warning, "PassesFail", "Reconcile", message.clone()),
             Self::EditIgnored => (
                 EventType::Warning,
                 "EditIgnored",
@@ -77,10 +100,13 @@ impl Events {
     /// The sender, and what publishes: until all senders are gone, and everything is told.
     pub(crate) fn new(client: Client, instance: &str) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let reporter = Reporter { controller: "nas-operator.dev/nas-operator".to_owned(), instance: Some(instance.to_owned()) };
-        let recorder = Recorder::new(client, reporter);
+        // A recorder keeps what it told for some minutes, to count what repeats: of a large search, that would be most of what is in memory.
+        let recorder = move || Recorder::new(client.clone(), reporter.clone());
+        let counting = recorder();
         let (sender, mut told) = mpsc::unbounded::<(ObjectReference, Happened)>();
         let publish = async move {
             while let Some((regarding, happened)) = told.next().await {
+                let recorder = if happened.may_repeat() { counting.clone() } else { recorder() };
                 match timeout(IN_TIME, recorder.publish(&happened.event(), &regarding)).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => tracing::warn!(%error, ?happened, "an event is lost"),
