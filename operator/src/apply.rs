@@ -18,6 +18,7 @@ use crate::{
     labels,
     request::{manager, post},
     store::{Compared, Group, version},
+    trial::Waiting,
     world::to_value,
 };
 
@@ -36,6 +37,16 @@ pub(crate) enum Created {
     Refused(String),
 }
 
+/// What became of a decision about a trial.
+pub(crate) enum Granted {
+    /// It is written.
+    Written(Arc<NasTrial>),
+    /// The trial's name is taken, by this or by an older experiment: the caches will say.
+    NotYet,
+    /// The server lets nobody have the trial.
+    Refused(Waiting),
+}
+
 /// Writes for one experiment.
 pub(crate) struct Writer<'a> {
     pub(crate) context: &'a Context,
@@ -51,12 +62,8 @@ impl Writer<'_> {
         self.context.requests.api(&self.group.namespace)
     }
 
-    /// Creates a trial. `None`: the name is taken, by this or by an older experiment; the caches will say.
-    pub(crate) async fn create_trial(
-        &self,
-        experiment: &NasExperiment,
-        mut trial: NasTrial,
-    ) -> Result<Option<Arc<NasTrial>>, Error> {
+    /// Creates a trial.
+    pub(crate) async fn create_trial(&self, experiment: &NasExperiment, mut trial: NasTrial) -> Result<Granted, Error> {
         let name = trial.name_any();
         trial.metadata.namespace = Some(self.group.namespace.clone());
         trial.metadata.owner_references = kube::Resource::controller_owner_ref(experiment, &()).map(|owner| vec![owner]);
@@ -64,12 +71,16 @@ impl Writer<'_> {
         let api = self.api::<NasTrial>();
         let created = self.context.requests.send("create", "NasTrial", &name, api.create(&post(), &trial)).await;
         match created {
-            Ok(trial) => Ok(Some(self.context.world.trials.written(trial))),
+            Ok(trial) => Ok(Granted::Written(self.context.world.trials.written(trial))),
             Err(Error::Conflict { .. }) => {
                 if let Some(found) = self.context.requests.send("get", "NasTrial", &name, api.get_opt(&name)).await? {
                     self.context.world.trials.written(found);
                 }
-                Ok(None)
+                Ok(Granted::NotYet)
+            }
+            // A policy or webhook, or a limit of the namespace: what was granted before goes on.
+            Err(Error::Api { source, .. }) if let Some(said) = refusal(&source) => {
+                Ok(Granted::Refused(Waiting::trial_refused(&name, &said)))
             }
             Err(error) => Err(error),
         }
@@ -348,6 +359,10 @@ impl Writer<'_> {
 fn refusal(error: &kube::Error) -> Option<String> {
     match error {
         kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422) => Some(status.message.clone()),
+        // A webhook that does not answer. Any other 500 is the server's own, and over in a moment, or it holds up everything.
+        kube::Error::Api(status) if status.code == 500 && status.message.contains("failed calling webhook") => {
+            Some(status.message.clone())
+        }
         _ => None,
     }
 }

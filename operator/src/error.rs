@@ -53,6 +53,9 @@ pub enum Error {
     /// Another replica has the lease, or the API server was away for longer than it holds.
     #[error("the lease is lost: another replica goes on")]
     LeaseLost,
+    /// For most of the time that the lease holds, it could not be renewed.
+    #[error("the lease could not be renewed in time, so another replica may go on")]
+    LeaseExpired(#[source] Box<Error>),
     /// A variable of the environment cannot be read.
     #[error("{name} is {value:?}: {problem}")]
     Variable {
@@ -92,7 +95,7 @@ impl Error {
             Self::Timeout { .. } => "timeout",
             Self::Conflict { .. } => "conflict",
             Self::Listen { .. } => "listen",
-            Self::LeaseLost => "lease",
+            Self::LeaseLost | Self::LeaseExpired(_) => "lease",
             Self::Variable { .. } | Self::Collector { .. } => "telemetry",
             Self::Metrics(_) | Self::Task(_) => "internal",
         }

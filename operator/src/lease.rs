@@ -97,7 +97,7 @@ impl Candidate {
                 Err(error) if renewed.elapsed() < self.holds * 2 / 3 => {
                     tracing::warn!(error = error.chain(), "cannot renew the lease, trying again");
                 }
-                Err(_) => return Err(Error::LeaseLost),
+                Err(error) => return Err(Error::LeaseExpired(Box::new(error))),
             }
         }
     }

@@ -14,6 +14,7 @@ mod context;
 mod error;
 mod events;
 mod experiment;
+mod hearing;
 mod labels;
 mod last_words;
 mod lease;

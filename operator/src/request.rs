@@ -54,16 +54,18 @@ impl Requests {
         match timeout(IN_TIME, request).await {
             Err(_) => Err(Error::Timeout { verb, kind, name }),
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) if is_lost_race(&error) => Err(Error::Conflict { kind, name }),
+            Ok(Err(error)) if is_lost_race(verb, &error) => Err(Error::Conflict { kind, name }),
             Ok(Err(source)) => Err(Error::Api { verb, kind, name, source: Box::new(source) }),
         }
     }
 }
 
 /// Whether somebody else was faster: another resourceVersion, a name that is taken, a `test` of a JSON patch that does not hold.
-fn is_lost_race(error: &kube::Error) -> bool {
+fn is_lost_race(verb: &str, error: &kube::Error) -> bool {
     let kube::Error::Api(status) = error else { return false };
-    let failed_test = status.code == 422 && status.details.as_ref().is_none_or(|details| details.causes.is_empty());
+    // Of a patch alone: a webhook that refuses what is to be created may give no causes either.
+    let failed_test =
+        verb == "patch" && status.code == 422 && status.details.as_ref().is_none_or(|details| details.causes.is_empty());
     status.is_conflict() || status.is_already_exists() || failed_test
 }
 

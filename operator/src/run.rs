@@ -28,7 +28,7 @@ use crate::{
     Config, Error, Metrics,
     context::Context,
     events::Events,
-    experiment::{Next, delete_orphans, reconcile, tell_unreadable},
+    experiment::{Next, delete_orphans, reconcile, tell_failing, tell_unreadable},
     lease::Candidate,
     store::Group,
     telemetry, web,
@@ -43,6 +43,8 @@ const DEBOUNCE: std::time::Duration = std::time::Duration::from_millis(5);
 const ORPHANS_AGAIN: std::time::Duration = std::time::Duration::from_secs(10);
 /// At the end, events that nobody has been told of yet have so long.
 const LAST_EVENTS: std::time::Duration = std::time::Duration::from_secs(5);
+/// Passes that have failed for so long are told on their experiment: an API server that is restarted takes less.
+const TOLD_AFTER: std::time::Duration = std::time::Duration::from_secs(10);
 /// Pause after a pass that failed.
 const AFTER_ERROR: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -96,23 +98,23 @@ pub async fn run(config: Config, client: Client, metrics: Metrics, stop: Cancell
         store.note_readable(&group, (!gone).then(|| invalid.error.clone()));
         Some(group)
     };
-    spawn(Box::pin(watch(client.clone(), namespace(), all(), take, unreadable, touch.clone())));
+    spawn(Box::pin(watch(client.clone(), namespace(), all(), take, unreadable, Arc::clone(&world), touch.clone())));
     let left_alone = |_: &InvalidObject| None;
     let store = Arc::clone(&world);
     let trials = move |event| store.take_trial(event);
     let store = Arc::clone(&world);
     let unreadable = move |invalid: &InvalidObject| store.note_unreadable_trial(&invalid.metadata, &invalid.error);
-    spawn(Box::pin(watch(client.clone(), namespace(), all(), trials, unreadable, touch.clone())));
+    spawn(Box::pin(watch(client.clone(), namespace(), all(), trials, unreadable, Arc::clone(&world), touch.clone())));
     let store = Arc::clone(&world);
     let jobs = move |event| store.jobs.take(event);
-    spawn(Box::pin(watch(client.clone(), namespace(), owned(), jobs, left_alone, touch.clone())));
+    spawn(Box::pin(watch(client.clone(), namespace(), owned(), jobs, left_alone, Arc::clone(&world), touch.clone())));
     let store = Arc::clone(&world);
     let heard = metrics.clone();
     let pods = move |event| {
         heard.heard(&event);
         store.take_pod(event)
     };
-    spawn(Box::pin(watch(client.clone(), namespace(), owned(), pods, left_alone, touch.clone())));
+    spawn(Box::pin(watch(client.clone(), namespace(), owned(), pods, left_alone, Arc::clone(&world), touch.clone())));
     let web = tokio::spawn(web::serve(config.listen, Arc::clone(&world), metrics.clone(), end.clone()));
 
     let candidate =
@@ -237,12 +239,18 @@ async fn look(context: &Context, group: &Group) -> Result<Action, Error> {
     let _working = context.metrics.takes(group);
     let ended = reconcile(context, group).await;
     let result = match &ended {
-        Ok(_) => "success",
+        Ok(_) => {
+            context.succeeded(group);
+            "success"
+        }
         // Somebody was faster: what they wrote is in the cache already.
         Err(Error::Conflict { .. }) => "requeue",
         Err(error) => {
             tracing::warn!(error = error.chain(), "a pass failed");
             context.metrics.failed(error.category());
+            if context.failed(group) >= TOLD_AFTER {
+                tell_failing(context, group, error).await;
+            }
             span.record("otel.status_code", "ERROR");
             "error"
         }

@@ -1,6 +1,6 @@
 //! /livez, /readyz and /metrics.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use tokio::net::TcpListener;
@@ -14,7 +14,7 @@ struct Shown {
     metrics: Metrics,
 }
 
-/// Serves until `stop`. Ready means that the caches are filled, whoever has the lease.
+/// Serves until `stop`. Ready means that the caches are filled and follow the cluster, whoever has the lease.
 pub(crate) async fn serve(
     address: SocketAddr,
     world: Arc<World>,
@@ -32,10 +32,12 @@ pub(crate) async fn serve(
     axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await.map_err(listen)
 }
 
-async fn ready(State(shown): State<Shown>) -> (StatusCode, &'static str) {
-    if shown.world.is_synced() {
-        (StatusCode::OK, "ok")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the caches are not filled yet")
+async fn ready(State(shown): State<Shown>) -> (StatusCode, String) {
+    if !shown.world.is_synced() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the caches are not filled yet".to_owned());
+    }
+    match shown.world.hearing.deaf(Instant::now()) {
+        Some((kind, said)) => (StatusCode::SERVICE_UNAVAILABLE, format!("nothing is heard of {kind}s any more: {said}")),
+        None => (StatusCode::OK, "ok".to_owned()),
     }
 }

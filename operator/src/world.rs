@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt::Debug,
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 use futures::{StreamExt, channel::mpsc::UnboundedSender};
@@ -27,6 +28,7 @@ use nas_search::Lexicon;
 use serde_json::Value;
 
 use crate::{
+    hearing::Hearing,
     labels,
     last_words::{LastWords, waits_for},
     store::{Changes, Group, Store},
@@ -39,6 +41,7 @@ pub(crate) struct World {
     pub(crate) jobs: Store<Job>,
     pods: Store<Pod>,
     last_words: LastWords,
+    pub(crate) hearing: Hearing,
     unreadable: Mutex<HashMap<Group, String>>,
     unreadable_trials: Mutex<HashMap<Group, BTreeMap<String, String>>>,
 }
@@ -60,6 +63,7 @@ impl World {
             jobs: Store::new(by_label, prune_job),
             pods: Store::new(by_label, prune_pod),
             last_words: LastWords::default(),
+            hearing: Hearing::default(),
             unreadable: Mutex::default(),
             unreadable_trials: Mutex::default(),
         }
@@ -196,6 +200,7 @@ pub(crate) async fn watch<K, F>(
     config: watcher::Config,
     store: F,
     unreadable: impl Fn(&InvalidObject) -> Option<Group>,
+    world: Arc<World>,
     touched: UnboundedSender<Group>,
 ) where
     K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + Send + serde::de::DeserializeOwned + 'static,
@@ -206,10 +211,15 @@ pub(crate) async fn watch<K, F>(
         Some(namespace) => Api::namespaced(client, &namespace),
         None => Api::all(client),
     };
+    let kind = K::kind(&K::DynamicType::default()).into_owned();
     let mut events = watcher(api, config).default_backoff().boxed();
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
+                // A list that begins has not been read yet.
+                if !matches!(event, Event::Init) {
+                    world.hearing.heard(&kind);
+                }
                 let groups = match readable(event) {
                     Ok(event) => store(event),
                     Err(invalid) => {
@@ -222,7 +232,17 @@ pub(crate) async fn watch<K, F>(
                     let _ = touched.unbounded_send(group);
                 }
             }
-            Err(error) => tracing::warn!(kind = %K::kind(&K::DynamicType::default()), %error, "watch interrupted"),
+            Err(error) => {
+                tracing::warn!(kind, %error, "watch interrupted");
+                let now = Instant::now();
+                world.hearing.interrupted(&kind, error.to_string(), now);
+                if world.hearing.deaf(now).is_some() {
+                    // Nothing else would make a pass say so.
+                    for group in world.experiments.groups() {
+                        let _ = touched.unbounded_send(group);
+                    }
+                }
+            }
         }
     }
 }

@@ -294,3 +294,41 @@ async fn people_see_columns_and_explanations() {
     assert!(events.contains("Accepted"), "{events}");
     operator.stop().await;
 }
+
+#[tokio::test]
+async fn what_a_search_was_fixed_to_and_how_it_ended_cannot_be_taken_back() {
+    let rig = Rig::new("wiped").await;
+    rig.create(rig::EXPERIMENT).await;
+    let api = rig.namespace.api::<NasExperiment>();
+    let write = async |status: Value| {
+        let patch = Patch::Merge(json!({ "status": status }));
+        api.patch_status("small", &PatchParams::default(), &patch).await.map(drop).map_err(|error| error.to_string())
+    };
+    let rung = |step: i64, running: i64| json!({"step": step, "running": running, "entries": 0, "promoted": 0});
+    write(json!({"rungs": [rung(2, 1), rung(4, 0)]})).await.unwrap();
+    write(json!({"rungs": [rung(2, 0), rung(4, 1)]})).await.expect("counts move");
+    let view = json!({"decisionSeq": 1, "count": 1, "digest": "0123456789abcdef"});
+    let end = |reason: &str| json!({"reason": reason, "message": "all trials went as far as they could", "succeeded": true, "view": view});
+    for (change, word) in [
+        (Value::Null, "status.rungs"),
+        (json!({"rungs": null}), "status.rungs"),
+        (json!({"rungs": [rung(2, 0)]}), "status.rungs"),
+        (json!({"rungs": [rung(1, 0), rung(2, 0), rung(4, 0)]}), "status.rungs"),
+    ] {
+        let said = write(change.clone()).await.expect_err("the rungs are fixed");
+        assert!(said.contains(word), "{change}: {said}");
+    }
+    write(json!({"end": end("Completed")})).await.unwrap();
+    let confirm = |trial: &str, done: i64| json!([{"trial": trial, "searchValue": 0.5, "seeds": 2, "started": 2, "done": done, "failed": 0, "values": []}]);
+    write(json!({"confirm": confirm("small-1", 0)})).await.unwrap();
+    write(json!({"confirm": confirm("small-1", 1)})).await.expect("counts move");
+    for (change, word) in [
+        (json!({"end": null}), "status.end"),
+        (json!({"end": end("TargetReached")}), "status.end"),
+        (json!({"confirm": null}), "status.confirm"),
+        (json!({"confirm": confirm("small-2", 1)}), "status.confirm"),
+    ] {
+        let said = write(change.clone()).await.expect_err("it is for good");
+        assert!(said.contains(word), "{change}: {said}");
+    }
+}

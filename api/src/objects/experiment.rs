@@ -36,6 +36,12 @@ use super::{ConfirmSpec, DataSet, NasExperimentStatus, PodOverlay, Queue, Report
         .message("metadata.name must not end in -confirm: the trials of confirmations are named like that"),
     validation = Rule::new("self.spec.maxTrials == oldSelf.spec.maxTrials || !has(self.status) || !has(self.status.trials) || self.spec.maxTrials >= self.status.trials.created - self.status.trials.infeasible")
         .message("spec.maxTrials must not go below the number of trials created (infeasible ones not counted)"),
+    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.rungs) || (has(self.status) && has(self.status.rungs) && self.status.rungs.map(r, r.step) == oldSelf.status.rungs.map(r, r.step))")
+        .message("status.rungs: their lengths are fixed when the search begins, and cannot be taken back"),
+    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.end) || (has(self.status) && has(self.status.end) && self.status.end == oldSelf.status.end)")
+        .message("status.end cannot be taken back: create a new experiment"),
+    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.confirm) || (has(self.status) && has(self.status.confirm) && self.status.confirm.map(c, c.trial) == oldSelf.status.confirm.map(c, c.trial))")
+        .message("status.confirm: which trials are confirmed cannot be taken back"),
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

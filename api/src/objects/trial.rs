@@ -155,6 +155,8 @@ pub struct NasTrialStatus {
     pub conditions: Vec<Condition>,
 }
 
+// The server compares what is appended as a whole, and an older operator writes what it knows of it: a later version's new fact goes into a
+// list of its own, or after a rollback no status of such a trial could be written.
 /// The recorded end of one rung.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -206,12 +208,16 @@ impl NasTrialStatus {
         self.rungs.extend(ends.iter().zip(seqs).map(|(end, seq)| RecordedRung::new(end, seq)));
     }
 
-    /// Notes a process that ended; the oldest go where there are too many.
+    /// Notes a process that ended; the oldest go where there are too many, and what they cost is the oldest's that stays.
     pub fn note(&mut self, mut segment: RunSegment) {
         segment.message = one_line(&segment.message, RunSegment::MESSAGE);
         self.segments.push(segment);
         let surplus = self.segments.len().saturating_sub(Self::SEGMENTS);
-        self.segments.drain(..surplus);
+        let forgotten: f64 = self.segments.drain(..surplus).map(|segment| segment.accelerator_seconds).sum();
+        // What was spent stays spent.
+        if let Some(oldest) = self.segments.first_mut() {
+            oldest.accelerator_seconds += forgotten;
+        }
     }
 }
 
@@ -387,5 +393,29 @@ impl NasTrial {
             retired: !self.spec.retired.is_empty(),
             recorded: self.recorded().iter().map(RecordedRung::to_recorded).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_spent_stays_spent_however_many_segments_there_were() {
+        let mut status = NasTrialStatus::default();
+        for attempt in 0..200 {
+            status.note(RunSegment {
+                rung: 0,
+                attempt,
+                job_uid: String::new(),
+                outcome: "Suspended".to_owned(),
+                message: String::new(),
+                accelerator_seconds: 1.5,
+                ended_at: None,
+                estimated: false,
+            });
+        }
+        let spent: f64 = status.segments.iter().map(|segment| segment.accelerator_seconds).sum();
+        assert_eq!((status.segments.len(), spent.to_bits()), (64, 300_f64.to_bits()));
     }
 }

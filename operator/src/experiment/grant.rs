@@ -1,9 +1,6 @@
 //! Decides, and records each decision. Grants rest on those before them, and are written one after the other.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt, channel::mpsc::UnboundedSender, future, stream};
 use kube::{Resource, ResourceExt};
@@ -12,11 +9,11 @@ use nas_search::{Decision, End, NewTrial, View, decide};
 use tracing::{Span, field::Empty, instrument};
 
 use super::{
-    reconcile::{Pass, STATUS_EVERY},
+    reconcile::{Pass, RECHECK, STATUS_EVERY},
     search::Records,
     work::{AT_ONCE, Shared},
 };
-use crate::{Error, events::Happened};
+use crate::{Error, apply::Granted, events::Happened};
 
 /// Grants of one decision at most: what has ended meanwhile is to count for the next ones.
 pub(super) const GRANTS: usize = 16;
@@ -34,6 +31,7 @@ impl Pass<'_> {
         }
         let began = Instant::now();
         let mut counts = (0, 0);
+        shared.with(|records| records.uncreated = None);
         loop {
             let (decisions, decided) = {
                 let _complete = shared.batch().await;
@@ -58,11 +56,23 @@ impl Pass<'_> {
                     return Err(Error::Conflict { kind: "NasTrial", name: self.group.experiment.clone() });
                 }
             }
-            let leaving =
-                stream::iter(leave).map(|decision| async move { self.carry(&decision).await }).buffer_unordered(AT_ONCE);
+            let leaving = stream::iter(leave)
+                .map(|decision| async move { self.carry(&decision).await.map(drop) })
+                .buffer_unordered(AT_ONCE);
             let granting = async {
                 for decision in &grants {
-                    let Some(trial) = self.carry(decision).await? else { return Ok::<_, Error>(false) };
+                    let trial = match self.carry(decision).await? {
+                        Granted::Written(trial) => trial,
+                        Granted::NotYet => {
+                            self.wake(NAME_TAKEN);
+                            return Ok::<_, Error>(false);
+                        }
+                        Granted::Refused(waiting) => {
+                            shared.with(|records| records.uncreated = Some(waiting));
+                            self.wake(RECHECK);
+                            return Ok(false);
+                        }
+                    };
                     self.note_granted(&trial);
                     // Nobody sees to Jobs any more where that has failed.
                     let _ = granted.unbounded_send(());
@@ -74,7 +84,6 @@ impl Pass<'_> {
             left.into_iter().collect::<Result<Vec<_>, _>>()?;
             shared.with(|records| self.context.metrics.decided_on(self.group, records.undecided.drain(..decided)));
             if !are_all {
-                self.wake(NAME_TAKEN);
                 return Ok(None);
             }
             if end.is_some() || grants.is_empty() {
@@ -104,9 +113,8 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Records one decision about a trial. `None`: it cannot be, as another has the trial's name: an older experiment's that is still being
-    /// deleted, or another replica was faster.
-    async fn carry(&self, decision: &Decision) -> Result<Option<Arc<NasTrial>>, Error> {
+    /// Records one decision about a trial. Where its name is taken, an older experiment's is still being deleted, or another replica was faster.
+    async fn carry(&self, decision: &Decision) -> Result<Granted, Error> {
         let seen = |number: u64| {
             let name = format!("{}-{number}", self.group.experiment);
             let gone = Error::Conflict { kind: "NasTrial", name: name.clone() };
@@ -115,8 +123,11 @@ impl Pass<'_> {
         let (word, written, happened) = match decision {
             Decision::Create { new, view } => {
                 // One whose configuration is gone is passed over with the next pass.
-                let Some(trial) = self.new_trial(new, *view) else { return Ok(None) };
-                let Some(created) = self.writer.create_trial(&self.experiment, trial).await? else { return Ok(None) };
+                let Some(trial) = self.new_trial(new, *view) else { return Ok(Granted::NotYet) };
+                let created = match self.writer.create_trial(&self.experiment, trial).await? {
+                    Granted::Written(created) => created,
+                    other => return Ok(other),
+                };
                 tracing::info!(trial = created.name_any(), rejected = new.sample.rejected, "created");
                 ("create", created, None)
             }
@@ -135,13 +146,13 @@ impl Pass<'_> {
                 ("retire", retired, Some(Happened::Retired { reason: reason.to_string() }))
             }
             // Of no trial.
-            Decision::Finish { .. } => return Ok(None),
+            Decision::Finish { .. } => return Ok(Granted::NotYet),
         };
         if let Some(happened) = happened {
             self.context.events.tell(&written.object_ref(&()), happened);
         }
         self.context.metrics.decided(self.group, word);
-        Ok(Some(written))
+        Ok(Granted::Written(written))
     }
 
     /// The object of a trial that was just decided on.

@@ -1,15 +1,19 @@
 //! The part of a pass that creates and deletes Jobs.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use nas_api::objects::NasTrial;
 
 use super::{
     reconcile::{Pass, RECHECK},
-    waits::Wait,
+    waits::{LASTS, Wait, elapsed},
     work::{AT_ONCE, Shared},
 };
 use crate::{
@@ -63,11 +67,12 @@ impl Pass<'_> {
             }
         }
         let carried_out = stream::iter(work)
-            .map(|(at, view, steps)| async move { Ok::<_, Error>((at, self.carry_out(view, steps).await?)) })
+            .map(|(at, view, steps)| async move { self.carry_out(view, steps).await.map(|blocked| (at, blocked)) })
             .buffer_unordered(AT_ONCE);
-        let blocked: Vec<(usize, Option<Blocked>)> = carried_out.try_collect().await?;
-        for (at, blocked) in blocked {
-            let Some(Blocked { trial, waiting }) = blocked else { continue };
+        // All of them, before the first error ends the pass: one trial's does not cut off the requests for others.
+        let carried_out: Vec<Result<_, Error>> = carried_out.collect().await;
+        for carried_out in carried_out {
+            let (at, Some(Blocked { trial, waiting })) = carried_out? else { continue };
             self.wake(RECHECK);
             waits[at].trial = trial;
             waits[at].waiting = Some(waiting);
@@ -76,7 +81,29 @@ impl Pass<'_> {
         let names_taken: Vec<_> = waits.iter().filter(for_name).map(|wait| Arc::clone(&wait.trial)).collect();
         shared.with(|records| records.names_are_taken(&names_taken, self.clock.now));
         self.tell_waits(shared, &waits).await?;
-        Ok(waits.into_iter().filter_map(|wait| wait.waiting).collect())
+        let others = self.in_the_way(shared);
+        Ok(waits.into_iter().filter_map(|wait| wait.waiting).chain(others).collect())
+    }
+
+    /// What keeps the search as a whole: of trials that are created, that count, or that are heard of.
+    fn in_the_way(&self, shared: &Shared<'_>) -> Vec<Waiting> {
+        let deaf = self.context.world.hearing.deaf(Instant::now()).map(|(kind, said)| Waiting::not_heard(&kind, &said));
+        if deaf.is_some() {
+            self.wake(RECHECK);
+        }
+        shared.with(|records| {
+            let mut waiting: Vec<_> = records.uncreated.clone().into_iter().chain(deaf).collect();
+            if let Some((trial, since)) = records.disowned(self.clock.now) {
+                // A namesake's that was deleted a moment ago still go.
+                let left = LASTS.saturating_sub(elapsed(since, self.clock.now));
+                if left.is_zero() {
+                    waiting.push(Waiting::trial_disowned(trial));
+                } else {
+                    self.wake(left);
+                }
+            }
+            waiting
+        })
     }
 
     /// Takes the steps for one trial; returns what is in the way of its Job.

@@ -2,6 +2,7 @@
 
 mod accept;
 mod confirm;
+mod failing;
 mod grant;
 mod jobs;
 mod orphans;
@@ -17,6 +18,7 @@ mod waits;
 mod warm_start;
 mod work;
 
+pub(crate) use failing::tell_failing;
 pub(crate) use orphans::delete_orphans;
 pub(crate) use reconcile::{Next, reconcile};
 pub(crate) use search::Search;

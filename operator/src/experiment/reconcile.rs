@@ -18,6 +18,7 @@ use nas_search::Plan;
 use super::{
     accept::{Refusal, accept, plan_of},
     confirm::Confirming,
+    roster::Belongs,
     search::{Records, Search, confirmations_of, is_owned, trials_of},
     status::{Failure, Inputs, is_finished, stall_cleared, status, transitions},
     unreadable::unreadable_trial,
@@ -209,8 +210,12 @@ impl Pass<'_> {
     fn fold(&self, records: &mut Records) {
         let changes = self.context.world.trials.changes(self.group, records.roster.until());
         let confirms = self.confirmation.is_some();
-        let is_wanted = |trial: &NasTrial| trial.is_confirmation() == confirms && is_owned(trial, &self.experiment);
-        let index = records.fold(&self.plan, changes, is_wanted);
+        let belongs = |trial: &NasTrial| match is_owned(trial, &self.experiment) {
+            true if trial.is_confirmation() == confirms => Belongs::Here,
+            false if trial.metadata.deletion_timestamp.is_none() => Belongs::Nobody,
+            _ => Belongs::Elsewhere,
+        };
+        let index = records.fold(&self.plan, changes, belongs);
         if let Some(confirmation) = &self.confirmation {
             confirmation.raise_created(index);
         } else {

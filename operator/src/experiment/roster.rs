@@ -10,6 +10,17 @@ use nas_api::objects::NasTrial;
 
 use crate::store::Changes;
 
+/// Whose a trial is that names an experiment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Belongs {
+    /// It is of this roster.
+    Here,
+    /// It is the experiment's, or a namesake's that goes: it is no matter of this roster.
+    Elsewhere,
+    /// The experiment is not its owner, and nobody deletes it.
+    Nobody,
+}
+
 #[derive(Default)]
 pub(crate) struct Roster {
     /// The moment of the store until which everything is taken in.
@@ -18,6 +29,8 @@ pub(crate) struct Roster {
     numbers: HashMap<String, u64>,
     /// Those with a granted rung that has no outcome.
     running: BTreeSet<u64>,
+    /// Names of trials that are nobody's.
+    disowned: BTreeSet<String>,
     /// Seconds for which the ended segments of each held their accelerators.
     held: BTreeMap<u64, f64>,
 }
@@ -32,7 +45,7 @@ impl Roster {
     pub(crate) fn update(
         &mut self,
         changes: Changes<NasTrial>,
-        is_wanted: impl Fn(&NasTrial) -> bool,
+        belongs: impl Fn(&NasTrial) -> Belongs,
     ) -> Vec<(u64, Option<Arc<NasTrial>>)> {
         let Changes { until, are_all, objects } = changes;
         self.until = until;
@@ -41,9 +54,16 @@ impl Roster {
         if are_all {
             let there: std::collections::HashSet<&str> = objects.iter().map(|(name, _)| name.as_str()).collect();
             gone.extend(self.numbers.keys().filter(|name| !there.contains(name.as_str())).cloned());
+            self.disowned.clear();
         }
         for (name, trial) in objects {
-            match trial.filter(|trial| is_wanted(trial)) {
+            let whose = trial.as_ref().map_or(Belongs::Elsewhere, |trial| belongs(trial));
+            if whose == Belongs::Nobody {
+                self.disowned.insert(name.clone());
+            } else {
+                self.disowned.remove(&name);
+            }
+            match trial.filter(|_| whose == Belongs::Here) {
                 Some(trial) => news.extend(self.put(&trial).then(|| (trial.number(), Some(trial)))),
                 None => gone.push(name),
             }
@@ -87,6 +107,11 @@ impl Roster {
 
     pub(crate) fn get(&self, number: u64) -> Option<&Arc<NasTrial>> {
         self.trials.get(&number)
+    }
+
+    /// One that names the experiment and is not owned by it.
+    pub(crate) fn disowned(&self) -> Option<&str> {
+        self.disowned.first().map(String::as_str)
     }
 
     /// Which one has this name.
@@ -144,10 +169,10 @@ mod tests {
     fn what_changed_is_taken_in_once_and_what_is_gone_goes() {
         let mut roster = Roster::default();
         let (zero, one) = (trial("e-0", 0, 5), trial("e-1", 1, 6));
-        let news = roster.update(changes(2, true, &[("e-0", Some(&zero)), ("e-1", Some(&one))]), |_| true);
+        let news = roster.update(changes(2, true, &[("e-0", Some(&zero)), ("e-1", Some(&one))]), |_| Belongs::Here);
         assert_eq!(news.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [0, 1]);
         assert_eq!(roster.until(), 2);
-        assert!(roster.update(changes(3, false, &[("e-1", Some(&one))]), |_| true).is_empty(), "that version is known");
+        assert!(roster.update(changes(3, false, &[("e-1", Some(&one))]), |_| Belongs::Here).is_empty(), "that version is known");
         let mut ended = NasTrial::clone(&one);
         ended.metadata.resource_version = Some("7".to_owned());
         let segment = RunSegment {
@@ -167,12 +192,15 @@ mod tests {
         assert_eq!(stands(&roster), (vec!["e-0".to_owned(), "e-1".to_owned()], vec![0]));
         assert_eq!(roster.ended_seconds().to_bits(), 2.5_f64.to_bits());
         // Not of this search any more, and not in a complete list.
-        assert_eq!(roster.update(changes(8, false, &[("e-1", None)]), |_| true).len(), 1);
+        assert_eq!(roster.update(changes(8, false, &[("e-1", None)]), |_| Belongs::Here).len(), 1);
         assert_eq!(roster.ended_seconds().abs().to_bits(), 0_f64.to_bits());
-        assert_eq!(roster.update(changes(9, false, &[("e-0", Some(&trial("e-0", 0, 8)))]), |_| false).len(), 1);
+        assert_eq!(roster.update(changes(9, false, &[("e-0", Some(&trial("e-0", 0, 8)))]), |_| Belongs::Nobody).len(), 1);
+        assert_eq!(roster.disowned(), Some("e-0"));
         assert_eq!(stands(&roster), (vec![], vec![]));
-        roster.update(changes(10, true, &[("e-0", Some(&zero))]), |_| true);
-        assert_eq!(roster.update(changes(11, true, &[("e-1", Some(&one))]), |_| true).len(), 2);
+        roster.update(changes(10, false, &[("e-0", None)]), |_| Belongs::Nobody);
+        assert_eq!(roster.disowned(), None);
+        roster.update(changes(10, true, &[("e-0", Some(&zero))]), |_| Belongs::Here);
+        assert_eq!(roster.update(changes(11, true, &[("e-1", Some(&one))]), |_| Belongs::Here).len(), 2);
         assert_eq!(stands(&roster), (vec!["e-1".to_owned()], vec![1]));
         assert_eq!((roster.number_of("e-0"), roster.number_of("e-1")), (None, Some(1)));
     }

@@ -14,7 +14,7 @@ use nas_api::{
 };
 use nas_search::{Index, Plan, Rungs};
 
-use super::roster::Roster;
+use super::roster::{Belongs, Roster};
 use crate::{
     store::{Changes, Group},
     trial::{TrialView, Waiting, held_seconds, segment_digest},
@@ -128,6 +128,10 @@ pub(crate) struct Records {
     pub(super) undecided: Vec<Instant>,
     /// What a trial waits for, and since when.
     pub(crate) waits: HashMap<u64, (&'static str, Timestamp)>,
+    /// What keeps the next trial from being created.
+    pub(crate) uncreated: Option<Waiting>,
+    /// Since when there is a trial that is nobody's.
+    disowned_since: Option<Timestamp>,
 }
 
 impl Search {
@@ -142,10 +146,10 @@ impl Search {
 
 impl Records {
     /// Takes in what has become of the trials since the last time.
-    pub(crate) fn fold(&mut self, plan: &Plan, changes: Changes<NasTrial>, is_wanted: impl Fn(&NasTrial) -> bool) -> &mut Index {
+    pub(crate) fn fold(&mut self, plan: &Plan, changes: Changes<NasTrial>, belongs: impl Fn(&NasTrial) -> Belongs) -> &mut Index {
         let index = self.index.get_or_insert_with(|| Index::new(plan.direction, &plan.rungs));
         debug_assert_eq!(index.summaries(&plan.rungs).count(), plan.rungs.steps().len(), "rungs are immutable");
-        for (number, trial) in self.roster.update(changes, is_wanted) {
+        for (number, trial) in self.roster.update(changes, belongs) {
             match trial {
                 Some(trial) => index.apply(trial.to_record()),
                 None => index.forget(number),
@@ -185,6 +189,15 @@ impl Records {
         let known = std::mem::take(&mut self.names_taken);
         let attempts = trials.iter().map(|trial| (trial.number(), trial.spec.attempt));
         self.names_taken = attempts.map(|attempt| (attempt, known.get(&attempt).copied().unwrap_or(now))).collect();
+    }
+
+    /// A trial that names the experiment and is not owned by it, and since when there is one.
+    pub(crate) fn disowned(&mut self, now: Timestamp) -> Option<(&str, Timestamp)> {
+        let Some(name) = self.roster.disowned() else {
+            self.disowned_since = None;
+            return None;
+        };
+        Some((name, *self.disowned_since.get_or_insert(now)))
     }
 
     /// The trials that have something running or to run, each with its Jobs and pods.

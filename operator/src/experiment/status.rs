@@ -186,7 +186,7 @@ impl Failure {
             Outcome::OutOfMemory => Some((
                 "TrialOutOfMemory",
                 format!(
-                    "the last trial ran out of memory and counts as worst ({said}); where many do, raise spec.trial.memory or take a larger accelerator"
+                    "the last trial ran out of memory and counts as worst ({said}); where many do, a new experiment needs more spec.trial.memory or a larger accelerator (spec.warmStart learns from this one)"
                 ),
             )),
             Outcome::Value(_) | Outcome::Diverged | Outcome::Infeasible | Outcome::Cancelled => None,

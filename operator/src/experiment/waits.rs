@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What is over sooner, such as a pod's way to its node, is not written on a trial.
-const LASTS: Duration = Duration::from_secs(5);
+pub(super) const LASTS: Duration = Duration::from_secs(5);
 
 /// A trial and what keeps it from training.
 pub(super) struct Wait {
@@ -71,6 +71,6 @@ impl Pass<'_> {
     }
 }
 
-fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
+pub(super) fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }

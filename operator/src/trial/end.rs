@@ -43,6 +43,11 @@ impl<'a> PodEnd<'a> {
         if self.of_fetch && !exit.is_misconfiguration() { Exit::Temporary } else { exit }
     }
 
+    /// Whether it says nothing about the trial, and the next one may end otherwise: a full disk, a pod that was told to stop.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self.exit(), Exit::Temporary | Exit::Stopped)
+    }
+
     pub(super) fn code(&self) -> i32 {
         self.container.exit_code
     }

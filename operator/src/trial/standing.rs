@@ -1,13 +1,14 @@
 //! How the present segment of a trial stands, read from its Job and pods. The first that applies, in this order:
 //!
-//! a pod that ended with a report, or in a way that no retry changes, be it while its data set was fetched; a pod that was stopped at its
-//! deadline; a Job that is not ours or is being deleted; one that failed or is Complete; one that works; no Job.
+//! a pod that ended with a report, or in a way that no retry changes, be it while its data set was fetched; a trainer that ended beside a
+//! container that runs on; a pod that was stopped at its deadline; a Job that is not ours or is being deleted; one that failed or is Complete;
+//! one that works; no Job.
 
 use std::time::Duration;
 
 use k8s_openapi::api::{
     batch::v1::{Job, JobCondition},
-    core::v1::Pod,
+    core::v1::{ContainerStatus, Pod},
 };
 use kube::ResourceExt;
 use nas_api::{
@@ -67,6 +68,26 @@ impl Waiting {
         Self { reason: "JobRefused", message: format!("the API server refuses the Job {job}: {said}") }
     }
 
+    /// The server refuses a trial.
+    pub(crate) fn trial_refused(trial: &str, said: &str) -> Self {
+        Self { reason: "TrialNotCreated", message: format!("the API server refuses the NasTrial {trial}: {said}") }
+    }
+
+    /// A trial names an experiment that is not its owner.
+    pub(crate) fn trial_disowned(trial: &str) -> Self {
+        let message = format!(
+            "the NasTrial {trial} names this experiment and is not owned by it (metadata.ownerReferences), so it does not count: delete it, or \
+             give it its owner back"
+        );
+        Self { reason: "TrialDisowned", message }
+    }
+
+    /// What happens to a kind of objects is not heard of.
+    pub(crate) fn not_heard(kind: &str, said: &str) -> Self {
+        let message = format!("nas-operator no longer hears of {kind}s ({said}): what ends meanwhile is recorded once it does");
+        Self { reason: "NotHeard", message }
+    }
+
     /// Somebody else's Job has the name that the segment's needs.
     pub(crate) fn name_taken(job: &str) -> Self {
         Self { reason: "NameTaken", message: format!("a Job {job} of somebody else is in the way: delete it") }
@@ -75,7 +96,7 @@ impl Waiting {
 
 /// Reads the standing of the present segment.
 pub(crate) fn standing(view: &TrialView, clock: &Clock) -> Standing {
-    if let Some(ended) = ended_pod(view) {
+    if let Some(ended) = ended_pod(view).or_else(|| ended_beside(view)) {
         return Standing::Ended(ended);
     }
     if let Some(conclusion) = view.segment_pods().find_map(|pod| overran(view, pod)) {
@@ -120,6 +141,34 @@ fn ended_pod(view: &TrialView) -> Option<Ended> {
     Some(conclude_end(view, end.exit(), &end.words()))
 }
 
+/// A trainer that ended beside a container that somebody added to its pod and that runs on: neither the pod nor its Job would ever end.
+fn ended_beside(view: &TrialView) -> Option<Ended> {
+    let beside = |pod: &Pod| {
+        let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
+        let is_at_work = |container: &&ContainerStatus| container.state.as_ref().is_some_and(|state| state.running.is_some());
+        let other = containers.iter().filter(|container| container.name != labels::CONTAINER).find(is_at_work)?;
+        let end = terminated(pod).and(PodEnd::of(pod))?;
+        let message = format!(
+            "the container {} of pod {} runs on, keep it out of trials' pods; the trainer's end: {}",
+            other.name,
+            pod.name_any(),
+            end.words()
+        );
+        if end.is_oom_kill() {
+            return Some(Ended { conclusion: out_of_memory(view), report: None });
+        }
+        Some(conclude_end(view, end.exit(), &message))
+    };
+    // One that was told to stop is stopping.
+    let stays = |pod: &&Pod| !is_terminal(pod) && !is_disrupted(pod) && pod.metadata.deletion_timestamp.is_none();
+    view.segment_pods().filter(stays).find_map(beside)
+}
+
+fn out_of_memory(view: &TrialView) -> Conclusion {
+    let message = "the container was killed for using more memory than spec.trial.memory allows".to_owned();
+    Conclusion::Record { ends: vec![RungEnd::new(recorded(view), Outcome::OutOfMemory)], message }
+}
+
 fn conclude_end(view: &TrialView, exit: Exit, message: &str) -> Ended {
     let spec = &view.trial.spec;
     let attempt = u32::try_from(spec.attempt).unwrap_or_default();
@@ -162,11 +211,8 @@ fn failed_job(view: &TrialView, failed: &JobCondition) -> Standing {
             Some(code) => Standing::Ended(conclude_end(view, Exit::from_code(code), &said)),
             None => record(Outcome::Failed, said),
         },
-        (_, Some(end)) if end.is_of_fetch() => Standing::Ended(conclude_end(view, end.exit(), &end.words())),
-        (_, Some(end)) if end.is_oom_kill() => record(
-            Outcome::OutOfMemory,
-            "the container was killed for using more memory than spec.trial.memory allows".to_owned(),
-        ),
+        (_, Some(end)) if end.is_of_fetch() || end.may_pass() => Standing::Ended(conclude_end(view, end.exit(), &end.words())),
+        (_, Some(end)) if end.is_oom_kill() => Standing::Ended(Ended { conclusion: out_of_memory(view), report: None }),
         (_, Some(end)) => {
             record(Outcome::Failed, format!("{said}; the last pod ended with exit code {}: {}", end.code(), end.words().trim()))
         }
@@ -205,7 +251,20 @@ fn waiting(view: &TrialView, job: &Job, clock: &Clock) -> Option<Waiting> {
             message: format!("the Job {} is suspended: its queue has no room yet", job.name_any()),
         });
     }
-    view.segment_pods().filter(|pod| !is_terminal(pod)).find_map(|pod| pod_waiting(pod, clock)).or_else(|| fetch::failed(view))
+    let waiting = view.segment_pods().filter(|pod| !is_terminal(pod)).find_map(|pod| pod_waiting(pod, clock));
+    waiting.or_else(|| fetch::failed(view)).or_else(|| tried_again(view))
+}
+
+/// A trainer that has ended, and that its Job tries again: told until another pod of the segment trains.
+fn tried_again(view: &TrialView) -> Option<Waiting> {
+    if view.trains() {
+        return None;
+    }
+    let ends = view.segment_pods().filter(|pod| !is_disrupted(pod)).filter_map(|pod| Some((pod, PodEnd::of(pod)?)));
+    let (pod, end) = ends.max_by_key(|(_, end)| end.finished_at())?;
+    let (name, code, words) = (pod.name_any(), end.code(), end.words());
+    let message = format!("pod {name} ended with exit code {code}: {}; its Job tries again", words.trim());
+    Some(Waiting { reason: "TrainerEnded", message })
 }
 
 fn pod_waiting(pod: &Pod, clock: &Clock) -> Option<Waiting> {
@@ -320,7 +379,14 @@ mod tests {
             unreachable!("{:?}", standing(&view, &clock))
         };
         assert_eq!((counted, message.as_str()), (false, "spec.trial.data.fetch: why (exit code 137)"));
-        // A trainer's end is what it was.
+        // So is one whose trainer could not write: the volume is full, and the next trial's will be.
+        let full = pod("containerStatuses", labels::CONTAINER, 75, "2026-01-01T00:01:00Z");
+        view.pods = vec![read(crash.clone()), read(full)];
+        let Standing::Ended(Ended { conclusion: Conclusion::Again { counted, message }, .. }) = standing(&view, &clock) else {
+            unreachable!("{:?}", standing(&view, &clock))
+        };
+        assert_eq!((counted, message.as_str()), (false, "why"));
+        // A crash is one.
         view.pods = vec![read(crash)];
         assert!(matches!(standing(&view, &clock), Standing::Ended(Ended { conclusion: Conclusion::Record { .. }, .. })));
     }

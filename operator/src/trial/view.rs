@@ -182,7 +182,10 @@ impl TrialView {
 /// an image or the fetch of a data set, does not count.
 pub(crate) fn held_seconds(pod: &Pod, now: Timestamp) -> f64 {
     let (start, end) = run_of(pod);
-    start.map_or(0.0, |start| seconds_between(start, end.unwrap_or(now)))
+    let Some(start) = start else { return 0.0 };
+    // Both are told by the clock of the pod's node. As long as there is no end: it did not begin before it was made, by the API server's clock.
+    let made = || pod.metadata.creation_timestamp.as_ref().map_or(start, |time| time.0);
+    end.map_or_else(|| seconds_between(start.max(made()), now), |end| seconds_between(start, end))
 }
 
 /// When a pod's trainer started and ended.
@@ -237,6 +240,23 @@ mod tests {
         assert_eq!(wakes(105), Some(at(110)));
         assert_eq!(wakes(110), Some(at(120)));
         assert_eq!(wakes(120), None);
+    }
+
+    #[test]
+    fn a_node_whose_clock_is_behind_spends_no_more_than_there_was() {
+        let at = |second: i64| Timestamp::from_second(second).unwrap_or_default();
+        let held = |finished: Option<i64>| {
+            let state = match finished {
+                Some(end) => json!({"terminated": {"exitCode": 0, "startedAt": at(10), "finishedAt": at(end)}}),
+                None => json!({"running": {"startedAt": at(10)}}),
+            };
+            let of = |name: &str, state| json!({"name": name, "state": state, "image": "", "imageID": "", "ready": false, "restartCount": 0});
+            let sidecar = of("proxy", json!({"running": {"startedAt": at(1)}}));
+            let status = json!({"phase": "Running", "containerStatuses": [sidecar, of(labels::CONTAINER, state)]});
+            let pod = json!({"metadata": {"name": "pod", "creationTimestamp": at(100)}, "status": status});
+            held_seconds(&serde_json::from_value(pod).unwrap_or_default(), at(130))
+        };
+        assert_eq!((held(None).to_bits(), held(Some(70)).to_bits()), (30_f64.to_bits(), 60_f64.to_bits()));
     }
 
     #[test]

@@ -10,6 +10,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod between;
+mod broken;
+
 mod confirm;
 mod faults;
 mod fetching;

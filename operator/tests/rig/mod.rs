@@ -345,6 +345,12 @@ impl Operator {
         let _ = self.ended.await;
     }
 
+    /// Waits until it ends by itself; returns why.
+    pub async fn fails(self) -> Error {
+        let ended = tokio::time::timeout(Duration::from_secs(90), self.ended).await;
+        ended.expect("it ends").unwrap().expect_err("it does not end well")
+    }
+
     /// Requests that somebody else was faster with.
     pub fn lost_races(&self) -> f64 {
         let text = self.metrics.text();
