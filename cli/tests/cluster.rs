@@ -90,10 +90,9 @@ fn segment(experiment: &NasExperiment, at: &RecordedRung) -> RunSegment {
         attempt: at.rung,
         job_uid: "uid".to_owned(),
         outcome: format!("{:?}", at.outcome),
-        message: String::new(),
         accelerator_seconds: 30.0,
         ended_at: Some(Time(Timestamp::from_second(began + 60 * at.decision_seq).unwrap())),
-        estimated: false,
+        ..RunSegment::default()
     }
 }
 
