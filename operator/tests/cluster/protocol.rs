@@ -86,8 +86,9 @@ async fn an_operator_that_is_killed_and_started_again_adopts_what_runs() {
     assert_eq!(segments(&rig, 0).await, ["Value"]);
     // Stopped in the middle of a segment, and started again: the Job goes on.
     operator.stop().await;
-    let operator = rig.operator();
     let before = uids(rig.jobs().await);
+    let operator = rig.operator();
+    operator.has_looked().await;
     assert_eq!(stays(|| async { uids(rig.jobs().await) }).await, before);
     rig.report(&next, surrogate).await;
     assert_eq!(rig.next_pod().await.segment.target_rung, 1);
@@ -219,7 +220,7 @@ async fn suspend_stops_what_runs_and_lets_it_go_on_as_an_uncounted_attempt() {
     eventually("the Job is gone", || async { if rig.jobs().await.is_empty() { Ok(()) } else { Err(()) } }).await;
     assert_eq!(segments(&rig, 0).await, ["Suspended"]);
     // The pod is still writing its checkpoint: nothing else may start, also not when the search goes on.
-    rig.edit(json!({"suspend": false})).await;
+    rig.edit_seen(json!({"suspend": false})).await;
     assert_eq!(stays(|| async { rig.jobs().await.len() }).await, 0);
     rig.kubelet.remove(&started.pod).await.unwrap();
     let again = rig.next_pod().await;
@@ -463,7 +464,7 @@ async fn an_end_by_wall_clock_stops_what_runs_and_keeps_what_it_still_reports() 
         rig.trials().await.iter().map(|trial| trial.to_record().last().map(|last| last.outcome.name())).collect();
     assert_eq!(outcomes, ["Value", "Cancelled"].map(Some));
     // Later edits change nothing.
-    rig.edit(json!({"budget": {"wallClock": "48h"}})).await;
+    rig.edit_seen(json!({"budget": {"wallClock": "48h"}})).await;
     assert_eq!(stays(|| async { rig.trials().await.len() }).await, 2);
     rig.close(operator).await;
 }
@@ -485,6 +486,7 @@ async fn a_target_that_is_reached_ends_the_search() {
     // Finished is final, whatever the cluster lacks by now.
     let status = rig.experiment().await.status;
     let operator = rig.operator_with(Config { trainer_service_account: "gone".to_owned(), ..rig.config() });
+    operator.has_looked().await;
     assert_eq!(stays(|| async { rig.experiment().await.status }).await, status);
     rig.close(operator).await;
 }

@@ -67,6 +67,7 @@ async fn when_a_search_has_ended_only_the_best_keep_their_checkpoints() {
     // Once more, by an operator that knows nothing of it: there is nothing to do.
     operator.stop().await;
     let operator = rig.operator();
+    operator.has_looked().await;
     assert_eq!(stays(|| async { rig.jobs().await.len() }).await, 0);
     // Whoever keeps fewer loses more, also after the end.
     rig.edit(json!({"retention": {"best": 0}})).await;

@@ -176,6 +176,17 @@ impl Rig {
         self.namespace.api::<NasExperiment>().patch("small", &PatchParams::default(), &patch).await.unwrap();
     }
 
+    /// Edits, and waits until the operator has seen it.
+    pub async fn edit_seen(&self, spec: Value) {
+        self.edit(spec).await;
+        eventually("the edit is seen", || async {
+            let experiment = self.experiment().await;
+            let seen = experiment.status.and_then(|status| status.observed_generation);
+            if seen == experiment.metadata.generation { Ok(()) } else { Err((seen, experiment.metadata.generation)) }
+        })
+        .await;
+    }
+
     /// The trials of the search, by number.
     pub async fn trials(&self) -> Vec<NasTrial> {
         self.trials_that(|trial| !trial.is_confirmation()).await
@@ -333,6 +344,13 @@ impl Operator {
         Self { metrics, stop, ended }
     }
 
+    /// Waits until it has made a pass: it leads, and knows what there is.
+    pub async fn has_looked(&self) {
+        let passes = "controller_runtime_reconcile_total{controller=\"nasexperiment\",result=\"success\"}";
+        eventually("a pass", || async { self.metric(passes).filter(|passes| *passes > 0.0).ok_or_else(|| self.metrics.text()) })
+            .await;
+    }
+
     /// Stops it in order, as SIGTERM does.
     pub async fn stop(self) {
         self.stop.cancel();
@@ -406,7 +424,11 @@ fn log() {
     });
 }
 
-/// Nothing more happens: what `look` sees stays the same for a while. For asserting that something does *not* come.
+/// Nothing more happens: what `look` sees stays the same for a while. For asserting that something does *not* come, once what could bring it has been
+/// seen by the operator.
+///
+/// Nothing says that an operator has nothing left to do: what its watches are to bring, and when it looks again by itself (a status a second after the
+/// last, a failed pass after two), is in no queue.
 pub async fn stays<T, R>(look: impl Fn() -> R) -> T
 where
     T: PartialEq + std::fmt::Debug,

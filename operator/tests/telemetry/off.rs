@@ -67,9 +67,10 @@ async fn a_collector_that_never_answers_hinders_nothing() {
     let program = Program::start(&rig, "one", &["--otlp-endpoint", &url]);
     Box::pin(search(&rig)).await;
     let log = program.stop();
-    assert!(complaints(&log).len() <= 1, "{log}");
     silent.set_nonblocking(true).unwrap();
     assert!(silent.accept().is_ok(), "it was asked");
+    // Not at all, where the search was over before a request had waited long enough.
+    assert!(complaints(&log).len() <= 1, "it is told at most once: {log}");
 }
 
 #[test]
