@@ -1,17 +1,13 @@
 //! Each step of the protocol between decisions, Jobs and pods, on a real API server.
 
-use crate::rig::{EXPERIMENT, Rig, stays, surrogate};
+use crate::rig::{EXPERIMENT, Rig, Started, stays, surrogate};
 use k8s_openapi::api::{batch::v1::Job, coordination::v1::Lease};
 use kube::{
     ResourceExt,
     api::{DeleteParams, Patch, PatchParams},
 };
-use nas_api::{
-    objects::{NasExperiment, NasTrial},
-    read_experiment,
-};
+use nas_api::objects::{NasExperiment, NasTrial};
 use nas_operator::Config;
-use nas_search::{Outcome, simulate};
 use nas_testkit::{ENDED, eventually};
 use serde_json::json;
 
@@ -21,16 +17,12 @@ async fn with_one_slot_a_search_decides_as_the_simulation_does() {
     let operator = rig.operator();
     rig.create(EXPERIMENT).await;
 
-    let plan = read_experiment(EXPERIMENT).unwrap().plan;
-    let simulated = simulate(&plan, |trial, rung| Outcome::Value(surrogate(trial.number, rung)));
-    let segments = simulated.index.trials().map(|trial| trial.target_rung + 1).sum::<usize>();
-    for _ in 0..segments {
-        let started = rig.next_pod().await;
+    let look = |started: &Started| {
         let container = &started.pod.spec.as_ref().unwrap().containers[0];
         assert_eq!(container.resources.as_ref().unwrap().limits.as_ref().unwrap()["nvidia.com/gpu"].0, "1");
         assert_eq!(started.segment.threads, Some(1));
-        rig.report(&started, surrogate).await;
-    }
+    };
+    let simulated = rig.play(look).await;
     assert_eq!(rig.condition("Finished", "True").await, "Completed");
     assert_eq!(rig.condition("Succeeded", "True").await, "Completed");
 
@@ -121,14 +113,7 @@ async fn two_leaders_at_once_do_each_thing_once() {
         rig.operator_with(Config { lease_name: lease.to_owned(), identity, ..rig.config() })
     });
     rig.create(EXPERIMENT).await;
-    let plan = read_experiment(EXPERIMENT).unwrap().plan;
-    let simulated = simulate(&plan, |trial, rung| Outcome::Value(surrogate(trial.number, rung)));
-    let segments = simulated.index.trials().map(|trial| trial.target_rung + 1).sum::<usize>();
-    for _ in 0..segments {
-        let started = rig.next_pod().await;
-        assert_eq!(started.segment.attempt, 0);
-        rig.report(&started, surrogate).await;
-    }
+    let simulated = rig.play(|started| assert_eq!(started.segment.attempt, 0)).await;
     assert_eq!(rig.condition("Finished", "True").await, "Completed");
     for trial in rig.trials().await {
         assert_eq!(trial.to_record(), *simulated.index.trial(trial.number()).unwrap());

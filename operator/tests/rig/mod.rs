@@ -31,7 +31,7 @@ use nas_api::{
     read_experiment,
 };
 use nas_operator::{Config, Error, Metrics, run};
-use nas_search::replay;
+use nas_search::{Outcome, Simulation, replay, simulate};
 use nas_testkit::{Cluster, Kubelet, Namespace, eventually};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -327,6 +327,32 @@ impl Rig {
     pub async fn report(&self, started: &Started, values: impl Fn(u64, usize) -> f64) {
         let message = report(&started.segment, values).to_message();
         self.end(started, 0, &message).await;
+    }
+
+    /// Trains whatever comes, until the search has succeeded.
+    pub async fn finish(&self) {
+        let training = async {
+            loop {
+                let started = self.next_pod().await;
+                self.report(&started, surrogate).await;
+            }
+        };
+        tokio::select! {
+            () = training => {}
+            _ = self.condition("Succeeded", "True") => {}
+        }
+    }
+
+    /// Trains as many segments as the simulation of [`EXPERIMENT`] has, one after the other; each pod goes to `look` first.
+    pub async fn play(&self, look: impl Fn(&Started)) -> Simulation {
+        let plan = read_experiment(EXPERIMENT).unwrap().plan;
+        let simulated = simulate(&plan, |trial, rung| Outcome::Value(surrogate(trial.number, rung)));
+        for _ in 0..simulated.index.trials().map(|trial| trial.target_rung + 1).sum::<usize>() {
+            let started = self.next_pod().await;
+            look(&started);
+            self.report(&started, surrogate).await;
+        }
+        simulated
     }
 
     pub async fn end(&self, started: &Started, exit_code: i32, message: &str) {
