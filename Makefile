@@ -170,4 +170,4 @@ env: ## print this environment for a shell: eval "$(make env)"
 	@$(foreach name,$(environment),printf 'export %s=%q\n' $(name) "$$$(name)";)
 
 clean-cache: ## remove what was fetched and built from the cache
-	rm -rf "$$NAS_CACHE"/{libtorch-*,libtorch.lock,pytorch-*,programs-*,programs.lock,kubernetes-*,kubernetes.lock,node-*,helm3*,observability*,schemas*,axe*,python-*,wheels,target,tools,mutants}
+	rm -rf "$$NAS_CACHE"/{axe,helm3,kubernetes,kueue,libtorch,node,observability,programs,python,pytorch,schemas}[-.]* "$$NAS_CACHE"/{mutants,target,tools,wheels}

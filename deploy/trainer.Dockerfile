@@ -8,7 +8,7 @@ ARG BASE=gcr.io/distroless/cc-debian12:nonroot
 FROM ${RUST} AS build
 RUN apt-get update && apt-get install -y --no-install-recommends python3-pip && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-COPY scripts/libtorch.sh scripts/libtorch.sh
+COPY scripts/cache.sh scripts/libtorch.sh scripts/
 RUN NAS_CACHE=/cache scripts/libtorch.sh && mv /cache/libtorch-* /libtorch
 COPY . .
 ARG NAS_COMMIT=unknown

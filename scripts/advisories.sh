@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-scripts/tool.sh cargo-deny 0.20.2
+deny=$(scripts/tool.sh cargo-deny)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # cargo-deny's own name for the clone of this database.
@@ -23,4 +23,4 @@ git clone --quiet --depth 1 "$source" "$clone" 2>"$work/problem" ||
 } >"$work/deny.toml"
 echo "advisories: the database as of $(git -C "$clone" log -1 --format=%cs)"
 cargo fetch --locked --quiet
-"$NAS_CACHE/tools/bin/cargo-deny" --offline --workspace --all-features --config "$work/deny.toml" check advisories
+"$deny" --offline --workspace --all-features --config "$work/deny.toml" check advisories

@@ -5,6 +5,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-scripts/tool.sh cargo-deny 0.20.2
+deny=$(scripts/tool.sh cargo-deny)
 cargo fetch --locked # cargo-deny reads the manifests of all platforms' dependencies
-"$NAS_CACHE/tools/bin/cargo-deny" --offline --workspace --all-features check bans licenses sources
+"$deny" --offline --workspace --all-features check bans licenses sources

@@ -4,15 +4,10 @@
 #   scripts/axe.sh          fetch what is missing (0.2 MB, once), print the folder
 #   scripts/axe.sh --path   only print the folder
 #
-# The folder is named by the digest of this recipe, and made under a temporary name. The source is a wheel that holds it as one file: pip is needed
-# for libtorch anyway, npm for nothing.
+# The folder is named by the digest of the recipe (scripts/cache.sh). The source is a wheel that holds it as one file: pip is needed for libtorch anyway,
+# npm for nothing.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
-
-cache=${NAS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nas-operator}
-dest=$cache/axe-$(sed -n '/^recipe() {$/,/^}$/p' scripts/axe.sh | sha256sum | cut -c1-12)
-
-say() { echo "axe: $*" >&2; }
+. "$(dirname "${BASH_SOURCE[0]}")/cache.sh"
 
 recipe() {
   local wheel=axe_playwright_python-0.1.8-py3-none-any.whl
@@ -25,14 +20,4 @@ recipe() {
   rm "$1/$wheel"
 }
 
-if [ "${1:-}" != --path ] && [ ! -d "$dest" ]; then
-  mkdir -p "$cache"
-  exec 9>"$cache/axe.lock"
-  flock -n 9 || { say "another set-up is at work, waiting for it"; flock 9; }
-  if [ ! -d "$dest" ]; then
-    rm -rf "$dest.tmp"
-    recipe "$dest.tmp"
-    mv "$dest.tmp" "$dest"
-  fi
-fi
-echo "$dest"
+made "${1:-}" axe

@@ -8,21 +8,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # hatchling builds the package; without build isolation pip fetches nothing more.
 tools="hatchling==1.27.0 mypy==1.18.2 optuna==5.0.0 pandas==2.3.3"
-python=$(python3 -c 'import sys; print("cp%d%d" % sys.version_info[:2])') ||
-  { echo "check-python: not run: there is no Python 3" >&2; exit 3; }
-packages=$NAS_CACHE/python-$python-$(printf %s "$tools" | sha256sum | cut -c 1-12)
-if [ ! -e "$packages" ]; then
-  echo "check-python: putting $tools into $packages (once)" >&2
-  mkdir -p "$NAS_CACHE"
-  part=$(mktemp -d "$NAS_CACHE/python-part.XXXXXX")
-  trap 'rm -rf "$part"' EXIT
-  # shellcheck disable=SC2086 # they are several
-  python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-cache-dir --only-binary=:all: --target "$part" $tools >&2 ||
-    { echo "check-python: not run: pip cannot install $tools (its words are above)" >&2; exit 3; }
-  chmod 755 "$part"
-  mv "$part" "$packages"
-  trap - EXIT
-fi
+# shellcheck disable=SC2086 # they are several
+packages=$(scripts/pip-folder.sh "python-PYTHON-$(printf %s "$tools" | sha256sum | cut -c 1-12)" $tools)
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -6,17 +6,17 @@
 #   scripts/go-tools.sh kueue                   Kueue (about three minutes, once)
 #   scripts/go-tools.sh NAME --path             only prints the folder
 #
-# As scripts/programs.sh does for the programs of a cluster: the folder is named by the digest of the pins and of this recipe, and made under a
-# temporary name.
+# The folder is named by the digest of the pins and of the recipe (scripts/cache.sh).
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. "$(dirname "${BASH_SOURCE[0]}")/cache.sh"
 
 name=${1:-}
 [ -f "testkit/$name/go.mod" ] || { echo "usage: scripts/go-tools.sh helm3|observability|kueue [--path]" >&2; exit 64; }
-cache=${NAS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nas-operator}
-dest=$cache/$name-$({ cat "testkit/$name"/go.{mod,sum}; sed -n '/^recipe() {$/,/^}$/p' scripts/go-tools.sh; } | sha256sum | cut -c1-12)
 
-say() { echo "$name: $*" >&2; }
+prepare() {
+  need_go
+  say "building $(go -C "testkit/$name" list tool | tr '\n' ' ')"
+}
 
 recipe() {
   local flags=(-s -w) minor
@@ -30,16 +30,4 @@ recipe() {
   CGO_ENABLED=0 GOFLAGS=-buildvcs=false go build -C "testkit/$name" -trimpath -ldflags "${flags[*]}" -tags remove_all_sd -o "$1/" $(go -C "testkit/$name" list tool)
 }
 
-if [ "${2:-}" != --path ] && [ ! -d "$dest" ]; then
-  command -v go >/dev/null || { say "go is missing: install Go 1.26 or newer from https://go.dev/dl"; exit 1; }
-  mkdir -p "$cache"
-  exec 9>"$cache/$name.lock"
-  flock -n 9 || { say "another set-up is at work, waiting for it"; flock 9; }
-  if [ ! -d "$dest" ]; then
-    say "building $(go -C "testkit/$name" list tool | tr '\n' ' ')"
-    recipe "$dest.tmp"
-    mv "$dest.tmp" "$dest"
-    say "ready in $dest"
-  fi
-fi
-echo "$dest"
+made "${2:-}" "$name" "testkit/$name"/go.{mod,sum}

@@ -5,17 +5,15 @@
 #   scripts/kubernetes.sh 1.34          build (about 6 minutes on two cores, once)
 #   scripts/kubernetes.sh 1.34 --path   only print the folder
 #
-# As scripts/programs.sh does for the version that all tests run on: the folder is named by the digest of the pins and of this recipe, and made under
-# a temporary name; what Go has compiled stays in Go's own cache, so an interrupted build is taken up where it stopped.
+# As scripts/programs.sh does for the version that all tests run on: the folder is named by the digest of the pins and of the recipe
+# (scripts/cache.sh), and an interrupted build is taken up where it stopped.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. "$(dirname "${BASH_SOURCE[0]}")/cache.sh"
 
 module=testkit/kubernetes-${1:-}
 [ -f "$module/go.mod" ] || { echo "usage: scripts/kubernetes.sh VERSION [--path], where testkit/kubernetes-VERSION is a module" >&2; exit 64; }
-cache=${NAS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nas-operator}
-dest=$cache/kubernetes-$1-$({ cat "$module"/go.{mod,sum}; sed -n '/^recipe() {$/,/^}$/p' scripts/kubernetes.sh; } | sha256sum | cut -c1-12)
 
-say() { echo "kubernetes: $*" >&2; }
+prepare() { need_go; }
 
 recipe() {
   local version flags=(-s -w) package
@@ -30,16 +28,4 @@ recipe() {
   CGO_ENABLED=0 GOFLAGS=-buildvcs=false go build -C "$module" -trimpath -ldflags "${flags[*]}" -o "$1/" $(go -C "$module" list tool)
 }
 
-if [ "${2:-}" != --path ] && [ ! -d "$dest" ]; then
-  command -v go >/dev/null || { say "go is missing: install Go 1.26 or newer from https://go.dev/dl"; exit 1; }
-  mkdir -p "$cache"
-  exec 9>"$cache/kubernetes.lock"
-  flock -n 9 || { say "another set-up is at work, waiting for it"; flock 9; }
-  if [ ! -d "$dest" ]; then
-    rm -rf "$dest.tmp"
-    recipe "$dest.tmp"
-    mv "$dest.tmp" "$dest"
-    say "ready in $dest"
-  fi
-fi
-echo "$dest"
+made "${2:-}" "kubernetes-$1" "$module"/go.{mod,sum}

@@ -4,17 +4,12 @@
 #   scripts/libtorch.sh          fetch what is missing (about 540 MB, once), unpack, print the folder
 #   scripts/libtorch.sh --path   only print the folder
 #
-# The folder is named by the digest of the recipe (`recipe()` below), so another recipe makes another folder
-# and no checkout disturbs another. Each step writes to a temporary name and renames it: an interrupted run is taken up where it stopped.
+# The folder is named by the digest of the recipe (scripts/cache.sh). What was fetched in an interrupted run is there for the next.
 #
 # The source is the PyPI wheel of PyTorch. Its CPU library also wants two small CUDA libraries (for profiling), which come from
 # NVIDIA's wheels; nothing else of CUDA is needed. `libtorch.so` of the wheel wants all of CUDA, so an empty one takes its place.
 set -euo pipefail
-
-cache=${NAS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nas-operator}
-dest=$cache/libtorch-2.13.0-$(sed -n '/^recipe() {$/,/^}$/p' "${BASH_SOURCE[0]}" | sha256sum | cut -c1-12)
-
-say() { echo "libtorch: $*" >&2; }
+. "$(dirname "${BASH_SOURCE[0]}")/cache.sh"
 
 # fetch PACKAGE==VERSION SIZE PLATFORM FILE SHA256
 fetch() {
@@ -36,22 +31,15 @@ fetch() {
 }
 
 prepare() {
-  if [ -e "$dest/build-version" ]; then return; fi
   if [ "$(uname -sm)" != "Linux x86_64" ]; then
     say "is set up on x86-64 Linux only, this is $(uname -sm): set LIBTORCH to the folder of a libtorch 2.13.0 of your own"
     exit 1
   fi
   mkdir -p "$cache/wheels"
-  exec 9>"$cache/libtorch.lock"
-  flock -n 9 || { say "another set-up is at work, waiting for it"; flock 9; }
-  if [ -e "$dest/build-version" ]; then return; fi
-  mkdir -p "$cache/wheels"
   rm -rf "$cache"/wheels/part.* # of a set-up that was interrupted
-  recipe
-  mv "$dest.tmp" "$dest"
-  rm -rf "$cache/wheels" # 540 MB that nothing needs any more
-  say "ready in $dest"
 }
+
+tidy() { rm -rf "$cache/wheels"; } # 540 MB that nothing needs any more
 
 recipe() {
   fetch torch==2.13.0 "526 MB" manylinux_2_28_x86_64 \
@@ -91,9 +79,4 @@ PY
   echo 2.13.0 >"$dest.tmp/build-version"
 }
 
-case ${1:-} in
-"") prepare ;;
---path) ;;
-*) say "unknown argument '$1': run it with --path or with nothing"; exit 64 ;;
-esac
-echo "$dest"
+made "${1:-}" libtorch-2.13.0

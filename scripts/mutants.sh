@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-scripts/tool.sh cargo-mutants 27.1.0 mutants
+mutants=$(scripts/tool.sh cargo-mutants)
 
 shard=${1:-0/1}
 files=("${@:2}")
@@ -26,7 +26,7 @@ export CARGO=$PWD/scripts/mutants-cargo.sh
 results=$NAS_CACHE/mutants/${shard/\//-of-}
 mkdir -p "$results"
 status=0
-"$NAS_CACHE/tools/bin/cargo-mutants" mutants --package nas-search "${files[@]/#/--file=search/src/}" --shard "$shard" --jobs "${JOBS:-1}" \
+"$mutants" mutants --package nas-search "${files[@]/#/--file=search/src/}" --shard "$shard" --jobs "${JOBS:-1}" \
   --output "$results" --colors never || status=$?
 echo "mutants: what was done to the code and what the tests said is in $results/mutants.out"
 # 3: some made the tests run on and on, which was noticed; others may have passed all the same.

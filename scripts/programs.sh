@@ -4,15 +4,12 @@
 #   scripts/programs.sh          build what is missing (about 8 minutes on two cores, once), print the folder
 #   scripts/programs.sh --path   only print the folder
 #
-# The folder is named by the digest of the pins and of this recipe. It is made under a temporary name and renamed; what Go has compiled
-# stays in Go's own cache, so an interrupted build is taken up where it stopped.
+# The folder is named by the digest of the pins and of the recipe (scripts/cache.sh). What Go has compiled stays in Go's own cache, so an interrupted
+# build is taken up where it stopped.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../testkit/programs"
+. "$(dirname "${BASH_SOURCE[0]}")/cache.sh"
 
-cache=${NAS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nas-operator}
-dest=$cache/programs-$({ cat go.mod go.sum; sed -n '/^recipe() {$/,/^}$/p' ../../scripts/programs.sh; } | sha256sum | cut -c1-12)
-
-say() { echo "programs: $*" >&2; }
+prepare() { need_go; cd testkit/programs; }
 
 recipe() {
   local version flags=(-s -w) package
@@ -30,21 +27,4 @@ recipe() {
   if [ -e "$dest.tmp/server" ]; then mv "$dest.tmp/server" "$dest.tmp/etcd"; fi
 }
 
-prepare() {
-  if [ -d "$dest" ]; then return; fi
-  command -v go >/dev/null || { say "go is missing (builds the cluster programs): install Go 1.26 or newer from https://go.dev/dl"; exit 1; }
-  mkdir -p "$cache"
-  exec 9>"$cache/programs.lock"
-  flock -n 9 || { say "another set-up is at work, waiting for it"; flock 9; }
-  if [ -d "$dest" ]; then return; fi
-  recipe
-  mv "$dest.tmp" "$dest"
-  say "ready in $dest"
-}
-
-case ${1:-} in
-"") prepare ;;
---path) ;;
-*) say "unknown argument '$1': run it with --path or with nothing"; exit 64 ;;
-esac
-echo "$dest"
+made "${1:-}" programs testkit/programs/go.mod testkit/programs/go.sum

@@ -45,7 +45,7 @@ rm -r dist/again dist/images.txt
 for image in "${images[@]}"; do mv "dist/$image.tar" "dist/$image-$version.oci.tar"; done
 
 say "what is in them"
-scripts/tool.sh cargo-sbom 0.10.0
+scripts/tool.sh cargo-sbom >/dev/null
 for image in "${images[@]}"; do scripts/sbom.py "$image" "bin/${image%-cuda}" "dist/$image-$version.oci.tar" >"dist/$image-$version.spdx.json"; done
 scripts/sbom.py nasctl bin/nasctl >"dist/nasctl-$version.spdx.json"
 

@@ -5,14 +5,14 @@
 #   scripts/schemas.sh          fetch what is missing (some 80 MB, once), print the folder
 #   scripts/schemas.sh --path   only print the folder
 #
-# The folder is named by the digest of this recipe, and made under a temporary name.
+# The folder is named by the digest of the recipe (scripts/cache.sh).
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. "$(dirname "${BASH_SOURCE[0]}")/cache.sh"
 
-cache=${NAS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nas-operator}
-dest=$cache/schemas-$(sed -n '/^recipe() {$/,/^}$/p' scripts/schemas.sh | sha256sum | cut -c1-12)
-
-say() { echo "schemas: $*" >&2; }
+prepare() {
+  need_go
+  say "fetching the schemas of Kubernetes 1.34 to 1.37"
+}
 
 # The folder of module $1, whose content must have the digest $2.
 module() {
@@ -42,16 +42,4 @@ VERSIONS
   chmod -R u+w "$1"
 }
 
-if [ "${1:-}" != --path ] && [ ! -d "$dest" ]; then
-  command -v go >/dev/null || { say "go is missing: install Go 1.26 or newer from https://go.dev/dl"; exit 1; }
-  mkdir -p "$cache"
-  exec 9>"$cache/schemas.lock"
-  flock -n 9 || { say "another set-up is at work, waiting for it"; flock 9; }
-  if [ ! -d "$dest" ]; then
-    say "fetching the schemas of Kubernetes 1.34 to 1.37"
-    rm -rf "$dest.tmp"
-    recipe "$dest.tmp"
-    mv "$dest.tmp" "$dest"
-  fi
-fi
-echo "$dest"
+made "${1:-}" schemas

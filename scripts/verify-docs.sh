@@ -7,8 +7,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 mkdir -p runs
-scripts/tool.sh mdbook 0.5.4
-"$NAS_CACHE/tools/bin/mdbook" build docs 2>&1 | tee runs/book.log
+book=$(scripts/tool.sh mdbook)
+"$book" build docs 2>&1 | tee runs/book.log
 if grep -qE 'WARN|ERROR' runs/book.log; then echo "mdbook complains: see above" >&2; exit 1; fi
 
 python3 - runs/book <<'PYTHON'

@@ -137,14 +137,13 @@ fn of_trial(trial: &NasTrial) -> String {
 
 #[cfg(test)]
 mod tests {
-    use nas_search::{Assignment, NewTrial, Sample, View};
+    use nas_search::{NewTrial, View};
 
     use super::*;
 
     #[test]
     fn the_curve_of_a_running_attempt_is_shown_to_its_end() {
-        let sample = Sample { assignment: Assignment::new(), rejected: 0, repeats: 0 };
-        let mut trial = NasTrial::create("small", &NewTrial { number: 0, seed: 1, bracket: 0, rung: 0, sample }, View::default());
+        let mut trial = NasTrial::create("small", &NewTrial::default(), View::default());
         assert!(!of_trial(&trial).contains("so far"));
         let curve: Vec<_> = (1..=7).map(|step| json!({"step": step, "value": f64::from(step) / 10.0})).collect();
         let reported = json!({"attempt": 0, "seq": 0, "step": 7, "results": [], "curve": curve});

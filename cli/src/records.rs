@@ -220,7 +220,7 @@ fn times_of_results(experiment: &NasExperiment, trials: &[NasTrial]) -> BTreeMap
 mod tests {
     use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
     use nas_api::{RungEnd, objects::RunSegment, read_experiment};
-    use nas_search::{NewTrial, Outcome, Sample, View};
+    use nas_search::{NewTrial, Outcome, View};
 
     use super::*;
 
@@ -232,24 +232,12 @@ mod tests {
 
     /// A trial that was created at a second with so many results known, and brought the result `seq` at another.
     fn trial(number: u64, created: i64, seen: u64, seq: u64, ended: Option<i64>) -> NasTrial {
-        let sample = Sample { assignment: nas_search::Assignment::new(), rejected: 0, repeats: 0 };
         let view = View { seq: seen, ..View::default() };
-        let mut trial = NasTrial::create("small", &NewTrial { number, seed: 1, bracket: 0, rung: 0, sample }, view);
+        let mut trial = NasTrial::create("small", &NewTrial { number, ..NewTrial::default() }, view);
         trial.metadata.creation_timestamp = Some(time(created));
         let status = trial.status.get_or_insert_default();
         status.record(&[RungEnd::new(0, Outcome::Value(0.5))], seq - 1);
-        let (outcome, message, job_uid) = ("Value".to_owned(), String::new(), String::new());
-        let ended_at = ended.map(time);
-        status.note(RunSegment {
-            rung: 0,
-            attempt: 0,
-            job_uid,
-            outcome,
-            message,
-            accelerator_seconds: 1.0,
-            ended_at,
-            estimated: false,
-        });
+        status.note(RunSegment { outcome: "Value".to_owned(), ended_at: ended.map(time), ..RunSegment::default() });
         trial
     }
 

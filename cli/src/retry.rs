@@ -175,31 +175,21 @@ fn parent(stat: &str) -> Option<Pid> {
 #[cfg(test)]
 mod tests {
     use nas_api::{RungEnd, objects::RunSegment};
-    use nas_search::{NewTrial, Sample, View};
+    use nas_search::{NewTrial, View};
 
     use super::*;
 
     #[test]
     fn only_what_trains_is_tried_again() {
-        let sample = Sample { assignment: nas_search::Assignment::new(), rejected: 0, repeats: 0 };
-        let mut trial = NasTrial::create("small", &NewTrial { number: 7, seed: 1, bracket: 0, rung: 0, sample }, View::default());
+        let mut trial = NasTrial::create("small", &NewTrial { number: 7, ..NewTrial::default() }, View::default());
         trial.spec.attempt = 2;
         assert_eq!(refusal(&trial), None);
         trial.metadata.annotations = Some([(labels::RETRY.to_owned(), "1".to_owned())].into());
         assert_eq!(refusal(&trial), None, "that was of an earlier attempt");
         trial.metadata.annotations = Some([(labels::RETRY.to_owned(), "2".to_owned())].into());
         assert!(refusal(&trial).unwrap().contains("was to be given up before"));
-        let (job_uid, message, outcome) = (String::new(), String::new(), "Crashed".to_owned());
-        trial.status.get_or_insert_default().note(RunSegment {
-            rung: 0,
-            attempt: 2,
-            job_uid,
-            outcome,
-            message,
-            accelerator_seconds: 0.0,
-            ended_at: None,
-            estimated: false,
-        });
+        let crashed = RunSegment { attempt: 2, outcome: RunSegment::CRASHED.to_owned(), ..RunSegment::default() };
+        trial.status.get_or_insert_default().note(crashed);
         assert!(refusal(&trial).unwrap().contains("has ended already"));
         trial.status.get_or_insert_default().record(&[RungEnd::new(0, Outcome::Value(0.5))], 0);
         let said = refusal(&trial).unwrap();

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test fails by panicking")]
 
-use std::process::Command;
+mod rig;
 
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::{
@@ -35,10 +35,7 @@ spec:
 
 /// Runs nasctl against the cluster: its exit code, stdout and stderr.
 fn nasctl(arguments: &[&str], kubeconfig: &str) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nasctl"));
-    let output = command.args(arguments).env("KUBECONFIG", kubeconfig).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    rig::ended(rig::nasctl().args(arguments).env("KUBECONFIG", kubeconfig))
 }
 
 /// What an operator would have written: a whole search, of which the value of each trial is its number.
@@ -93,10 +90,9 @@ fn segment(experiment: &NasExperiment, at: &RecordedRung) -> RunSegment {
         attempt: at.rung,
         job_uid: "uid".to_owned(),
         outcome: format!("{:?}", at.outcome),
-        message: String::new(),
         accelerator_seconds: 30.0,
         ended_at: Some(Time(Timestamp::from_second(began + 60 * at.decision_seq).unwrap())),
-        estimated: false,
+        ..RunSegment::default()
     }
 }
 

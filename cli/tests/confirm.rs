@@ -2,118 +2,51 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+mod rig;
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+use rig::{NETWORKS, Run, ended, nasctl, told};
 
 /// Four tiny networks for 4 batches, then the best two with two seeds each for 6.
-const EXPERIMENT: &str = "
-apiVersion: nas-operator.dev/v1alpha1
-kind: NasExperiment
-metadata: {name: tiny}
-spec:
-  space:
-    darts: {operations: [skip_connect, max_pool_3x3, sep_conv_3x3]}
-    parameters:
-      - {name: init_channels, constant: 4}
-      - {name: layers, constant: 2}
-      - {name: auxiliary, constant: false}
-      - {name: global_batch_size, constant: 32}
-  sampler: {random: {}}
-  scheduler: {asha: {eta: 2, rungs: [2, 4]}}
-  resource: {unit: batches, max: 4}
-  maxTrials: 4
-  parallelTrials: 1
-  confirm: {topK: 2, seeds: 2, resource: 6}
-  seed: 3
-  trial: {data: {name: fashion-mnist}, evaluateEvery: 0}
-";
-
-struct Run {
-    root: TempDir,
+fn run() -> Run {
+    let experiment = NETWORKS
+        .replace("rungs: [2, 4, 6]", "rungs: [2, 4]")
+        .replace("max: 6}", "max: 4}")
+        .replace("maxTrials: 6", "maxTrials: 4\n  confirm: {topK: 2, seeds: 2, resource: 6}");
+    Run::trained(&experiment)
 }
 
 impl Run {
-    fn new() -> Self {
-        let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join("tiny.yaml"), EXPERIMENT).unwrap();
-        Self { root }
-    }
-
-    fn folder(&self) -> PathBuf {
-        self.root.path().join("run")
-    }
-
-    fn command(&self) -> Command {
-        let trainer = Path::new(env!("CARGO_BIN_EXE_nasctl")).with_file_name("nas-trainer");
-        assert!(trainer.exists(), "{} is missing: run the tests of the whole workspace (make test)", trainer.display());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nasctl"));
-        command.arg("run").arg(self.root.path().join("tiny.yaml")).arg("--dir").arg(self.folder());
-        command.args(["--data-dir", concat!(env!("CARGO_MANIFEST_DIR"), "/../data"), "--threads", "1", "--trainer"]).arg(trainer);
-        command
-    }
-
-    fn finish(&self) -> String {
-        told(self.command().output().unwrap())
-    }
-
-    fn journal(&self) -> String {
-        fs::read_to_string(self.folder().join("journal.jsonl")).unwrap_or_default()
-    }
-
-    fn entries(&self) -> Vec<Value> {
-        let lines = self.journal();
-        let whole = lines.rfind('\n').map_or("", |end| &lines[..end]);
-        whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
     /// What was chosen, and each training as it stands now, without attempts and processes.
     fn essence(&self) -> (Vec<Value>, Vec<Value>) {
-        let entries = self.entries();
-        let chosen = entries.iter().filter(|entry| !entry["confirm"].is_null()).map(|entry| entry["confirm"].clone()).collect();
-        let trainings = (0..4).filter_map(|number| {
-            let name = format!("tiny-confirm-{number}");
-            let trial = &entries.iter().rfind(|entry| entry["trial"]["metadata"]["name"] == json!(name))?["trial"];
+        let chosen = self.entries().into_iter().map(|mut entry| entry["confirm"].take()).filter(|list| !list.is_null());
+        let trainings = self.trials().into_iter().filter(|(name, _)| name.starts_with("tiny-confirm-")).map(|(_, trial)| {
             let spec = &trial["spec"];
-            Some(json!([spec["confirms"], spec["assignment"], spec["seed"], spec["grants"], trial["status"]["rungs"]]))
+            json!([spec["confirms"], spec["assignment"], spec["seed"], spec["grants"], trial["status"]["rungs"]])
         });
-        (chosen, trainings.collect())
+        (chosen.collect(), trainings.collect())
     }
 
     /// Starts the command, and kills it as soon as the journal satisfies this.
-    fn kill_when(&self, is_due: impl Fn(&Self) -> bool) {
-        let mut runner = self.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let deadline = Instant::now() + Duration::from_mins(2);
-        while !is_due(self) {
-            assert!(Instant::now() < deadline, "{}", self.journal());
-            thread::yield_now();
-        }
-        runner.kill().unwrap();
-        runner.wait().unwrap();
+    fn kill_when(&self, what: &str, is_due: impl FnMut(&Self) -> bool) {
+        let mut runner = self.spawn(&[]);
+        self.until(what, is_due);
+        runner.end(Signal::SIGKILL);
     }
-}
 
-/// What a command that succeeded said.
-fn told(output: Output) -> String {
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    said
-}
-
-fn nasctl(arguments: &[&str], of: &Path) -> String {
-    told(Command::new(env!("CARGO_BIN_EXE_nasctl")).args(arguments).arg(of).output().unwrap())
+    /// What another verb, which succeeds, says of it.
+    fn shown(&self, verb: &str, more: &[&str]) -> String {
+        let (code, said, complaints) = ended(&mut self.verb(verb, more));
+        assert_eq!(code, 0, "{said}{complaints}");
+        said
+    }
 }
 
 #[test]
 fn a_confirmation_killed_again_and_again_ends_like_an_undisturbed_one() {
-    let undisturbed = Run::new();
+    let undisturbed = run();
     let said = undisturbed.finish();
     for words in ["Trained anew for 6 batches", "2 of 2", "best mean: tiny-", "seed 2 of 2): accuracy"] {
         assert!(said.contains(words), "{words}: {said}");
@@ -122,11 +55,11 @@ fn a_confirmation_killed_again_and_again_ends_like_an_undisturbed_one() {
     assert_eq!((chosen.len(), chosen[0].as_array().unwrap().len(), trainings.len()), (1, 2, 4));
     assert!(trainings.iter().all(|training| training[4][0]["outcome"] == "Value"));
 
-    let killed = Run::new();
-    killed.kill_when(|run| run.journal().contains("\"end\""));
-    killed.kill_when(|run| !run.essence().0.is_empty());
-    killed.kill_when(|run| !run.essence().1.is_empty());
-    killed.kill_when(|run| run.essence().1.len() == 3);
+    let killed = run();
+    killed.kill_when("the search's end", |run| run.journal().contains("\"end\""));
+    killed.kill_when("the choice", |run| !run.essence().0.is_empty());
+    killed.kill_when("the first training", |run| !run.essence().1.is_empty());
+    killed.kill_when("the third training", |run| run.essence().1.len() >= 3);
     killed.finish();
     assert_eq!(killed.essence(), undisturbed.essence());
     // What has ended is only told again.
@@ -135,15 +68,15 @@ fn a_confirmation_killed_again_and_again_ends_like_an_undisturbed_one() {
     assert_eq!(killed.journal(), journal);
     assert!(again.contains("best mean: tiny-"), "{again}");
 
-    let described = nasctl(&["describe", "--trials"], &killed.folder());
+    let described = killed.shown("describe", &["--trials"]);
     for words in ["Best: trial", "Trained anew for 6 batches", "training 3: ", "confirms tiny-"] {
         assert!(described.contains(words), "{words}: {described}");
     }
-    let document: Value = serde_json::from_str(&nasctl(&["describe", "--output", "json"], &killed.folder())).unwrap();
+    let document: Value = serde_json::from_str(&killed.shown("describe", &["--output", "json"])).unwrap();
     assert_eq!(document["trials"].as_array().unwrap().len(), 4);
     assert_eq!(document["confirmTrials"].as_array().unwrap().len(), 4);
     assert_eq!((&document["confirm"][0]["done"], &document["confirm"][0]["seeds"]), (&json!(2), &json!(2)));
-    assert!(nasctl(&["replay"], &killed.folder()).contains(" 0 differences"));
-    let preview = nasctl(&["preview"], &killed.root.path().join("tiny.yaml"));
+    assert!(killed.shown("replay", &[]).contains(" 0 differences"));
+    let (_, preview) = told(nasctl().arg("preview").arg(killed.path("tiny.yaml")));
     assert!(preview.contains("Then the best 2 anew with 2 seeds each, for 6 batches: 24 batches more."), "{preview}");
 }

@@ -2,11 +2,13 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, missing_docs, reason = "a test fails by panicking")]
 
+mod rig;
+
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
     thread,
 };
 
@@ -15,6 +17,8 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::Value;
+
+use rig::{Run, ended, nasctl, told};
 
 const EXAMPLE: &str = include_str!("../../examples/minimal/trainer.py");
 const MINIMAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/minimal/trainer.py");
@@ -36,13 +40,11 @@ const AT_ONCE: usize = 4;
 
 /// Judges a trainer: the exit code, stdout and stderr.
 fn conform(options: &[&str], command: &[&str]) -> (i32, String, String) {
-    let mut nasctl = Command::new(env!("CARGO_BIN_EXE_nasctl"));
+    let mut nasctl = nasctl();
     nasctl.args(["conform", "--unit", "batches", "--rungs", "1,2,150"]).args(options).arg("--").args(command);
     // What is kept of a failed judgement goes to the test's own folder.
     let folder = tempfile::tempdir().unwrap();
-    let output = nasctl.env("TMPDIR", folder.path()).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    ended(nasctl.env("TMPDIR", folder.path()))
 }
 
 /// The checks that a Python program fails, each with its reason.
@@ -210,7 +212,7 @@ fn ctrl_c_ends_all_that_runs_and_leaves_no_folder() {
     let pipe = pipe(folder.path());
     let files = folder.path().join("temporary");
     fs::create_dir(&files).unwrap();
-    let mut nasctl = Command::new(env!("CARGO_BIN_EXE_nasctl"));
+    let mut nasctl = nasctl();
     nasctl.args(["conform", "--", "sh", "-c", &endless(&pipe)]).env("TMPDIR", &files).stderr(Stdio::piped());
     let nasctl = nasctl.spawn().unwrap();
     let mut reader = BufReader::new(File::open(&pipe).unwrap());
@@ -228,20 +230,10 @@ fn ctrl_c_ends_all_that_runs_and_leaves_no_folder() {
 
 #[test]
 fn what_conforms_is_a_trainer_of_a_search() {
-    let folder = tempfile::tempdir().unwrap();
-    let experiment = folder.path().join("own.yaml");
-    fs::write(&experiment, SEARCH).unwrap();
-    let mut nasctl = Command::new(env!("CARGO_BIN_EXE_nasctl"));
-    nasctl.arg("run").arg(&experiment).arg("--dir").arg(folder.path().join("run")).arg("--data-dir").arg(folder.path());
-    let output = nasctl.args(["--trainer", MINIMAL]).output().unwrap();
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
-    let described = Command::new(env!("CARGO_BIN_EXE_nasctl"))
-        .arg("describe")
-        .arg(folder.path().join("run"))
-        .args(["--output", "json"])
-        .output();
-    let described: Value = serde_json::from_slice(&described.unwrap().stdout).unwrap();
+    let run = Run::scripted(SEARCH, EXAMPLE);
+    run.finish();
+    let (_, described, _) = ended(&mut run.verb("describe", &["--output", "json"]));
+    let described: Value = serde_json::from_str(&described).unwrap();
     let trials = described["trials"].as_array().unwrap();
     let rungs = trials.iter().flat_map(|trial| trial["status"]["rungs"].as_array().unwrap());
     let ends: Vec<_> = rungs.map(|end| (end["outcome"].as_str().unwrap(), end["rung"].as_i64().unwrap())).collect();
@@ -254,10 +246,8 @@ fn what_conforms_is_a_trainer_of_a_search() {
 #[test]
 fn what_was_written_is_kept_where_a_check_failed() {
     let folder = tempfile::tempdir().unwrap();
-    let mut nasctl = Command::new(env!("CARGO_BIN_EXE_nasctl"));
-    let output = nasctl.args(["conform", "--", "sh", "-c", "echo a word"]).env("TMPDIR", folder.path()).output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    let kept = stderr.split("lies in ").nth(1).unwrap().trim();
+    let (_, said) = told(nasctl().args(["conform", "--", "sh", "-c", "echo a word"]).env("TMPDIR", folder.path()));
+    let kept = said.split("lies in ").nth(1).unwrap().trim();
     assert!(Path::new(kept).starts_with(folder.path()));
     assert_eq!(fs::read_to_string(Path::new(kept).join("first/log-1")).unwrap(), "a word\n");
 }
@@ -266,9 +256,7 @@ fn what_was_written_is_kept_where_a_check_failed() {
 fn rungs_that_cannot_be_tried_are_refused() {
     let many = (1..=30).map(|step| step.to_string()).collect::<Vec<_>>().join(",");
     for rungs in ["3", "0,1", "2,2", "4,2", &many] {
-        let mut nasctl = Command::new(env!("CARGO_BIN_EXE_nasctl"));
-        let output = nasctl.args(["conform", "--rungs", rungs, "--", "true"]).output().unwrap();
-        assert_eq!(output.status.code(), Some(64), "{rungs}");
-        assert!(String::from_utf8_lossy(&output.stderr).contains("--rungs must be"), "{rungs}");
+        let (code, said) = told(nasctl().args(["conform", "--rungs", rungs, "--", "true"]));
+        assert!(code == 64 && said.contains("--rungs must be"), "{rungs}: {said}");
     }
 }

@@ -3,10 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test fails by panicking")]
 
+mod rig;
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
 };
 
 use nas_api::{
@@ -31,12 +32,9 @@ fn inputs() -> Vec<PathBuf> {
     files
 }
 
-fn convert(file: &Path, more: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_nasctl")).arg("convert").arg(file).args(more).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
+/// Converts a file: the exit code, the experiment and what was told.
+fn convert(file: &Path, more: &[&str]) -> (i32, String, String) {
+    rig::ended(rig::nasctl().arg("convert").arg(file).args(more))
 }
 
 #[test]
@@ -45,8 +43,7 @@ fn each_file_becomes_the_experiment_beside_it() {
     assert!(inputs.len() >= 15, "{inputs:?}");
     let mut wrong = Vec::new();
     for file in inputs {
-        let output = convert(&file, &[]);
-        let (experiment, said) = (text(&output.stdout), text(&output.stderr));
+        let (code, experiment, said) = convert(&file, &[]);
         let expected = file.with_extension("").to_string_lossy().into_owned() + EXPECTED;
         if env::var_os("NAS_GOLDEN").is_some() {
             fs::write(&expected, &experiment).unwrap();
@@ -57,7 +54,7 @@ fn each_file_becomes_the_experiment_beside_it() {
         // It is valid, or the reason why not is told, and the exit code says so.
         let problems = read_experiment(&experiment).err().unwrap_or_default();
         let open = said.contains("To be mended before this is a valid experiment:");
-        assert_eq!((output.status.code(), open), if problems.is_empty() { (Some(0), false) } else { (Some(1), true) }, "{said}");
+        assert_eq!((code, open), if problems.is_empty() { (0, false) } else { (1, true) }, "{said}");
         for problem in problems {
             assert!(said.contains(&problem.message), "{}: says nothing of {problem}", file.display());
         }
@@ -134,9 +131,8 @@ fn nothing_is_dropped_silently() {
         all.retain(|(path, _)| !path.contains("_node") || path.contains("normal_node2_edge1"));
         for (path, changed) in all {
             fs::write(&file, changed.to_string()).unwrap();
-            let output = convert(&file, &["--from", tool]);
-            let (experiment, said) = (text(&output.stdout), text(&output.stderr));
-            assert!(matches!(output.status.code(), Some(0 | 1)), "{}: {path}: {said}", input.display());
+            let (code, experiment, said) = convert(&file, &["--from", tool]);
+            assert!(matches!(code, 0 | 1), "{}: {path}: {said}", input.display());
             assert!(is_told(&path, &experiment), "{}: {path} was dropped silently\n{experiment}", input.display());
             tried += 1;
         }
@@ -146,8 +142,8 @@ fn nothing_is_dropped_silently() {
 
 /// One of the four experiments of the DARTS benchmark: Determined's file, ours, and what stands there otherwise on purpose.
 fn benchmark(name: &str, ours: &str, differences: impl FnOnce(&mut NasExperiment)) {
-    let output = convert(&folder().join(format!("determined/{name}.yaml")), &[]);
-    let mut converted = read_experiment(&text(&output.stdout)).unwrap().experiment;
+    let (_, converted, _) = convert(&folder().join(format!("determined/{name}.yaml")), &[]);
+    let mut converted = read_experiment(&converted).unwrap().experiment;
     let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../configs/{ours}-experiment.yaml"));
     let mut ours = read_experiment(&fs::read_to_string(ours).unwrap()).unwrap().experiment;
     // Lengths are told in batches there, 521 to the epoch, and in epochs here; the seed was drawn at submission.
@@ -174,8 +170,8 @@ fn the_four_experiments_of_the_darts_benchmark_become_those_that_come_along() {
 
 #[test]
 fn a_logarithmic_hyperparameter_is_a_range_of_powers() {
-    let output = convert(&folder().join("determined/new.yaml"), &[]);
-    let converted = read_experiment(&text(&output.stdout)).unwrap().experiment;
+    let (_, converted, _) = convert(&folder().join("determined/new.yaml"), &[]);
+    let converted = read_experiment(&converted).unwrap().experiment;
     let rate = converted.spec.space.parameters.iter().find(|parameter| parameter.name == "learning_rate");
     let Some(ParameterSpec { domain: DomainSpec::Double(range), .. }) = rate else { panic!("{rate:?}") };
     assert_eq!((range.min.to_string(), range.max.to_string()), ("0.0001".to_owned(), "0.1".to_owned()));
@@ -187,9 +183,9 @@ fn files_of_no_kind_are_refused_with_what_is_known() {
     let file = scratch.path().join("file.yaml");
     let said = |content: &str| {
         fs::write(&file, content).unwrap();
-        let output = convert(&file, &[]);
-        assert!(output.stdout.is_empty());
-        (output.status.code().unwrap(), text(&output.stderr))
+        let (code, experiment, said) = convert(&file, &[]);
+        assert_eq!(experiment, "");
+        (code, said)
     };
     for (content, code, words) in [
         ("a: 1", 64, "Known are Experiment (Katib)"),
@@ -201,10 +197,7 @@ fn files_of_no_kind_are_refused_with_what_is_known() {
         assert_eq!(got, code, "{message}");
         assert!(message.contains(words), "{message}");
     }
-    let (code, message) = {
-        let output = convert(&scratch.path().join("absent.yaml"), &[]);
-        (output.status.code().unwrap(), text(&output.stderr))
-    };
+    let (code, _, message) = convert(&scratch.path().join("absent.yaml"), &[]);
     assert_eq!(code, 65, "{message}");
     assert!(message.contains("absent.yaml"), "{message}");
 }
@@ -214,9 +207,9 @@ fn the_experiment_goes_to_a_file_where_one_is_named() {
     let scratch = tempfile::tempdir().unwrap();
     let output = scratch.path().join("experiment.yaml");
     let input = folder().join("katib/hyperband.yaml");
-    let done = convert(&input, &["-o", output.to_str().unwrap()]);
-    assert!(done.status.success() && done.stdout.is_empty(), "{}", text(&done.stderr));
-    assert_eq!(fs::read_to_string(output).unwrap(), text(&convert(&input, &[]).stdout));
+    let (code, experiment, said) = convert(&input, &["-o", output.to_str().unwrap()]);
+    assert_eq!((code, experiment.as_str()), (0, ""), "{said}");
+    assert_eq!(fs::read_to_string(output).unwrap(), convert(&input, &[]).1);
 }
 
 /// The indented blocks of a page.
@@ -244,7 +237,7 @@ fn the_pages_show_what_becomes_of_the_files_that_they_show() {
         let file = scratch.path().join(name);
         let results = blocks.iter().map(|block| {
             fs::write(&file, block).unwrap();
-            self::text(&convert(&file, &[]).stdout)
+            convert(&file, &[]).1
         });
         assert!(results.into_iter().any(|result| result == *made), "docs/{page}.md: no block of it becomes\n{made}");
     }

@@ -2,47 +2,26 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::{fs, os::unix::fs::PermissionsExt, process::Command};
+mod rig;
 
 use serde_json::Value;
 
-const EXPERIMENT: &str = "
-apiVersion: nas-operator.dev/v1alpha1
-kind: NasExperiment
-metadata: {name: tiny}
-spec:
-  space: {parameters: [{name: learning_rate, double: {min: 0.001, max: 1.0}}]}
-  scheduler: {fullLength: {}}
-  resource: {unit: epochs, max: 1}
-  maxTrials: 1
-  trial: {data: {name: mnist}, timeLimit: 10s}
-";
+use rig::{NUMBER, Run, SCRIPT};
 
 /// Hangs in its first attempt, though not deaf to SIGTERM; reports in its second.
-const TRAINER: &str = r#"#!/bin/sh
-if [ "$1" = check ]; then echo fine; exit; fi
+const TRAINER: &str = r#"
 if [ "$NAS_ATTEMPT" = 1 ]; then echo 'waiting for the data' >"$NAS_TERMINATION_LOG"; exec sleep 600; fi
-echo '{"attempt": 2, "seq": 1, "step": 1, "results": [{"rung": 0, "outcome": "Value", "value": 0.5}]}' >"$NAS_TERMINATION_LOG"
+report
 "#;
 
 #[test]
 fn a_trainer_that_hangs_is_stopped_at_the_time_limit_and_the_next_attempt_takes_its_place() {
-    let root = tempfile::tempdir().unwrap();
-    let path = |name: &str| root.path().join(name);
-    fs::write(path("tiny.yaml"), EXPERIMENT).unwrap();
-    fs::write(path("trainer"), TRAINER).unwrap();
-    fs::set_permissions(path("trainer"), fs::Permissions::from_mode(0o755)).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nasctl"));
-    command.arg("run").arg(path("tiny.yaml")).arg("--dir").arg(path("run")).arg("--data-dir").arg(root.path());
-    let output = command.arg("--trainer").arg(path("trainer")).output().unwrap();
-    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    assert!(output.status.success(), "{said}");
+    let experiment = NUMBER.replace("{name: mnist}", "{name: mnist}, timeLimit: 10s");
+    let run = Run::scripted(&experiment, &format!("{SCRIPT}{TRAINER}"));
+    let said = run.finish();
     assert!(said.contains("trial 0 starts again: stopped after 10 s, at its spec.trial.timeLimit"), "{said}");
-    let journal = fs::read_to_string(path("run/journal.jsonl")).unwrap();
-    let mut entries = journal.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let trial = entries.rfind(|entry| !entry["trial"].is_null()).unwrap()["trial"].clone();
-    assert_eq!(trial["status"]["rungs"][0]["value"], 0.5);
-    let outcomes: Vec<&Value> =
-        trial["status"]["segments"].as_array().unwrap().iter().map(|segment| &segment["outcome"]).collect();
+    let status = &run.trials()["tiny-0"]["status"];
+    assert_eq!(status["rungs"][0]["value"], 0.5);
+    let outcomes: Vec<&Value> = status["segments"].as_array().unwrap().iter().map(|segment| &segment["outcome"]).collect();
     assert_eq!(outcomes, ["Crashed", "Value"], "it counts against the trial");
 }

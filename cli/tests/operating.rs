@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test fails by panicking")]
 
+mod rig;
+
 use std::{
     io::{BufRead, BufReader},
     process::{Command, Stdio},
@@ -77,15 +79,14 @@ impl Search {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nasctl"));
+        let mut command = rig::nasctl();
         command.args(arguments).args(["--namespace", &self.namespace.name]).env("KUBECONFIG", Cluster::shared().kubeconfig());
         command
     }
 
     /// Runs nasctl: its exit code and what it said.
     fn nasctl(&self, arguments: &[&str]) -> (i32, String) {
-        let output = self.command(arguments).output().unwrap();
-        (output.status.code().unwrap(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+        rig::told(&mut self.command(arguments))
     }
 
     fn done(&self, arguments: &[&str], words: &str) {
@@ -195,8 +196,8 @@ async fn logs_are_followed_from_pod_to_pod() {
     search.done(&["logs", "small-0"], "small-0: the trainer of pod first has not begun: ImagePullBackOff: no such image");
     kubelet.start(&first, labels::CONTAINER).await.unwrap();
     node.say("first", labels::CONTAINER, "batch 20: loss 2.1");
-    let mut follower =
-        search.command(&["logs", "small-0", "--follow"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut command = search.command(&["logs", "small-0", "--follow"]);
+    let mut follower = rig::Running::start(command.stdout(Stdio::piped()).stderr(Stdio::null()));
     let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines().map(Result::unwrap);
     let mut next = tokio::task::spawn_blocking(move || {
         let two: Vec<String> = lines.by_ref().take(2).collect();
@@ -285,8 +286,7 @@ fn linked_under_another_name_it_is_a_plugin_of_kubectl() {
         if !path.exists() {
             std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_nasctl"), &path).unwrap();
         }
-        let output = Command::new(path).args(arguments).output().unwrap();
-        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+        rig::told(Command::new(path).args(arguments)).1
     };
     let help = as_program("kubectl-nas", &["scale", "--help"]);
     assert!(help.contains("Usage: kubectl nas scale") && help.contains("kubectl nas scale constrained-adaptive 32"), "{help}");

@@ -2,103 +2,47 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test fails by panicking")]
 
+mod rig;
+
 use std::{
     fs,
     io::{BufRead, BufReader},
-    os::unix::fs::PermissionsExt,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    process::Stdio,
 };
 
-use serde_json::Value;
-use tempfile::TempDir;
-
-const EXPERIMENT: &str = "
-apiVersion: nas-operator.dev/v1alpha1
-kind: NasExperiment
-metadata: {name: tiny}
-spec:
-  space: {parameters: [{name: learning_rate, double: {min: 0.001, max: 1.0}}]}
-  sampler: {random: {}}
-  scheduler: {fullLength: {}}
-  resource: {unit: epochs, max: 1}
-  maxTrials: 1
-  trial: {data: {name: mnist}}
-";
+use rig::{NUMBER, Run, Running, SCRIPT, nasctl, told};
 
 /// Before each trainer's own part.
-const BEGIN: &str = r#"#!/bin/sh
-if [ "$1" = check ]; then echo fine; exit; fi
-report() { echo '{"attempt": '"$NAS_ATTEMPT"', "seq": 1, "step": 1, "results": [{"rung": 0, "outcome": "Value", "value": 0.5}]}' >"$NAS_TERMINATION_LOG"; }
+const BEGIN: &str = r#"
 hang() { trap 'echo stopped; exit 143' TERM; while :; do sleep 0.05; done; }
 echo "$NAS_TRIAL_NAME in attempt $NAS_ATTEMPT"
 cd "$(dirname "$0")" || exit 1
 "#;
 
-struct Run {
-    root: TempDir,
+fn scripted(experiment: &str, trainer: &str) -> Run {
+    Run::scripted(experiment, &format!("{SCRIPT}{BEGIN}{trainer}"))
 }
 
 impl Run {
-    fn new(experiment: &str, trainer: &str) -> Self {
-        let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join("tiny.yaml"), experiment).unwrap();
-        let script = root.path().join("trainer");
-        fs::write(&script, format!("{BEGIN}{trainer}")).unwrap();
-        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-        Self { root }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.root.path().join(name)
-    }
-
-    fn command(&self, more: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nasctl"));
-        command.arg("run").arg(self.path("tiny.yaml")).arg("--dir").arg(self.path("run")).arg("--data-dir").arg(self.root.path());
-        command.arg("--trainer").arg(self.path("trainer")).args(more).env_remove("CUDA_VISIBLE_DEVICES");
-        command
-    }
-
-    fn spawn(&self) -> Child {
-        self.command(&["--gpus", "none"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    fn begun(&self) -> Running {
+        self.spawn(&["--gpus", "none"])
     }
 
     /// Runs another verb on the folder: its exit code and what it said.
     fn nasctl(&self, verb: &str, more: &[&str]) -> (i32, String) {
-        let output = self.verb(verb, more).output().unwrap();
-        (output.status.code().unwrap(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+        told(&mut self.verb(verb, more))
     }
 
-    fn verb(&self, verb: &str, more: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nasctl"));
-        command.arg(verb).arg(self.path("run")).args(more).env("KUBECONFIG", "/nonexistent/kubeconfig");
-        command
-    }
-
-    /// Waits until the log of trial 0 has these words.
-    fn until_log_says(&self, words: &str) {
-        let log = self.path("run/trials/tiny-0/trainer.log");
-        let deadline = Instant::now() + Duration::from_mins(1);
-        while !fs::read_to_string(&log).unwrap_or_default().contains(words) {
-            assert!(Instant::now() < deadline, "{words}: {:?}", fs::read_to_string(&log));
-            thread::sleep(Duration::from_millis(10));
-        }
+    /// Waits until the first attempt of this trial has begun.
+    fn until_begun(&self, trial: &str) {
+        let words = format!("{trial} in attempt 1");
+        self.until(&words, |run| run.logs().get(trial).is_some_and(|log| log.contains(&words)));
     }
 
     /// Outcomes of the processes of trial 0.
     fn segments(&self) -> Vec<String> {
-        let journal = fs::read_to_string(self.path("run/journal.jsonl")).unwrap();
-        let mut entries = journal.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let trial = entries.rfind(|entry| entry["trial"]["spec"]["number"] == 0).unwrap()["trial"].clone();
-        trial["status"]["segments"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|segment| segment["outcome"].as_str().unwrap().to_owned())
-            .collect()
+        let segments = self.trials()["tiny-0"]["status"]["segments"].as_array().unwrap().clone();
+        segments.iter().map(|segment| segment["outcome"].as_str().unwrap().to_owned()).collect()
     }
 }
 
@@ -113,13 +57,12 @@ report
 
 #[test]
 fn each_trial_has_a_gpu_of_its_own_and_no_more_run_than_there_are() {
-    let experiment = EXPERIMENT
+    let experiment = NUMBER
         .replace("maxTrials: 1", "maxTrials: 6\n  parallelTrials: 4")
         .replace("{name: mnist}", "{name: mnist}, timeLimit: 60s");
-    let run = Run::new(&experiment, ON_GPUS);
-    let output = run.command(&["--gpus", "0,1"]).output().unwrap();
-    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    assert!(output.status.success(), "{said}");
+    let run = scripted(&experiment, ON_GPUS);
+    let (code, said) = told(&mut run.command(&["--gpus", "0,1"]));
+    assert_eq!(code, 0, "{said}");
     assert!(said.contains("GPUs: 0, 1; 2 at a time, each with its own (spec.parallelTrials is 4"), "{said}");
     let seen = fs::read_to_string(run.path("seen")).unwrap();
     assert_eq!(seen.lines().count(), 6, "{seen}");
@@ -130,34 +73,34 @@ fn each_trial_has_a_gpu_of_its_own_and_no_more_run_than_there_are() {
 #[test]
 fn trials_share_a_gpu_where_that_is_asked_for_and_may_be_left_to_themselves() {
     let together = "echo \"${CUDA_VISIBLE_DEVICES-unset}\" >>seen\nmkdir \"$NAS_TRIAL_NAME\"\nuntil [ -d tiny-0 ] && [ -d tiny-1 ]; do sleep 0.02; done\nreport\n";
-    let experiment = EXPERIMENT
+    let experiment = NUMBER
         .replace("maxTrials: 1", "maxTrials: 2\n  parallelTrials: 2")
         .replace("{name: mnist}", "{name: mnist}, timeLimit: 60s");
     for (arguments, expected) in
         [(["--gpus", "7", "--slots-per-gpu", "2"].as_slice(), "7\n7\n"), (&["--gpus", "none"], "unset\nunset\n")]
     {
-        let run = Run::new(&experiment, together);
-        assert!(run.command(arguments).output().unwrap().status.success());
+        let run = scripted(&experiment, together);
+        let (code, said) = told(&mut run.command(arguments));
+        assert_eq!(code, 0, "{said}");
         assert_eq!(fs::read_to_string(run.path("seen")).unwrap(), expected);
     }
-    let run = Run::new(&experiment, together);
-    let own = run.command(&[]).env("CUDA_VISIBLE_DEVICES", "3,4").output().unwrap();
-    assert!(own.status.success());
+    let run = scripted(&experiment, together);
+    let (code, said) = told(run.command(&[]).env("CUDA_VISIBLE_DEVICES", "3,4"));
+    assert_eq!(code, 0, "{said}");
     let mut seen: Vec<String> = fs::read_to_string(run.path("seen")).unwrap().lines().map(str::to_owned).collect();
     seen.sort();
     assert_eq!(seen, ["3", "4"], "this process was given them");
     let two = experiment.replace("timeLimit", "accelerator: {count: 2}, timeLimit");
-    let refused = Run::new(&two, together).command(&["--gpus", "0"]).output().unwrap();
-    let said = String::from_utf8(refused.stderr).unwrap();
-    assert!(refused.status.code() == Some(64) && said.contains("spec.trial.accelerator.count is 2"), "{said}");
+    let (code, said) = told(&mut scripted(&two, together).command(&["--gpus", "0"]));
+    assert!(code == 64 && said.contains("spec.trial.accelerator.count is 2"), "{code}: {said}");
 }
 
 #[test]
 fn logs_go_on_across_attempts_and_a_retry_counts_for_nothing() {
-    let run = Run::new(EXPERIMENT, "if [ \"$NAS_ATTEMPT\" = 1 ]; then hang; fi\nreport\n");
-    let mut runner = run.spawn();
-    run.until_log_says("tiny-0 in attempt 1");
-    let mut follower = run.verb("logs", &["0", "--follow"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let run = scripted(NUMBER, "if [ \"$NAS_ATTEMPT\" = 1 ]; then hang; fi\nreport\n");
+    let mut runner = run.begun();
+    run.until_begun("tiny-0");
+    let mut follower = Running::start(run.verb("logs", &["0", "--follow"]).stdout(Stdio::piped()).stderr(Stdio::null()));
     let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines().map(Result::unwrap);
     let first: Vec<String> = lines.by_ref().take(2).collect();
     assert!(first[0].starts_with("=== attempt 1: to rung 0 (1 epoch)") && first[1] == "tiny-0 in attempt 1", "{first:?}");
@@ -190,11 +133,11 @@ fn logs_go_on_across_attempts_and_a_retry_counts_for_nothing() {
 
 #[test]
 fn a_run_is_suspended_goes_on_and_is_ended_for_good() {
-    let experiment = EXPERIMENT.replace("maxTrials: 1", "maxTrials: 3");
+    let experiment = NUMBER.replace("maxTrials: 1", "maxTrials: 3");
     let run =
-        Run::new(&experiment, "if [ ! -e goes-on ]; then hang; fi\nif [ \"$NAS_TRIAL_NAME\" = tiny-1 ]; then hang; fi\nreport\n");
-    let mut runner = run.spawn();
-    run.until_log_says("tiny-0 in attempt 1");
+        scripted(&experiment, "if [ ! -e goes-on ]; then hang; fi\nif [ \"$NAS_TRIAL_NAME\" = tiny-1 ]; then hang; fi\nreport\n");
+    let mut runner = run.begun();
+    run.until_begun("tiny-0");
     let (code, said) = run.nasctl("suspend", &[]);
     assert!(code == 0 && said.contains("is suspended, after checkpoints"), "{said}");
     assert_eq!(runner.wait().unwrap().code(), Some(130));
@@ -212,13 +155,8 @@ fn a_run_is_suspended_goes_on_and_is_ended_for_good() {
     }
 
     fs::write(run.path("goes-on"), "").unwrap();
-    let mut runner = run.spawn();
-    let log = run.path("run/trials/tiny-1/trainer.log");
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while !fs::read_to_string(&log).unwrap_or_default().contains("tiny-1 in attempt 1") {
-        assert!(Instant::now() < deadline, "the second trial did not begin");
-        thread::sleep(Duration::from_millis(10));
-    }
+    let mut runner = run.begun();
+    run.until_begun("tiny-1");
     let (code, said) = run.nasctl("stop", &[]);
     assert!(code == 0 && said.contains("has ended: budget.wallClock is spent"), "{said}");
     assert_eq!(runner.wait().unwrap().code(), Some(130));
@@ -234,14 +172,14 @@ fn a_run_is_suspended_goes_on_and_is_ended_for_good() {
     let (code, said) = run.nasctl("stop", &[]);
     assert!(code == 64 && said.contains("has ended"), "{said}");
     // The same command starts nothing more.
-    assert!(run.command(&["--gpus", "none"]).output().unwrap().status.success());
+    assert_eq!(told(&mut run.command(&["--gpus", "none"])).0, 0);
     assert!(!run.path("run/trials/tiny-2").exists());
 }
 
 #[test]
 fn a_reader_that_goes_away_ends_the_command_without_a_word() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/adaptive-experiment.yaml");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nasctl"));
+    let mut command = nasctl();
     // Far more than a pipe holds.
     command.args(["preview", file, "--trials", "1000", "--output", "json"]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();

@@ -2,15 +2,15 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test fails by panicking")]
 
-use std::{fs, path::Path, process::Command};
+mod rig;
+
+use std::{fs, path::Path};
 
 use serde_json::Value;
 
 /// Runs it: its exit code, stdout and stderr.
 fn simulate(arguments: &[&str]) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_nasctl")).arg("simulate").args(arguments).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    rig::ended(rig::nasctl().arg("simulate").args(arguments))
 }
 
 fn config(name: &str) -> String {

@@ -64,6 +64,7 @@ async fn a_word_that_only_a_newer_version_knows_holds_up_its_search_and_no_other
     // Nothing is decided as if the trial were not there, also by an operator that starts now.
     operator.stop().await;
     let operator = rig.operator();
+    operator.has_looked().await;
     let seen = || async { (rig.trials_unread().await, rig.jobs().await.len()) };
     assert_eq!(stays(seen).await, (2, 1));
 

@@ -64,7 +64,7 @@ pub enum Decision {
 }
 
 /// A trial that is to be created.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NewTrial {
     /// Its number.
     pub number: u64,

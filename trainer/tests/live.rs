@@ -10,7 +10,7 @@ use nas_api::{
     contract::{CurvePoint, Report, Reported, RungResult},
     objects::{NasTrial, ReportedStatus},
 };
-use nas_search::{Assignment, NewTrial, Sample, View};
+use nas_search::{NewTrial, View};
 use nas_testkit::{Cluster, Namespace, eventually};
 use nas_trainer::{
     live::{ApiServer, Live, LiveError},
@@ -35,8 +35,7 @@ impl Setting {
         let namespaces = format!("trainer.reporting.namespaces={{{}}}", namespace.name);
         let values = ["--set", "trainer.reporting.enabled=true", "--set", &namespaces, "--show-only", "templates/reporting.yaml"];
         Cluster::shared().apply_chart("nas-operator", &namespace.name, &values);
-        let sample = Sample { assignment: Assignment::new(), rejected: 0, repeats: 0 };
-        let trial = NasTrial::create("small", &NewTrial { number: 0, seed: 1, bracket: 0, rung: 0, sample }, View::default());
+        let trial = NasTrial::create("small", &NewTrial::default(), View::default());
         namespace.api().create(&PostParams::default(), &trial).await.unwrap();
         let pod = namespace.pod("nas-trainer", "small-0-r0-a0-abcde").await;
 

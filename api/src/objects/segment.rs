@@ -14,7 +14,7 @@ use super::{NasTrialStatus, OutcomeName};
 use crate::Conclusion;
 
 /// One process that trained a segment of a trial.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct RunSegment {
     /// The rung it was to reach.
@@ -94,8 +94,7 @@ mod tests {
 
     fn segment(rung: i64, outcome: &str, ended_at: Option<i64>) -> RunSegment {
         let ended_at = ended_at.map(|second| Time(Timestamp::from_second(second).unwrap_or_default()));
-        let (outcome, message, job_uid) = (outcome.to_owned(), String::new(), String::new());
-        RunSegment { rung, attempt: 0, job_uid, outcome, message, accelerator_seconds: 1.0, ended_at, estimated: false }
+        RunSegment { rung, outcome: outcome.to_owned(), accelerator_seconds: 1.0, ended_at, ..RunSegment::default() }
     }
 
     fn times(segments: Vec<RunSegment>) -> Vec<(u64, i64)> {

@@ -116,28 +116,17 @@ fn tenths(seconds: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use nas_api::{RungEnd, objects::RunSegment};
-    use nas_search::{NewTrial, Sample, View};
+    use nas_search::{NewTrial, View};
 
     use super::*;
 
     #[test]
     fn a_rung_costs_what_its_processes_took() {
-        let sample = Sample { assignment: nas_search::Assignment::new(), rejected: 0, repeats: 0 };
-        let mut trial = NasTrial::create("small", &NewTrial { number: 0, seed: 1, bracket: 0, rung: 0, sample }, View::default());
+        let mut trial = NasTrial::create("small", &NewTrial::default(), View::default());
         let status = trial.status.get_or_insert_default();
         status.record(&[RungEnd::new(0, Outcome::Value(0.5)), RungEnd::new(1, Outcome::Value(0.6))], 0);
         for (rung, accelerator_seconds) in [(0, 1.0), (1, 2.0), (1, 4.0), (2, 8.0)] {
-            let (job_uid, message, outcome) = (String::new(), String::new(), "Value".to_owned());
-            status.note(RunSegment {
-                rung,
-                attempt: 1,
-                job_uid,
-                outcome,
-                message,
-                accelerator_seconds,
-                ended_at: None,
-                estimated: false,
-            });
+            status.note(RunSegment { rung, outcome: "Value".to_owned(), accelerator_seconds, ..RunSegment::default() });
         }
         // The last was to go to rung 2 and has not come there: it counts where the trial stands.
         assert_eq!(costs(&trial), [1.0, 14.0]);

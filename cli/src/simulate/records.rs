@@ -43,13 +43,10 @@ pub(super) fn records(source: SourceFile, run: &Run, accelerators: u32, words: S
         let outcome = status.rungs.last().map(|rung| format!("{:?}", rung.outcome)).unwrap_or_default();
         status.note(RunSegment {
             rung: i64::try_from(held.rung).unwrap_or(i64::MAX),
-            attempt: 0,
-            job_uid: String::new(),
             outcome,
-            message: String::new(),
             accelerator_seconds: held.seconds * f64::from(accelerators),
-            ended_at: None,
             estimated: true,
+            ..RunSegment::default()
         });
     }
     // Outcomes are numbered as they came.

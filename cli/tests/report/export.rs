@@ -3,7 +3,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
 };
 
 use nas_api::{genotype, objects::NasTrial};
@@ -11,15 +10,20 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::journal;
+use crate::{
+    journal,
+    rig::{ended, nasctl, told},
+};
 
-fn nasctl(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_nasctl")).args(arguments).output().unwrap()
+fn said(arguments: &[&str]) -> (i32, String) {
+    told(nasctl().args(arguments))
 }
 
-fn said(output: &Output) -> (i32, String) {
-    let text = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
-    (output.status.code().unwrap(), text)
+/// What is printed as JSON.
+fn shown(arguments: &[&str]) -> Value {
+    let (code, shown, said) = ended(nasctl().args(arguments).args(["--output", "json"]));
+    assert_eq!(code, 0, "{said}");
+    serde_json::from_str(&shown).unwrap()
 }
 
 /// A committed checkpoint, as the trainer leaves it; returns its state file.
@@ -45,11 +49,11 @@ fn what_is_exported_is_the_newest_of_the_best_and_can_be_trained_anew() {
     let folder = tempfile::tempdir().unwrap();
     let trials = journal::write(folder.path(), 64);
     let search = folder.path().to_str().unwrap();
-    let shown: Value = serde_json::from_slice(&nasctl(&["best", search, "--output", "json"]).stdout).unwrap();
+    let shown = shown(&["best", search]);
     let best = &trials[shown["trial"].as_u64().unwrap() as usize];
-    assert_eq!(said(&nasctl(&["best", search, "-o", "name"])).1.trim(), best.metadata.name.as_ref().unwrap());
-    assert_eq!(said(&nasctl(&["best", search, "-o", "number"])).1.trim(), best.spec.number.to_string());
-    let (_, text) = said(&nasctl(&["best", search]));
+    assert_eq!(said(&["best", search, "-o", "name"]).1.trim(), best.metadata.name.as_ref().unwrap());
+    assert_eq!(said(&["best", search, "-o", "number"]).1.trim(), best.spec.number.to_string());
+    let (_, text) = said(&["best", search]);
     assert!(text.contains(&format!("{:.4}", shown["value"].as_f64().unwrap())) && text.contains("reduce cell"), "{text}");
 
     checkpoint(folder.path(), best, 3, 40, 1.0);
@@ -57,7 +61,7 @@ fn what_is_exported_is_the_newest_of_the_best_and_can_be_trained_anew() {
     let newest = checkpoint(folder.path(), best, 5, 80, 3.0);
     let taken = folder.path().join("taken");
     let export = ["export", search, "--output", taken.to_str().unwrap()];
-    let (code, text) = said(&nasctl(&export));
+    let (code, text) = said(&export);
     assert_eq!(code, 0, "{text}");
     let weights = fs::read(taken.join("weights.safetensors")).unwrap();
     let weights = SafeTensors::deserialize(&weights).unwrap();
@@ -77,25 +81,23 @@ fn what_is_exported_is_the_newest_of_the_best_and_can_be_trained_anew() {
     );
 
     let again = taken.join("experiment.yaml");
-    assert_eq!(nasctl(&["validate", again.to_str().unwrap()]).status.code(), Some(0));
-    let preview = nasctl(&["preview", again.to_str().unwrap(), "--trials", "1", "--output", "json"]);
-    let preview: Value = serde_json::from_slice(&preview.stdout).unwrap();
+    assert_eq!(said(&["validate", again.to_str().unwrap()]).0, 0);
+    let preview = self::shown(&["preview", again.to_str().unwrap(), "--trials", "1"]);
     assert_eq!(preview["trials"], json!([best.assignment()]));
     assert_eq!(preview["rungs"], json!([{"step": 256, "trials": 1}]));
 
     // The newest is not what was written: nothing older is taken for it.
     fs::write(&newest, "cut").unwrap();
-    let (code, text) = said(&nasctl(&export));
+    let (code, text) = said(&export);
     assert!(code == 65 && text.contains("SHA-256") && text.contains("--without-weights"), "{code}: {text}");
     let other = trials.iter().find(|trial| trial.spec.number != best.spec.number).unwrap().spec.number.to_string();
-    let (code, text) = said(&nasctl(&["export", search, "--trial", &other, "--output", taken.to_str().unwrap()]));
+    let (code, text) = said(&["export", search, "--trial", &other, "--output", taken.to_str().unwrap()]);
     assert!(code == 65 && text.contains("has no checkpoint"), "{code}: {text}");
     let bare = folder.path().join("bare");
-    let (code, _) =
-        said(&nasctl(&["export", search, "--trial", &other, "--without-weights", "--output", bare.to_str().unwrap()]));
+    let (code, _) = said(&["export", search, "--trial", &other, "--without-weights", "--output", bare.to_str().unwrap()]);
     assert!(code == 0 && bare.join("model.py").exists());
     assert!(["weights", "reference"].iter().all(|name| !bare.join(format!("{name}.safetensors")).exists()));
-    assert_eq!(said(&nasctl(&["export", search, "--trial", "9999", "--output", bare.to_str().unwrap()])).0, 64);
+    assert_eq!(said(&["export", search, "--trial", "9999", "--output", bare.to_str().unwrap()]).0, 64);
 }
 
 #[test]
@@ -104,14 +106,14 @@ fn a_search_that_has_ended_is_shown_once_and_without_a_terminal_in_one_line() {
     let search = folder.path().join("made");
     journal::write(&search, 64);
     let search = search.to_str().unwrap();
-    let (code, text) = said(&nasctl(&["top", search]));
+    let (code, text) = said(&["top", search]);
     assert!(
         code == 0 && text.lines().count() == 1 && text.contains("64 of 64 trials") && text.contains(", ended: all trials"),
         "{text}"
     );
-    let (code, text) = said(&nasctl(&["get", folder.path().to_str().unwrap(), "-o", "wide"]));
+    let (code, text) = said(&["get", folder.path().to_str().unwrap(), "-o", "wide"]);
     assert!(code == 0 && text.contains(search) && text.contains("Completed   64 of 64"), "{text}");
-    let (code, text) = said(&nasctl(&["top", search, "--once"]));
+    let (code, text) = said(&["top", search, "--once"]);
     assert!(
         code == 0 && text.contains("0 of 16 slots") && text.contains("made: 64 of 64 trials") && !text.contains('\x1b'),
         "{text}"

@@ -96,12 +96,10 @@ pub(crate) fn write(folder: &Path, trials: usize) -> Vec<NasTrial> {
             status.note(RunSegment {
                 rung: recorded.rung as i64,
                 attempt: recorded.rung as i64 + 1,
-                job_uid: String::new(),
                 outcome: recorded.outcome.name().to_owned(),
                 message: if fails { HOSTILE.to_owned() } else { String::new() },
                 accelerator_seconds: 30.0 * steps[recorded.rung] as f64,
-                ended_at: None,
-                estimated: false,
+                ..RunSegment::default()
             });
         }
     }

@@ -12,18 +12,20 @@
 mod browser;
 mod export;
 mod journal;
+#[path = "../rig/mod.rs"]
+mod rig;
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 use browser::{between, open, rows, text};
 use nas_api::objects::NasTrial;
+use rig::{ended, nasctl};
 use serde_json::Value;
 
 fn report(folder: &Path, output: &str) -> String {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_nasctl")).arg("report").arg(folder).arg("--output").arg(output).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    let (code, report, said) = ended(nasctl().arg("report").arg(folder).arg("--output").arg(output));
+    assert_eq!(code, 0, "{said}");
+    report
 }
 
 /// Values at a rung, with the trials' numbers.
@@ -157,14 +159,9 @@ fn the_same_records_give_the_same_bytes_and_the_file_searches_the_same() {
     let again = folder.path().join("again.yaml");
     fs::write(&again, data["experiment"].as_str().unwrap()).unwrap();
     let first = |file: &Path| {
-        let output = Command::new(env!("CARGO_BIN_EXE_nasctl"))
-            .arg("preview")
-            .arg(file)
-            .args(["--trials", "9", "--output", "json"])
-            .output();
-        let output = output.unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        output.stdout
+        let (code, preview, said) = ended(nasctl().arg("preview").arg(file).args(["--trials", "9", "--output", "json"]));
+        assert_eq!(code, 0, "{said}");
+        preview
     };
     let original = folder.path().join("original.yaml");
     fs::write(&original, journal::experiment(64)).unwrap();

@@ -12,7 +12,11 @@ use nas_api::{
 use nas_testkit::{Cluster, Namespace};
 use serde_json::json;
 
-use crate::{journal, opened, server::Server};
+use crate::{
+    journal, opened,
+    rig::{nasctl, told},
+    server::Server,
+};
 
 /// Writes a search as an operator would; of the last trial's end nothing is known yet.
 async fn write(namespace: &Namespace, trials: usize) -> Vec<NasTrial> {
@@ -111,11 +115,6 @@ async fn an_experiment_is_followed_with_the_readers_own_rights() {
 #[test]
 fn an_experiment_that_is_not_there_is_named() {
     let cluster = Cluster::shared();
-    let missing = std::process::Command::new(env!("CARGO_BIN_EXE_nasctl"))
-        .args(["ui", "nowhere", "--namespace", "default"])
-        .env("KUBECONFIG", cluster.kubeconfig())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&missing.stderr).into_owned();
-    assert!([Some(64), Some(69)].contains(&missing.status.code()) && said.contains("NasExperiment"), "{said}");
+    let (code, said) = told(nasctl().args(["ui", "nowhere", "--namespace", "default"]).env("KUBECONFIG", cluster.kubeconfig()));
+    assert!([64, 69].contains(&code) && said.contains("NasExperiment"), "{code}: {said}");
 }

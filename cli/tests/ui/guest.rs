@@ -3,11 +3,15 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::TcpListener,
-    process::Command,
     thread,
 };
 
-use crate::{browser::Browser, journal, opened, server::Server};
+use crate::{
+    browser::Browser,
+    journal, opened,
+    rig::{nasctl, told},
+    server::Server,
+};
 
 #[test]
 fn who_has_not_the_whole_address_reads_nothing() {
@@ -58,9 +62,8 @@ fn who_has_not_the_whole_address_reads_nothing() {
     }
 
     let port = host.rsplit(':').next().unwrap();
-    let second = Command::new(env!("CARGO_BIN_EXE_nasctl")).arg("ui").arg(folder.path()).args(["--port", port]).output().unwrap();
-    let said = String::from_utf8_lossy(&second.stderr).into_owned();
-    assert!(second.status.code() == Some(64) && said.contains(&format!("port {port} is taken")), "{said}");
+    let (code, said) = told(nasctl().arg("ui").arg(folder.path()).args(["--port", port]));
+    assert!(code == 64 && said.contains(&format!("port {port} is taken")), "{code}: {said}");
     assert_eq!(server.end(), Some(0));
 }
 

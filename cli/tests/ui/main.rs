@@ -17,6 +17,8 @@ mod guest;
 mod journal;
 mod live;
 mod reader;
+#[path = "../rig/mod.rs"]
+mod rig;
 mod server;
 
 use browser::Browser;

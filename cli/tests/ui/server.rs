@@ -3,17 +3,16 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    process::{Child, Command, Stdio},
+    process::Stdio,
 };
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
+
+use crate::rig::{Running, nasctl};
 
 /// One that runs.
 pub(crate) struct Server {
-    process: Child,
+    process: Running,
     /// With the key.
     pub(crate) address: String,
     /// 127.0.0.1 and the port.
@@ -24,9 +23,9 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it with these arguments, and waits until it says where it is.
     pub(crate) fn start(arguments: &[&str], kubeconfig: &str) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nasctl"));
+        let mut command = nasctl();
         command.arg("ui").args(arguments).env("KUBECONFIG", kubeconfig).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut process = command.spawn().unwrap();
+        let mut process = Running::start(&mut command);
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let address = lines.map_while(Result::ok).find(|line| line.starts_with("  http://")).expect("it says where it is");
         let address = address.trim().to_owned();
@@ -46,14 +45,6 @@ impl Server {
 
     /// Ends it as Ctrl-C does; returns its exit code.
     pub(crate) fn end(mut self) -> Option<i32> {
-        kill(Pid::from_raw(self.process.id().try_into().unwrap()), Signal::SIGINT).unwrap();
-        self.process.wait().unwrap().code()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.process.end(Signal::SIGINT)
     }
 }

@@ -175,16 +175,7 @@ mod tests {
         assert!(roster.update(changes(3, false, &[("e-1", Some(&one))]), |_| Belongs::Here).is_empty(), "that version is known");
         let mut ended = NasTrial::clone(&one);
         ended.metadata.resource_version = Some("7".to_owned());
-        let segment = RunSegment {
-            rung: 0,
-            attempt: 0,
-            job_uid: String::new(),
-            outcome: "Diverged".to_owned(),
-            message: String::new(),
-            accelerator_seconds: 2.5,
-            ended_at: None,
-            estimated: false,
-        };
+        let segment = RunSegment { outcome: "Diverged".to_owned(), accelerator_seconds: 2.5, ..RunSegment::default() };
         let mut status = NasTrialStatus { segments: vec![segment], ..NasTrialStatus::default() };
         status.record(&[nas_api::RungEnd::new(0, nas_search::Outcome::Diverged)], 0);
         ended.status = Some(status);

@@ -120,16 +120,8 @@ mod tests {
         trial.spec.attempt = i64::try_from(attempt).ok()?;
         let mut status = nas_api::objects::NasTrialStatus::default();
         for attempt in 0..attempt + usize::from(noted) {
-            status.note(RunSegment {
-                rung: 0,
-                attempt: i64::try_from(attempt).ok()?,
-                job_uid: String::new(),
-                outcome: RunSegment::CRASHED.to_owned(),
-                message: String::new(),
-                accelerator_seconds: 0.0,
-                ended_at: None,
-                estimated: false,
-            });
+            let attempt = i64::try_from(attempt).ok()?;
+            status.note(RunSegment { attempt, outcome: RunSegment::CRASHED.to_owned(), ..RunSegment::default() });
         }
         trial.status = Some(status);
         let end = json!({"terminated": {"exitCode": 0, "message": "no report"}});

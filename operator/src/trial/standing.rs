@@ -307,16 +307,14 @@ mod tests {
 
     use k8s_openapi::jiff::Timestamp;
     use nas_api::objects::NasTrial;
-    use nas_search::{NewTrial, Rungs, Sample, View};
+    use nas_search::{NewTrial, Rungs, View};
     use serde_json::json;
 
     use super::{super::job::job_name, *};
 
     /// The first trial of a search, without Jobs and pods.
     fn view() -> TrialView {
-        let sample = Sample { assignment: nas_search::Assignment::new(), rejected: 0, repeats: 0 };
-        let new = NewTrial { number: 0, seed: 1, bracket: 0, rung: 0, sample };
-        let mut trial = NasTrial::create("small", &new, View::default());
+        let mut trial = NasTrial::create("small", &NewTrial::default(), View::default());
         trial.metadata.uid = Some("uid".to_owned());
         let rungs = Rungs::full_length(1);
         let digest = crate::trial::segment_digest(&trial, &rungs).into();

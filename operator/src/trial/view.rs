@@ -218,7 +218,7 @@ pub(crate) fn is_stuck(pod: &Pod, clock: &Clock) -> bool {
 #[cfg(test)]
 mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-    use nas_search::{NewTrial, Sample, View};
+    use nas_search::{NewTrial, View};
     use serde_json::json;
 
     use super::*;
@@ -226,9 +226,7 @@ mod tests {
     #[test]
     fn a_wait_that_is_over_wakes_nobody_again() {
         let at = |second| Timestamp::new(second, 0).unwrap_or_default();
-        let sample = Sample { assignment: nas_search::Assignment::new(), rejected: 0, repeats: 0 };
-        let new = NewTrial { number: 0, seed: 1, bracket: 0, rung: 0, sample };
-        let trial = NasTrial::create("small", &new, View::default());
+        let trial = NasTrial::create("small", &NewTrial::default(), View::default());
         let metadata = ObjectMeta { deletion_timestamp: Some(Time(at(100))), ..ObjectMeta::default() };
         let pod = Pod { metadata, ..Pod::default() };
         let mut view = TrialView::new(Arc::new(trial), Vec::new(), vec![Arc::new(pod)], "".into());
@@ -271,9 +269,7 @@ mod tests {
             serde_json::from_value(pod).unwrap_or_default()
         };
         let ended = |pods: Vec<Pod>| {
-            let sample = Sample { assignment: nas_search::Assignment::new(), rejected: 0, repeats: 0 };
-            let new = NewTrial { number: 0, seed: 1, bracket: 0, rung: 0, sample };
-            let trial = NasTrial::create("small", &new, View::default());
+            let trial = NasTrial::create("small", &NewTrial::default(), View::default());
             TrialView::new(Arc::new(trial), Vec::new(), pods.into_iter().map(Arc::new).collect(), "".into()).ended_at()
         };
         assert_eq!(ended(vec![pod("Failed", Some(50)), pod("Succeeded", Some(90))]), Some(at(90)));

@@ -1,17 +1,13 @@
 //! Each step of the protocol between decisions, Jobs and pods, on a real API server.
 
-use crate::rig::{EXPERIMENT, Rig, stays, surrogate};
+use crate::rig::{EXPERIMENT, Rig, Started, stays, surrogate};
 use k8s_openapi::api::{batch::v1::Job, coordination::v1::Lease};
 use kube::{
     ResourceExt,
     api::{DeleteParams, Patch, PatchParams},
 };
-use nas_api::{
-    objects::{NasExperiment, NasTrial},
-    read_experiment,
-};
+use nas_api::objects::{NasExperiment, NasTrial};
 use nas_operator::Config;
-use nas_search::{Outcome, simulate};
 use nas_testkit::{ENDED, eventually};
 use serde_json::json;
 
@@ -21,16 +17,12 @@ async fn with_one_slot_a_search_decides_as_the_simulation_does() {
     let operator = rig.operator();
     rig.create(EXPERIMENT).await;
 
-    let plan = read_experiment(EXPERIMENT).unwrap().plan;
-    let simulated = simulate(&plan, |trial, rung| Outcome::Value(surrogate(trial.number, rung)));
-    let segments = simulated.index.trials().map(|trial| trial.target_rung + 1).sum::<usize>();
-    for _ in 0..segments {
-        let started = rig.next_pod().await;
+    let look = |started: &Started| {
         let container = &started.pod.spec.as_ref().unwrap().containers[0];
         assert_eq!(container.resources.as_ref().unwrap().limits.as_ref().unwrap()["nvidia.com/gpu"].0, "1");
         assert_eq!(started.segment.threads, Some(1));
-        rig.report(&started, surrogate).await;
-    }
+    };
+    let simulated = rig.play(look).await;
     assert_eq!(rig.condition("Finished", "True").await, "Completed");
     assert_eq!(rig.condition("Succeeded", "True").await, "Completed");
 
@@ -86,8 +78,9 @@ async fn an_operator_that_is_killed_and_started_again_adopts_what_runs() {
     assert_eq!(segments(&rig, 0).await, ["Value"]);
     // Stopped in the middle of a segment, and started again: the Job goes on.
     operator.stop().await;
-    let operator = rig.operator();
     let before = uids(rig.jobs().await);
+    let operator = rig.operator();
+    operator.has_looked().await;
     assert_eq!(stays(|| async { uids(rig.jobs().await) }).await, before);
     rig.report(&next, surrogate).await;
     assert_eq!(rig.next_pod().await.segment.target_rung, 1);
@@ -120,14 +113,7 @@ async fn two_leaders_at_once_do_each_thing_once() {
         rig.operator_with(Config { lease_name: lease.to_owned(), identity, ..rig.config() })
     });
     rig.create(EXPERIMENT).await;
-    let plan = read_experiment(EXPERIMENT).unwrap().plan;
-    let simulated = simulate(&plan, |trial, rung| Outcome::Value(surrogate(trial.number, rung)));
-    let segments = simulated.index.trials().map(|trial| trial.target_rung + 1).sum::<usize>();
-    for _ in 0..segments {
-        let started = rig.next_pod().await;
-        assert_eq!(started.segment.attempt, 0);
-        rig.report(&started, surrogate).await;
-    }
+    let simulated = rig.play(|started| assert_eq!(started.segment.attempt, 0)).await;
     assert_eq!(rig.condition("Finished", "True").await, "Completed");
     for trial in rig.trials().await {
         assert_eq!(trial.to_record(), *simulated.index.trial(trial.number()).unwrap());
@@ -219,7 +205,7 @@ async fn suspend_stops_what_runs_and_lets_it_go_on_as_an_uncounted_attempt() {
     eventually("the Job is gone", || async { if rig.jobs().await.is_empty() { Ok(()) } else { Err(()) } }).await;
     assert_eq!(segments(&rig, 0).await, ["Suspended"]);
     // The pod is still writing its checkpoint: nothing else may start, also not when the search goes on.
-    rig.edit(json!({"suspend": false})).await;
+    rig.edit_seen(json!({"suspend": false})).await;
     assert_eq!(stays(|| async { rig.jobs().await.len() }).await, 0);
     rig.kubelet.remove(&started.pod).await.unwrap();
     let again = rig.next_pod().await;
@@ -463,7 +449,7 @@ async fn an_end_by_wall_clock_stops_what_runs_and_keeps_what_it_still_reports() 
         rig.trials().await.iter().map(|trial| trial.to_record().last().map(|last| last.outcome.name())).collect();
     assert_eq!(outcomes, ["Value", "Cancelled"].map(Some));
     // Later edits change nothing.
-    rig.edit(json!({"budget": {"wallClock": "48h"}})).await;
+    rig.edit_seen(json!({"budget": {"wallClock": "48h"}})).await;
     assert_eq!(stays(|| async { rig.trials().await.len() }).await, 2);
     rig.close(operator).await;
 }
@@ -485,6 +471,7 @@ async fn a_target_that_is_reached_ends_the_search() {
     // Finished is final, whatever the cluster lacks by now.
     let status = rig.experiment().await.status;
     let operator = rig.operator_with(Config { trainer_service_account: "gone".to_owned(), ..rig.config() });
+    operator.has_looked().await;
     assert_eq!(stays(|| async { rig.experiment().await.status }).await, status);
     rig.close(operator).await;
 }

@@ -9,9 +9,8 @@ use kube::{
     ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
-use nas_api::{objects::NasExperiment, read_experiment};
+use nas_api::objects::NasExperiment;
 use nas_operator::Config;
-use nas_search::{Outcome, simulate};
 use nas_testkit::eventually;
 use serde_json::json;
 
@@ -154,13 +153,7 @@ async fn a_search_learns_from_an_earlier_one_and_keeps_what_it_learned() {
     };
     assert_eq!(eventually("a verdict", accepted).await, "WarmStartMissing");
     rig.create(EXPERIMENT).await;
-    let plan = read_experiment(EXPERIMENT).unwrap().plan;
-    let simulated = simulate(&plan, |trial, rung| Outcome::Value(surrogate(trial.number, rung)));
-    for _ in 0..simulated.index.trials().map(|trial| trial.target_rung + 1).sum::<usize>() {
-        let started = rig.next_pod().await;
-        assert_eq!(started.segment.experiment, "small", "it has not waited");
-        rig.report(&started, surrogate).await;
-    }
+    let simulated = rig.play(|started| assert_eq!(started.segment.experiment, "small", "it has not waited")).await;
     let started = rig.next_pod().await;
     assert_eq!(started.segment.trial_name, "warm-0");
     let experiment = rig.namespace.api::<NasExperiment>().get("warm").await.unwrap();

@@ -105,20 +105,6 @@ async fn held_by(rig: &Rig, wanted: &str) {
     .await;
 }
 
-/// Trains on until the search has succeeded.
-async fn finish(rig: &Rig) {
-    let training = async {
-        loop {
-            let started = rig.next_pod().await;
-            rig.report(&started, surrogate).await;
-        }
-    };
-    tokio::select! {
-        () = training => {}
-        _ = rig.condition("Succeeded", "True") => {}
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_search_goes_on_through_the_life_of_its_chart() {
     // The definitions and what they keep are the whole cluster's: one Helm after the other, and each finds what the one before it kept.
@@ -215,7 +201,7 @@ async fn a_search_goes_on_through_the_life_of_its_chart() {
         said(helm, &words(&["install", "nas"], Some(&now), &["--set", &watch, "--set", crds, "--set", "leaseSeconds=4"]));
         let fourth = operator(&rig, "fourth").await;
         held_by(&rig, "fourth").await;
-        Box::pin(finish(&rig)).await;
+        Box::pin(rig.finish()).await;
         assert!(rig.trials().await.iter().all(|trial| trial.spec.attempt == 0), "no segment was trained twice");
         rig.close(fourth).await;
         said(helm, &words(&["uninstall", "nas"], None, &[]));

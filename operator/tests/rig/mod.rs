@@ -31,7 +31,7 @@ use nas_api::{
     read_experiment,
 };
 use nas_operator::{Config, Error, Metrics, run};
-use nas_search::replay;
+use nas_search::{Outcome, Simulation, replay, simulate};
 use nas_testkit::{Cluster, Kubelet, Namespace, eventually};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -176,6 +176,17 @@ impl Rig {
         self.namespace.api::<NasExperiment>().patch("small", &PatchParams::default(), &patch).await.unwrap();
     }
 
+    /// Edits, and waits until the operator has seen it.
+    pub async fn edit_seen(&self, spec: Value) {
+        self.edit(spec).await;
+        eventually("the edit is seen", || async {
+            let experiment = self.experiment().await;
+            let seen = experiment.status.and_then(|status| status.observed_generation);
+            if seen == experiment.metadata.generation { Ok(()) } else { Err((seen, experiment.metadata.generation)) }
+        })
+        .await;
+    }
+
     /// The trials of the search, by number.
     pub async fn trials(&self) -> Vec<NasTrial> {
         self.trials_that(|trial| !trial.is_confirmation()).await
@@ -318,6 +329,32 @@ impl Rig {
         self.end(started, 0, &message).await;
     }
 
+    /// Trains whatever comes, until the search has succeeded.
+    pub async fn finish(&self) {
+        let training = async {
+            loop {
+                let started = self.next_pod().await;
+                self.report(&started, surrogate).await;
+            }
+        };
+        tokio::select! {
+            () = training => {}
+            _ = self.condition("Succeeded", "True") => {}
+        }
+    }
+
+    /// Trains as many segments as the simulation of [`EXPERIMENT`] has, one after the other; each pod goes to `look` first.
+    pub async fn play(&self, look: impl Fn(&Started)) -> Simulation {
+        let plan = read_experiment(EXPERIMENT).unwrap().plan;
+        let simulated = simulate(&plan, |trial, rung| Outcome::Value(surrogate(trial.number, rung)));
+        for _ in 0..simulated.index.trials().map(|trial| trial.target_rung + 1).sum::<usize>() {
+            let started = self.next_pod().await;
+            look(&started);
+            self.report(&started, surrogate).await;
+        }
+        simulated
+    }
+
     pub async fn end(&self, started: &Started, exit_code: i32, message: &str) {
         let reason = if exit_code == 0 { "Completed" } else { "Error" };
         self.kubelet.end(&started.pod, "trainer", exit_code, reason, message).await.unwrap();
@@ -331,6 +368,13 @@ impl Operator {
         let stop = CancellationToken::new();
         let ended = tokio::spawn(run(config, client, metrics.clone(), stop.clone()));
         Self { metrics, stop, ended }
+    }
+
+    /// Waits until it has made a pass: it leads, and knows what there is.
+    pub async fn has_looked(&self) {
+        let passes = "controller_runtime_reconcile_total{controller=\"nasexperiment\",result=\"success\"}";
+        eventually("a pass", || async { self.metric(passes).filter(|passes| *passes > 0.0).ok_or_else(|| self.metrics.text()) })
+            .await;
     }
 
     /// Stops it in order, as SIGTERM does.
@@ -412,7 +456,11 @@ fn log() {
     });
 }
 
-/// Nothing more happens: what `look` sees stays the same for a while. For asserting that something does *not* come.
+/// Nothing more happens: what `look` sees stays the same for a while. For asserting that something does *not* come, once what could bring it has been
+/// seen by the operator.
+///
+/// Nothing says that an operator has nothing left to do: what its watches are to bring, and when it looks again by itself (a status a second after the
+/// last, a failed pass after two), is in no queue.
 pub async fn stays<T, R>(look: impl Fn() -> R) -> T
 where
     T: PartialEq + std::fmt::Debug,

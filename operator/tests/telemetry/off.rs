@@ -12,21 +12,6 @@ fn complaints(log: &str) -> Vec<&str> {
     log.lines().filter(|line| line.contains("the collector takes no traces")).collect()
 }
 
-/// A whole search.
-async fn search(rig: &Rig) {
-    rig.create(EXPERIMENT).await;
-    let training = async {
-        loop {
-            let started = rig.next_pod().await;
-            rig.report(&started, surrogate).await;
-        }
-    };
-    tokio::select! {
-        () = training => {}
-        _ = rig.condition("Succeeded", "True") => {}
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_flag_nothing_is_traced_and_log_lines_say_of_which_experiment() {
     let rig = Rig::new("untraced").await;
@@ -51,7 +36,8 @@ async fn a_collector_that_is_not_there_is_told_once_and_hinders_nothing() {
     let rig = Rig::new("nobody").await;
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let program = Program::start(&rig, "one", &["--otlp-endpoint", &format!("http://{nobody}")]);
-    Box::pin(search(&rig)).await;
+    rig.create(EXPERIMENT).await;
+    Box::pin(rig.finish()).await;
     let log = program.stop();
     let complaints = complaints(&log);
     assert!(complaints.len() == 1 && complaints[0].contains(&nobody.to_string()), "{log}");
@@ -65,11 +51,13 @@ async fn a_collector_that_never_answers_hinders_nothing() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let program = Program::start(&rig, "one", &["--otlp-endpoint", &url]);
-    Box::pin(search(&rig)).await;
+    rig.create(EXPERIMENT).await;
+    Box::pin(rig.finish()).await;
     let log = program.stop();
-    assert!(complaints(&log).len() <= 1, "{log}");
     silent.set_nonblocking(true).unwrap();
     assert!(silent.accept().is_ok(), "it was asked");
+    // Not at all, where the search was over before a request had waited long enough.
+    assert!(complaints(&log).len() <= 1, "it is told at most once: {log}");
 }
 
 #[test]

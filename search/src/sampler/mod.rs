@@ -51,7 +51,7 @@ impl Sampler {
 }
 
 /// A configuration for a new trial.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
     /// The configuration.
     pub assignment: Assignment,

@@ -15,7 +15,7 @@ fn limited(plain: &Command, limits: &str) -> Command {
     command
 }
 
-fn signal(name: &str, process: u32) {
+pub(crate) fn signal(name: &str, process: u32) {
     assert!(Command::new("kill").args([name, &process.to_string()]).status().unwrap().success());
 }
 
@@ -51,10 +51,7 @@ fn a_folder_that_cannot_be_written_is_named_with_what_to_do() {
 
 #[test]
 fn a_folder_that_is_removed_while_it_trains_is_made_again() {
-    let mut trial = Trial::new();
-    for name in ["NAS_MAX_STEP", "NAS_RUNG_STEPS", "NAS_TARGET_STEP"] {
-        trial.env.insert(name, "40".to_owned());
-    }
+    let mut trial = Trial::of(40);
     trial.env.insert("NAS_CHECKPOINT_EVERY", "0.000001".to_owned());
     let mut child = trial.until(0, 0, "checkpoint after batch 3");
     signal("-STOP", child.id());
@@ -114,10 +111,7 @@ fn the_checkpoint_of_another_trial_is_refused() {
 
 #[test]
 fn of_two_attempts_at_once_the_older_ends_with_70_and_the_newer_goes_on() {
-    let mut trial = Trial::new();
-    for name in ["NAS_MAX_STEP", "NAS_RUNG_STEPS", "NAS_TARGET_STEP"] {
-        trial.env.insert(name, "100000".to_owned());
-    }
+    let mut trial = Trial::of(100_000);
     trial.env.insert("NAS_CHECKPOINT_EVERY", "0.000001".to_owned());
     let mut old = trial.until(0, 0, "checkpoint after batch 2");
     let mut new = trial.until(0, 1, "checkpoint after batch");

@@ -62,6 +62,15 @@ impl Trial {
         Self { folder, env, parameters }
     }
 
+    /// One with a single rung of so many batches.
+    pub(crate) fn of(batches: u32) -> Self {
+        let mut trial = Self::new();
+        for name in ["NAS_MAX_STEP", "NAS_RUNG_STEPS", "NAS_TARGET_STEP"] {
+            trial.env.insert(name, batches.to_string());
+        }
+        trial
+    }
+
     pub(crate) fn command(&self, rung: usize, attempt: u32) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nas-trainer"));
         command.envs(&self.env).env("NAS_PARAMETERS", Value::Object(self.parameters.clone()).to_string());

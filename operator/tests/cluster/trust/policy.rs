@@ -7,7 +7,7 @@ use k8s_openapi::api::{
 };
 use kube::{Client, ResourceExt, api::PostParams};
 use nas_api::objects::NasTrial;
-use nas_search::{Assignment, NewTrial, Sample, View};
+use nas_search::{NewTrial, View};
 use nas_testkit::{Cluster, Namespace, eventually};
 use serde_json::{Value, json};
 
@@ -70,9 +70,7 @@ pub(crate) fn reported(attempt: i64, seq: i64) -> Value {
 
 /// A trial that is at work on its second attempt.
 async fn trial(namespace: &Namespace, experiment: &str, number: u64) -> NasTrial {
-    let sample = Sample { assignment: Assignment::new(), rejected: 0, repeats: 0 };
-    let new = NewTrial { number, seed: 1, bracket: 0, rung: 0, sample };
-    let mut trial = NasTrial::create(experiment, &new, View::default());
+    let mut trial = NasTrial::create(experiment, &NewTrial { number, ..NewTrial::default() }, View::default());
     trial.spec.attempt = 1;
     namespace.api().create(&PostParams::default(), &trial).await.unwrap()
 }
