@@ -2,6 +2,7 @@
 //! name, synced and renamed. What has no valid record does not exist.
 
 mod disk;
+mod fingerprint;
 mod remove;
 mod state;
 mod store;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use disk::{Disk, Files};
+pub use fingerprint::fingerprint;
 pub use remove::{Remove, RemoveError, remove};
 pub use state::{capture, restore};
 pub(crate) use store::digest;
@@ -24,7 +26,7 @@ pub use store::{Loaded, Store};
 pub struct Record {
     /// The trial's unique id.
     pub trial_uid: String,
-    /// What the tensors belong to: see [`fingerprint`].
+    /// What the tensors belong to: see [`fingerprint()`].
     pub fingerprint: String,
     /// Name of the state file in the same folder.
     pub file: String,
