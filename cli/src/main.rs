@@ -28,6 +28,7 @@ mod report;
 mod reproduce;
 mod retry;
 mod run;
+mod screen;
 mod simulate;
 mod steer;
 mod table;
