@@ -1,9 +1,7 @@
 //! What the tensors of a checkpoint belong to.
 
-use nas_api::contract::Segment;
+use nas_api::contract::{Segment, checkpoint::sha256};
 use serde_json::json;
-
-use super::digest;
 
 /// Configuration, seed, data and schedule of a trial in 16 hexadecimal digits: a training only goes on from checkpoints that have its own.
 ///
@@ -12,7 +10,7 @@ use super::digest;
 pub fn fingerprint(segment: &Segment) -> String {
     let Segment { parameters, seed, data_name, validation, max_step, step_unit, .. } = segment;
     let of = json!([parameters, seed, data_name, validation.as_str(), max_step, step_unit.as_str()]);
-    digest(of.to_string().as_bytes())[..16].to_owned()
+    sha256(of.to_string().as_bytes())[..16].to_owned()
 }
 
 #[cfg(test)]
