@@ -21,7 +21,7 @@ mod yaml;
 
 pub use conclude::{Conclusion, MAX_ATTEMPTS, RungEnd, conclude};
 pub use confirm::{Confirmation, verdict};
-pub use darts_space::{genotype, network, to_object};
+pub use darts_space::{AUXILIARY, INIT_CHANNELS, LAYERS, genotype, network, to_object};
 pub use policy::{TRAINER, trainer_policy};
 pub use problem::Problem;
 pub use published::{NotPublished, PublishedSet};

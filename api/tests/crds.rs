@@ -116,7 +116,11 @@ fn the_rule_of_what_may_change_names_every_other_field() {
         |name: &str| spec["required"].as_array().unwrap().contains(&json!(name)) || fields[name].get("default").is_some();
     let clause = |name: &String| {
         let same = format!("self.{name} == oldSelf.{name}");
-        if is_always_there(name) { same } else { format!("has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || {same})") }
+        if is_always_there(name) {
+            same
+        } else {
+            format!("has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || {same})")
+        }
     };
     let clauses: Vec<String> = fields.keys().filter(|name| !MUTABLE.contains(&name.as_str())).map(clause).collect();
     for clause in &clauses {
@@ -131,7 +135,7 @@ fn a_search_goes_on_after_changes_of_fields_that_may_change_alone() {
     let spec = |change: Option<(&str, &Value)>| -> NasExperimentSpec {
         let mut spec = json!({"space": {"parameters": [{"name": "layers", "constant": 2}]}, "scheduler": {"fullLength": {}},
             "resource": {"unit": "epochs", "max": 4}, "maxTrials": 2, "trial": {"data": {"name": "cifar10"}}});
-        for (name, value) in change {
+        if let Some((name, value)) = change {
             spec[name] = value.clone();
         }
         serde_json::from_value(spec).unwrap()

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use nas_search::{
     Assignment, Condition, Constraints, Direction, Domain, EarlierTrial, End, Guided, Index, Memory, Outcome, Parameter, Plan,
-    Rungs, Sampler, Scalar, Scale, Settings, Space, Trial, Usage, best_estimate, decide, earlier_trials, first_draw, first_samples,
-    sample, simulate,
+    Rungs, Sampler, Scalar, Scale, Settings, Space, Trial, Usage, best_estimate, decide, earlier_trials, first_draw,
+    first_samples, sample, simulate,
 };
 use proptest::prelude::*;
 
