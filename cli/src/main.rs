@@ -29,6 +29,7 @@ mod reproduce;
 mod retry;
 mod run;
 mod screen;
+mod seconds;
 mod simulate;
 mod steer;
 mod table;

@@ -13,8 +13,8 @@ use serde::Serialize;
 use crate::{
     failure::Failure,
     file,
-    table::counted,
-    validate::{shares, unit},
+    seconds::seconds,
+    table::{counted, shares, unit},
 };
 
 #[derive(Args)]
@@ -33,8 +33,8 @@ pub(crate) struct Arguments {
     /// on an H100: 8.5): shows what the whole search takes.
     #[arg(long, value_name = "HOURS")]
     full_hours: Option<f64>,
-    /// Seconds for which a trial's pod holds its accelerators before its first step: image, libtorch, data set, checkpoint.
-    #[arg(long, value_name = "SECONDS", default_value_t = START_SECONDS, value_parser = seconds)]
+    /// For how long a trial's pod holds its accelerators before its first step: image, libtorch, data set, checkpoint (seconds, or 45s, 2m).
+    #[arg(long, value_name = "TIME", default_value_t = START_SECONDS, value_parser = seconds)]
     start_seconds: f64,
     /// Print JSON.
     #[arg(short, long, value_parser = ["json"])]
@@ -45,11 +45,6 @@ pub(crate) struct Arguments {
 const START_SECONDS: f64 = 20.0;
 /// The share of the accelerators' time in starts above which rungs are too short.
 const MUCH: f64 = 0.1;
-
-fn seconds(text: &str) -> Result<f64, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if seconds.is_finite() && seconds >= 0.0 { Ok(seconds) } else { Err("a number of seconds, 0 or more".to_owned()) }
-}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -305,11 +300,5 @@ mod tests {
         assert!(shown == 16 && words.starts_with("From trial 16 on the sampler learns"), "{shown} {words}");
         let (shown, words) = first("sampler: {guided: {}}\n  warmStart: {experiments: [earlier]}", 2);
         assert!(shown == 0 && words.contains("spec.warmStart"), "{shown} {words}");
-    }
-
-    #[test]
-    fn seconds_are_no_less_than_none() {
-        assert_eq!(seconds("2.5"), Ok(2.5));
-        assert!(["-1", "inf", "NaN", "soon"].iter().all(|text| seconds(text).is_err()));
     }
 }

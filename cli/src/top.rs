@@ -14,9 +14,8 @@ use crate::{
     failure::Failure,
     records::{Records, Target},
     screen::Screen,
-    simulate::seconds,
-    table::{counted, minutes},
-    validate::unit,
+    seconds::seconds,
+    table::{counted, minutes, unit},
 };
 
 /// Characters of the longest bar.

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::ledger::Ledger;
-use crate::{screen::Screen, table, validate::unit};
+use crate::{
+    screen::Screen,
+    table::{self, unit},
+};
 
 /// The table, and since when this process trains.
 pub(super) struct Display {

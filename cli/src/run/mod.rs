@@ -22,12 +22,16 @@ use std::{
 use clap::Args;
 use nas_api::{
     SourceFile, genotype,
-    objects::{EndStatus, ValidationSpec},
+    objects::EndStatus,
 };
 use signal_hook::{consts::TERM_SIGNALS, low_level};
 
 use self::{gpus::Gpus, journal::Journal, ledger::Ledger, process::Launcher, runner::Runner};
-use crate::{failure::Failure, file, table, validate::unit};
+use crate::{
+    failure::Failure,
+    file,
+    table::{self, judged_by, unit},
+};
 
 pub(crate) use early::end_early;
 pub(crate) use holder::holder;
@@ -113,14 +117,6 @@ fn show(ledger: &Ledger, end: &EndStatus, folder: &Path) -> Result<(), Failure> 
         );
     }
     Ok(())
-}
-
-/// Which images the value of a trial speaks of.
-pub(crate) fn judged_by(source: &SourceFile) -> &'static str {
-    match source.experiment.spec.trial.data.validation {
-        ValidationSpec::Heldout => "held-out images",
-        ValidationSpec::TestSet | ValidationSpec::Final => "the test images",
-    }
 }
 
 /// The trainer that comes along.
