@@ -11,6 +11,7 @@ pub mod objects;
 mod policy;
 mod problem;
 mod published;
+mod quantity;
 mod retention;
 mod schema;
 mod segment;
@@ -25,6 +26,7 @@ pub use darts_space::{AUXILIARY, INIT_CHANNELS, LAYERS, genotype, network, to_ob
 pub use policy::{TRAINER, trainer_policy};
 pub use problem::Problem;
 pub use published::{NotPublished, PublishedSet};
+pub use quantity::amount;
 pub use segment::Surroundings;
 pub use validate::{SourceFile, read_experiment};
 pub use warm_start::WARM_START_KEY;

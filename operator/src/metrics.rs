@@ -88,7 +88,11 @@ impl Metrics {
                 &["method"],
                 seconds.clone(),
             )?,
-            reconciles: register.counters("controller_runtime_reconcile_total", "Passes over an experiment.", &["controller", "result"])?,
+            reconciles: register.counters(
+                "controller_runtime_reconcile_total",
+                "Passes over an experiment.",
+                &["controller", "result"],
+            )?,
             reconcile_errors: errors,
             reconcile_seconds: register.histograms(
                 "controller_runtime_reconcile_time_seconds",
@@ -97,14 +101,26 @@ impl Metrics {
                 seconds,
             )?,
             leader: register.gauges("leader_election_master_status", "1 where this replica holds the lease.", &["name"])?,
-            trials: register.gauges("nas_experiment_trials", "Trials of an experiment by state.", &["namespace", "experiment", "state"])?,
+            trials: register.gauges(
+                "nas_experiment_trials",
+                "Trials of an experiment by state.",
+                &["namespace", "experiment", "state"],
+            )?,
             best: register.values(
                 "nas_experiment_best_value",
                 "The best value of the objective at the highest rung that has one.",
                 &["namespace", "experiment", "metric"],
             )?,
-            decisions: register.counters("nas_decisions_total", "Decisions that were recorded.", &["namespace", "experiment", "decision"])?,
-            outcomes: register.counters("nas_outcomes_total", "Recorded ends of rungs.", &["namespace", "experiment", "outcome"])?,
+            decisions: register.counters(
+                "nas_decisions_total",
+                "Decisions that were recorded.",
+                &["namespace", "experiment", "decision"],
+            )?,
+            outcomes: register.counters(
+                "nas_outcomes_total",
+                "Recorded ends of rungs.",
+                &["namespace", "experiment", "outcome"],
+            )?,
             accelerator_seconds: register.values(
                 "nas_experiment_accelerator_seconds",
                 "Time that accelerators were held for an experiment, summed over them.",

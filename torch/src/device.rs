@@ -12,8 +12,7 @@ use std::{
 use tch::{Device, Tensor};
 
 use crate::foreign::{
-    failure, made, nas_allow_tf32, nas_begin_bf16, nas_end_bf16, nas_load_cuda, nas_peak_gpu_bytes,
-    nas_to_gpu, pointer,
+    failure, made, nas_allow_tf32, nas_begin_bf16, nas_end_bf16, nas_load_cuda, nas_peak_gpu_bytes, nas_to_gpu, pointer,
 };
 
 /// File name of libtorch's CUDA part.

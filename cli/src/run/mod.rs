@@ -20,10 +20,7 @@ use std::{
 };
 
 use clap::Args;
-use nas_api::{
-    SourceFile, genotype,
-    objects::EndStatus,
-};
+use nas_api::{SourceFile, genotype, objects::EndStatus};
 use signal_hook::{consts::TERM_SIGNALS, low_level};
 
 use self::{gpus::Gpus, journal::Journal, ledger::Ledger, process::Launcher, runner::Runner};
