@@ -16,10 +16,12 @@ use crate::{
     schema::did_you_mean,
 };
 
-/// Hyperparameters of the reference trainer that shape the network, with its defaults.
-const CHANNELS: (&str, i64) = ("init_channels", 36);
-const LAYERS: (&str, i64) = ("layers", 20);
-const AUXILIARY: (&str, bool) = ("auxiliary", true);
+/// Channels of a node in the first cells: the hyperparameter of this project's trainer, and its value where an assignment has none.
+pub const INIT_CHANNELS: (&str, u32) = ("init_channels", 36);
+/// Number of cells, likewise.
+pub const LAYERS: (&str, u32) = ("layers", 20);
+/// Whether there is an auxiliary head, likewise.
+pub const AUXILIARY: (&str, bool) = ("auxiliary", true);
 
 /// The choices of the space as parameters, and every problem of its description.
 pub(crate) fn parameters(space: &DartsSpace) -> (Vec<Parameter>, Vec<Problem>) {
@@ -109,10 +111,13 @@ pub(crate) fn shape(data: &DataSet) -> Option<ImageShape> {
 
 /// The network around the cells that an assignment describes; `None` where a value is not one that the trainer takes.
 pub(crate) fn skeleton(assignment: &Assignment, shape: ImageShape) -> Option<Skeleton> {
-    let number = |(name, default)| u32::try_from(assignment.get(name).map_or(Some(default), Scalar::as_i64)?).ok();
+    let number = |(name, default)| match assignment.get(name) {
+        Some(value) => u32::try_from(value.as_i64()?).ok(),
+        None => Some(default),
+    };
     let of_shape = |value: i64| u32::try_from(value).ok();
     Some(Skeleton {
-        channels: number(CHANNELS)?,
+        channels: number(INIT_CHANNELS)?,
         layers: number(LAYERS)?,
         auxiliary: assignment.get(AUXILIARY.0).map_or(Some(AUXILIARY.1), Scalar::as_bool)?,
         image: Image { channels: of_shape(shape.channels)?, height: of_shape(shape.height)?, width: of_shape(shape.width)? },

@@ -7,6 +7,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use serde_json::Value;
+use strsim::levenshtein;
 
 use crate::Problem;
 
@@ -174,24 +175,9 @@ fn unknown_key<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> 
 
 /// `; did you mean X?` where one of the words is close to `text`.
 pub(crate) fn did_you_mean<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> String {
-    let close = words.map(|word| (distance(&text.to_lowercase(), &word.to_lowercase()), word)).min();
+    let close = words.map(|word| (levenshtein(&text.to_lowercase(), &word.to_lowercase()), word)).min();
     match close {
         Some((distance, word)) if distance <= text.len().max(word.len()) / 3 => format!("; did you mean {word}?"),
         _ => String::new(),
     }
-}
-
-/// Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, &y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }

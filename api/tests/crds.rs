@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp, reason = "a test fails by panicking")]
 
 use kube::CustomResourceExt;
-use nas_api::objects::{NasExperiment, NasTrial};
-use serde_json::{Map, Value};
+use nas_api::objects::{MUTABLE, NasExperiment, NasExperimentSpec, NasTrial, only_these_may_change};
+use serde_json::{Map, Value, json};
 
 fn schemas() -> [(&'static str, Value); 2] {
     [
@@ -101,5 +101,59 @@ fn each_rule_is_in_the_definition() {
         "has(self.value) == (self.outcome == 'Value')",
     ] {
         assert!(text.contains(rule), "{rule}");
+    }
+}
+
+/// A field that the rule forgot could be changed on a cluster while its search goes on.
+#[test]
+fn the_rule_of_what_may_change_names_every_other_field() {
+    let [(_, schema), _] = schemas();
+    let spec = &schema["properties"]["spec"];
+    let fields = spec["properties"].as_object().unwrap();
+    let said = |rule: &&Value| rule["message"].as_str().unwrap().starts_with(&only_these_may_change());
+    let rule = spec["x-kubernetes-validations"].as_array().unwrap().iter().find(said).unwrap()["rule"].as_str().unwrap();
+    let is_always_there =
+        |name: &str| spec["required"].as_array().unwrap().contains(&json!(name)) || fields[name].get("default").is_some();
+    let clause = |name: &String| {
+        let same = format!("self.{name} == oldSelf.{name}");
+        if is_always_there(name) {
+            same
+        } else {
+            format!("has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || {same})")
+        }
+    };
+    let clauses: Vec<String> = fields.keys().filter(|name| !MUTABLE.contains(&name.as_str())).map(clause).collect();
+    for clause in &clauses {
+        assert!(rule.contains(clause.as_str()), "{clause}");
+    }
+    assert_eq!(rule.len(), clauses.join(" && ").len(), "it names nothing else: {rule}");
+    assert!(MUTABLE.iter().all(|name| fields.contains_key(*name)));
+}
+
+#[test]
+fn a_search_goes_on_after_changes_of_fields_that_may_change_alone() {
+    let spec = |change: Option<(&str, &Value)>| -> NasExperimentSpec {
+        let mut spec = json!({"space": {"parameters": [{"name": "layers", "constant": 2}]}, "scheduler": {"fullLength": {}},
+            "resource": {"unit": "epochs", "max": 4}, "maxTrials": 2, "trial": {"data": {"name": "cifar10"}}});
+        if let Some((name, value)) = change {
+            spec[name] = value.clone();
+        }
+        serde_json::from_value(spec).unwrap()
+    };
+    let changes = json!({
+        "budget": {"gpuHours": 1}, "confirm": {"topK": 1, "seeds": 3}, "constraints": [{"rule": "hp.layers == 2"}], "maxFailedTrials": 3,
+        "maxInfeasibleTrials": 7, "maxTrials": 3, "objective": {"metric": "loss"}, "parallelTrials": 4, "resource": {"unit": "epochs", "max": 8},
+        "retention": {"checkpoints": "All"}, "sampler": {"random": {}}, "scheduler": {"asha": {}}, "seed": 8, "space": {"darts": {}},
+        "suspend": true, "target": 0.9, "trial": {"data": {"name": "mnist"}}, "warmStart": {"experiments": ["earlier"]},
+    });
+    let changes = changes.as_object().unwrap();
+    let [(_, schema), _] = schemas();
+    let fields = schema["properties"]["spec"]["properties"].as_object().unwrap();
+    assert!(changes.keys().eq(fields.keys()), "a change of each field: {:?}", fields.keys());
+    assert!(spec(None).may_follow(&spec(None)));
+    for (name, value) in changes {
+        let later = spec(Some((name, value)));
+        assert_ne!(later, spec(None), "{name}");
+        assert_eq!(later.may_follow(&spec(None)), MUTABLE.contains(&name.as_str()), "{name}");
     }
 }

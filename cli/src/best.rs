@@ -9,12 +9,9 @@ use nas_search::Assignment;
 use serde::Serialize;
 
 use crate::{
-    export::chosen,
     failure::Failure,
     records::{Records, Target},
-    run::judged_by,
-    table::counted,
-    validate::unit,
+    table::{counted, judged_by, unit},
 };
 
 #[derive(Args)]
@@ -81,7 +78,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn best(records: &Records) -> Result<Best, Failure> {
-    let trial = chosen(records, None)?;
+    let trial = records.chosen(None)?;
     let (experiment, plan) = (&records.source.experiment, &records.source.plan);
     let incumbent = records.index().incumbent().ok_or_else(|| Failure::Usage("no trial has a result yet".to_owned()))?;
     let assignment = trial.assignment();

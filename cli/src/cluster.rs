@@ -16,6 +16,9 @@ use nas_search::EarlierTrial;
 use thiserror::Error;
 use tokio::runtime;
 
+/// Field manager of what this program writes.
+pub(crate) const MANAGER: &str = "nasctl";
+
 /// Trials in one answer.
 pub(crate) const PAGE: u32 = 500;
 

@@ -10,9 +10,7 @@ use serde_json::json;
 use crate::{
     failure::Failure,
     records::{Records, Target},
-    run::judged_by,
-    table,
-    validate::unit,
+    table::{self, judged_by, unit},
 };
 
 /// Points of a learning curve that are shown.

@@ -28,6 +28,8 @@ mod report;
 mod reproduce;
 mod retry;
 mod run;
+mod screen;
+mod seconds;
 mod simulate;
 mod steer;
 mod table;

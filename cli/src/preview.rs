@@ -7,14 +7,14 @@ use nas_api::{
     SourceFile,
     objects::{UnitSpec, ValidationSpec},
 };
-use nas_search::{Course, Decision, Outcome, Plan, Scheduler, simulate};
+use nas_search::{Course, Plan, Scheduler, first_samples};
 use serde::Serialize;
 
 use crate::{
     failure::Failure,
     file,
-    table::counted,
-    validate::{shares, unit},
+    seconds::seconds,
+    table::{counted, shares, unit},
 };
 
 #[derive(Args)]
@@ -25,15 +25,16 @@ use crate::{
 pub(crate) struct Arguments {
     /// Experiment file.
     file: PathBuf,
-    /// Show the configurations of the first N trials: the same seed gives the same trials in `run`.
+    /// Show the configurations of the first N trials: the same seed gives the same trials in `run`. Where the sampler learns from results, the
+    /// first 16 at most: the others depend on what comes out of them.
     #[arg(long, value_name = "N", default_value_t = 0)]
     trials: usize,
     /// Accelerator hours of one full training, that is of resource.max epochs or batches (a fair guess for 300 epochs of the DARTS network
     /// on an H100: 8.5): shows what the whole search takes.
     #[arg(long, value_name = "HOURS")]
     full_hours: Option<f64>,
-    /// Seconds for which a trial's pod holds its accelerators before its first step: image, libtorch, data set, checkpoint.
-    #[arg(long, value_name = "SECONDS", default_value_t = START_SECONDS, value_parser = seconds)]
+    /// For how long a trial's pod holds its accelerators before its first step: image, libtorch, data set, checkpoint (seconds, or 45s, 2m).
+    #[arg(long, value_name = "TIME", default_value_t = START_SECONDS, value_parser = seconds)]
     start_seconds: f64,
     /// Print JSON.
     #[arg(short, long, value_parser = ["json"])]
@@ -44,11 +45,6 @@ pub(crate) struct Arguments {
 const START_SECONDS: f64 = 20.0;
 /// The share of the accelerators' time in starts above which rungs are too short.
 const MUCH: f64 = 0.1;
-
-fn seconds(text: &str) -> Result<f64, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if seconds.is_finite() && seconds >= 0.0 { Ok(seconds) } else { Err("a number of seconds, 0 or more".to_owned()) }
-}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -67,6 +63,9 @@ struct Preview {
     #[serde(skip_serializing_if = "Option::is_none")]
     confirm: Option<PreviewConfirm>,
     trials: Vec<nas_search::Assignment>,
+    /// Why there are fewer of them than were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_more_trials: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -164,6 +163,7 @@ fn preview(source: &SourceFile, arguments: &Arguments) -> Preview {
         accelerator_hours: start_hours,
         share: accelerator_hours.map(|hours| start_hours / (start_hours + hours)).filter(|share| share.is_finite()),
     };
+    let (trials, no_more_trials) = first_trials(source, arguments.trials);
     Preview {
         unit: unit(source),
         rungs,
@@ -174,21 +174,25 @@ fn preview(source: &SourceFile, arguments: &Arguments) -> Preview {
         starts,
         accelerator_hours,
         confirm,
-        trials: first_trials(plan, arguments.trials),
+        trials,
+        no_more_trials,
     }
 }
 
-/// The first configurations, by the same decisions that a run takes.
-fn first_trials(plan: &Plan, count: usize) -> Vec<nas_search::Assignment> {
-    if count == 0 {
-        return Vec::new();
+/// The first configurations that a run draws, as far as anybody can know them before, and why there are no more.
+fn first_trials(source: &SourceFile, count: usize) -> (Vec<nas_search::Assignment>, Option<String>) {
+    if count > 0 && !source.experiment.warm_start().is_empty() {
+        let words = "Which trials come first depends on the results of the experiments of spec.warmStart: it is not known before the search.";
+        return (Vec::new(), Some(words.to_owned()));
     }
-    let simulation = simulate(plan, |_, _| Outcome::Value(0.0));
-    let created = simulation.decisions.into_iter().filter_map(|decision| match decision {
-        Decision::Create { new, .. } => Some(new.sample.assignment),
-        _ => None,
-    });
-    created.take(count).collect()
+    let trials = first_samples(&source.plan, count);
+    let next = trials.len();
+    let words = if source.plan.sampler.learns() && (next as u64) < source.plan.max_trials {
+        format!("From trial {next} on the sampler learns: what it tries depends on what comes out of the trials before.")
+    } else {
+        format!("The search has no more than these {next}.")
+    };
+    (trials, (next < count).then_some(words))
 }
 
 fn print(plan: &Plan, preview: &Preview) {
@@ -235,6 +239,9 @@ fn print(plan: &Plan, preview: &Preview) {
         let values: Vec<String> = assignment.iter().map(|(name, value)| format!("{name}={value}")).collect();
         println!("\ntrial {number}: {}", values.join(" "));
     }
+    if let Some(words) = &preview.no_more_trials {
+        println!("\n{words}");
+    }
 }
 
 fn print_starts(starts: &PreviewStarts) {
@@ -256,8 +263,12 @@ fn print_starts(starts: &PreviewStarts) {
 mod tests {
     use super::*;
 
+    fn config(name: &str) -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../configs").join(name)
+    }
+
     fn starts(full_hours: Option<f64>, start_seconds: f64) -> PreviewStarts {
-        let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/constrained-adaptive-experiment.yaml"));
+        let file = config("constrained-adaptive-experiment.yaml");
         let arguments = Arguments { file, trials: 0, full_hours, start_seconds, output: None };
         let Ok(source) = file::read(&arguments.file) else { unreachable!() };
         preview(&source, &arguments).starts
@@ -275,8 +286,19 @@ mod tests {
     }
 
     #[test]
-    fn seconds_are_no_less_than_none() {
-        assert_eq!(seconds("2.5"), Ok(2.5));
-        assert!(["-1", "inf", "NaN", "soon"].iter().all(|text| seconds(text).is_err()));
+    fn no_trial_is_shown_that_a_run_need_not_draw() {
+        let Ok(text) = std::fs::read_to_string(config("quickstart.yaml")) else { unreachable!() };
+        let first = |sampler: &str, count: usize| {
+            let Ok(source) = nas_api::read_experiment(&text.replace("sampler: {random: {}}", sampler)) else { unreachable!() };
+            let (trials, no_more) = first_trials(&source, count);
+            (trials.len(), no_more.unwrap_or_default())
+        };
+        assert_eq!(first("sampler: {random: {}}", 20), (20, String::new()));
+        assert_eq!(first("sampler: {random: {}}", 30), (27, "The search has no more than these 27.".to_owned()));
+        assert_eq!(first("sampler: {guided: {}}", 2), (2, String::new()));
+        let (shown, words) = first("sampler: {guided: {}}", 20);
+        assert!(shown == 16 && words.starts_with("From trial 16 on the sampler learns"), "{shown} {words}");
+        let (shown, words) = first("sampler: {guided: {}}\n  warmStart: {experiments: [earlier]}", 2);
+        assert!(shown == 0 && words.contains("spec.warmStart"), "{shown} {words}");
     }
 }

@@ -110,6 +110,14 @@ impl Records {
         }
     }
 
+    /// The trial of this number, or the best.
+    pub(crate) fn chosen(&self, number: Option<u64>) -> Result<&NasTrial, Failure> {
+        let best = self.index().incumbent().map(|best| best.trial);
+        let number = number.or(best).ok_or_else(|| Failure::Usage("no trial has a result yet: wait, or name one".to_owned()))?;
+        let found = self.trials.iter().find(|trial| trial.number() == number);
+        found.ok_or_else(|| Failure::Usage(format!("there is no trial {number} (nasctl describe --trials lists them)")))
+    }
+
     /// Reads the journal of a run's folder.
     pub(crate) fn of_folder(folder: &Path) -> Result<Self, Failure> {
         let path = folder.join(JOURNAL_FILE);

@@ -22,11 +22,10 @@ use serde_json::json;
 use tokio::runtime;
 
 use crate::{
-    cluster::{self, ClusterError},
+    cluster::{self, ClusterError, MANAGER},
     failure::Failure,
     records::{Place, Target},
     run::{JOURNAL_FILE, State, holder},
-    steer::MANAGER,
     trial::{Named, TrialTarget},
 };
 

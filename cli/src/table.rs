@@ -3,16 +3,16 @@
 use std::{fmt::Write, time::Duration};
 
 use nas_api::{
-    genotype,
-    objects::{ConfirmStatus, EndStatus, NasExperiment, ValidationSpec},
+    SourceFile, genotype,
+    objects::{ConfirmStatus, EndStatus, NasExperiment, UnitSpec, ValidationSpec},
     verdict,
 };
-use nas_search::{Domain, Index, Plan, best_estimate, front};
-
-use crate::validate::unit_of;
+use nas_search::{Domain, Index, Plan, best_estimate, front, rejections};
 
 /// Trade-offs that are listed.
 const FRONT: usize = 16;
+/// Draws that the share of allowed configurations is estimated from.
+const DRAWS: u32 = 4000;
 
 /// The table of rungs.
 pub(crate) fn rungs(index: &Index, plan: &Plan, unit: &str) -> String {
@@ -46,6 +46,45 @@ pub(crate) fn counted(count: impl Into<u64>, thing: &str) -> String {
         1 => format!("1 {thing}"),
         count => format!("{count} {thing}s"),
     }
+}
+
+/// What a search counts lengths in.
+pub(crate) fn unit(source: &SourceFile) -> &'static str {
+    unit_of(source.experiment.spec.resource.unit)
+}
+
+fn unit_of(unit: UnitSpec) -> &'static str {
+    match unit {
+        UnitSpec::Epochs => "epochs",
+        UnitSpec::Batches => "batches",
+    }
+}
+
+/// Which images the value of a trial speaks of.
+pub(crate) fn judged_by(source: &SourceFile) -> &'static str {
+    match source.experiment.spec.trial.data.validation {
+        ValidationSpec::Heldout => "held-out images",
+        ValidationSpec::TestSet | ValidationSpec::Final => "the test images",
+    }
+}
+
+/// What share of draws the constraints allow, and what each rule rejects.
+pub(crate) fn shares(plan: &Plan) -> Vec<String> {
+    if plan.constraints.is_empty() {
+        return Vec::new();
+    }
+    // Validation has tried the rules; one that breaks only in rare cases rejects those.
+    let Ok(rejected) = rejections(plan, DRAWS) else { return Vec::new() };
+    let percent = |count: u32| 100.0 * f64::from(count) / f64::from(DRAWS);
+    let allowed = DRAWS - rejected.iter().sum::<u32>();
+    let mut lines = vec![format!("about {:.1} % of draws satisfy the constraints", percent(allowed))];
+    lines.extend(
+        rejected
+            .iter()
+            .enumerate()
+            .map(|(rule, &count)| format!("{:5.1} % rejected: {}", percent(count), plan.constraints.message(rule))),
+    );
+    lines
 }
 
 pub(crate) fn minutes(duration: Duration) -> String {

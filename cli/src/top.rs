@@ -13,9 +13,9 @@ use nas_search::{Index, RungSummary};
 use crate::{
     failure::Failure,
     records::{Records, Target},
-    simulate::seconds,
-    table::{counted, minutes},
-    validate::unit,
+    screen::Screen,
+    seconds::seconds,
+    table::{counted, minutes, unit},
 };
 
 /// Characters of the longest bar.
@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut out = std::io::stdout();
     let redraws = out.is_terminal() && !arguments.once;
     let interval = Duration::try_from_secs_f64(arguments.interval.max(0.2)).unwrap_or(Duration::MAX);
-    let mut drawn = 0;
+    let mut on_screen = Screen::default();
     let mut told = None;
     loop {
         let records = Records::read(&arguments.target)?;
@@ -53,13 +53,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let elapsed = elapsed(&records, SystemTime::now());
         let is_new = told.replace(index.view()) != Some(index.view());
         if redraws || arguments.once {
-            let text = screen(&records, &index, elapsed);
-            // Up so many lines, and clear from there.
-            let back = if drawn > 0 { format!("\x1b[{drawn}A\x1b[J") } else { String::new() };
-            // A line that is longer than the terminal is wide is cut, not broken: else the count would not hold.
-            let [cut, broken] = if redraws { ["\x1b[?7l", "\x1b[?7h"] } else { [""; 2] };
-            print!("{back}{cut}{text}{broken}");
-            drawn = text.lines().count();
+            let text = text(&records, &index, elapsed);
+            print!("{}", if redraws { on_screen.redraw(&text) } else { text });
         } else if is_new {
             println!("{}", standing(&records, &index, elapsed).join(", "));
         }
@@ -94,7 +89,7 @@ fn left(records: &Records, index: &Index, elapsed: Option<Duration>) -> Option<D
 }
 
 /// What stands on the screen.
-fn screen(records: &Records, index: &Index, elapsed: Option<Duration>) -> String {
+fn text(records: &Records, index: &Index, elapsed: Option<Duration>) -> String {
     let (experiment, plan) = (&records.source.experiment, &records.source.plan);
     let name = experiment.metadata.name.as_deref().unwrap_or_default();
     let mut text = format!("{name}: {}\n\n", standing(records, index, elapsed).join("\n  "));
@@ -134,9 +129,12 @@ fn budget(records: &Records, elapsed: Option<Duration>) -> String {
     if let (Some(limit), Some(elapsed)) = (limits.wall_clock, elapsed) {
         parts.push(format!("{} of {} wall clock", minutes(elapsed), minutes(limit)));
     }
-    let segments = records.trials.iter().filter_map(|trial| trial.status.as_ref()).flat_map(|status| &status.segments);
-    let hours = segments.map(|segment| segment.accelerator_seconds).sum::<f64>() / 3600.0;
     if let Some(limit) = limits.accelerator {
+        // Without accelerators the segments have the time of their slots, which no budget counts.
+        let counts = records.source.experiment.spec.trial.accelerator.is_some();
+        let trials = records.trials.iter().filter(|_| counts);
+        let segments = trials.filter_map(|trial| trial.status.as_ref()).flat_map(|status| &status.segments);
+        let hours = segments.map(|segment| segment.accelerator_seconds).sum::<f64>() / 3600.0;
         parts.push(format!("{hours:.1} of {:.1} accelerator hours", limit.as_secs_f64() / 3600.0));
     }
     if parts.is_empty() { String::new() } else { format!("  budget: {} spent\n", parts.join(", ")) }

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use nas_search::{Plan, rejections};
+use nas_search::Plan;
 use serde_json::json;
 
-use crate::{failure::Failure, file, table::counted};
-
-/// Draws that the share of allowed configurations is estimated from.
-const DRAWS: u32 = 4000;
+use crate::{
+    failure::Failure,
+    file,
+    table::{counted, shares, unit},
+};
 
 #[derive(Args)]
 #[command(
@@ -57,38 +58,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(crate) fn unit(source: &nas_api::SourceFile) -> &'static str {
-    unit_of(source.experiment.spec.resource.unit)
-}
-
-pub(crate) fn unit_of(unit: nas_api::objects::UnitSpec) -> &'static str {
-    match unit {
-        nas_api::objects::UnitSpec::Epochs => "epochs",
-        nas_api::objects::UnitSpec::Batches => "batches",
-    }
-}
-
 fn size(plan: &Plan) -> String {
     plan.space
         .cardinality()
         .map_or_else(|| ", more configurations than can be counted".to_owned(), |count| format!(", {count} configurations"))
-}
-
-/// What share of draws the constraints allow, and what each rule rejects.
-pub(crate) fn shares(plan: &Plan) -> Vec<String> {
-    if plan.constraints.is_empty() {
-        return Vec::new();
-    }
-    // Validation has tried the rules; one that breaks only in rare cases rejects those.
-    let Ok(rejected) = rejections(plan, DRAWS) else { return Vec::new() };
-    let percent = |count: u32| 100.0 * f64::from(count) / f64::from(DRAWS);
-    let allowed = DRAWS - rejected.iter().sum::<u32>();
-    let mut lines = vec![format!("about {:.1} % of draws satisfy the constraints", percent(allowed))];
-    lines.extend(
-        rejected
-            .iter()
-            .enumerate()
-            .map(|(rule, &count)| format!("{:5.1} % rejected: {}", percent(count), plan.constraints.message(rule))),
-    );
-    lines
 }

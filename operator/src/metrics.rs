@@ -4,19 +4,24 @@
 mod decision;
 mod observed;
 mod queue;
+mod register;
 mod segment;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use prometheus::{
-    CounterVec, Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
-    exponential_buckets,
+    CounterVec, Encoder, GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Registry, TextEncoder, exponential_buckets,
 };
 
 use nas_api::objects::NasExperimentStatus;
 
 pub(crate) use self::segment::SegmentEnd;
-use self::{decision::Decision, observed::Observed, queue::Queue};
+use self::{
+    decision::Decision,
+    observed::Observed,
+    queue::Queue,
+    register::{OfExperiment, Register},
+};
 use crate::store::Group;
 
 /// All metrics of the operator, in a registry of their own.
@@ -25,6 +30,8 @@ pub struct Metrics(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
+    /// All that have the label `experiment`.
+    of_experiment: Vec<Box<dyn OfExperiment>>,
     requests: IntCounterVec,
     request_seconds: HistogramVec,
     reconciles: IntCounterVec,
@@ -56,45 +63,15 @@ const OF_EXPERIMENT: [&str; 2] = ["namespace", "experiment"];
 impl Metrics {
     /// The metrics, all at zero.
     pub fn new() -> Result<Self, crate::Error> {
-        let registry = Registry::new();
-        let seconds = || exponential_buckets(0.001, 2.0, 14).unwrap_or_default();
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok::<_, prometheus::Error>(counter)
-        };
-        let gauge = |name: &str, help: &str, labels: &[&str]| {
-            let gauge = IntGaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok::<_, prometheus::Error>(gauge)
-        };
-        let real = |name: &str, help: &str, labels: &[&str]| {
-            let gauge = GaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok::<_, prometheus::Error>(gauge)
-        };
-        let histogram = |name: &str, help: &str, labels: &[&str]| {
-            let histogram = HistogramVec::new(HistogramOpts::new(name, help).buckets(seconds()), labels)?;
-            registry.register(Box::new(histogram.clone()))?;
-            Ok::<_, prometheus::Error>(histogram)
-        };
+        let mut register = Register::default();
+        let seconds = exponential_buckets(0.001, 2.0, 14)?;
         // Jobs wait for nodes and train for minutes to days: 1 s to 12 days.
-        let long = |name: &str, help: &str| {
-            let buckets = exponential_buckets(1.0, 4.0, 11)?;
-            let histogram = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &["namespace"])?;
-            registry.register(Box::new(histogram.clone()))?;
-            Ok::<_, prometheus::Error>(histogram)
-        };
-        let accelerator_seconds = CounterVec::new(
-            Opts::new("nas_segment_accelerator_seconds_total", "Time that segments held accelerators, by how they ended."),
-            &["namespace", "experiment", "outcome"],
-        )?;
-        registry.register(Box::new(accelerator_seconds.clone()))?;
+        let long = exponential_buckets(1.0, 4.0, 11)?;
         #[cfg(target_os = "linux")]
-        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
-        let build = gauge("nas_operator_build_info", "The version that runs; always 1.", &["version"])?;
+        register.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        let build = register.gauges("nas_operator_build_info", "The version that runs; always 1.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        let errors = counter(
+        let errors = register.counters(
             "controller_runtime_reconcile_errors_total",
             "Passes that ended with an error, by kind.",
             &["controller", "category"],
@@ -104,52 +81,94 @@ impl Metrics {
             errors.with_label_values(&[CONTROLLER, category]);
         }
         Ok(Self(Arc::new(Inner {
-            requests: counter("rest_client_requests_total", "Requests to the API server.", &["method", "code"])?,
-            request_seconds: histogram(
+            requests: register.counters("rest_client_requests_total", "Requests to the API server.", &["method", "code"])?,
+            request_seconds: register.histograms(
                 "rest_client_request_duration_seconds",
                 "Time until the API server answered (for a watch: began to).",
                 &["method"],
+                seconds.clone(),
             )?,
-            reconciles: counter("controller_runtime_reconcile_total", "Passes over an experiment.", &["controller", "result"])?,
+            reconciles: register.counters(
+                "controller_runtime_reconcile_total",
+                "Passes over an experiment.",
+                &["controller", "result"],
+            )?,
             reconcile_errors: errors,
-            reconcile_seconds: histogram("controller_runtime_reconcile_time_seconds", "Duration of a pass.", &["controller"])?,
-            leader: gauge("leader_election_master_status", "1 where this replica holds the lease.", &["name"])?,
-            trials: gauge("nas_experiment_trials", "Trials of an experiment by state.", &["namespace", "experiment", "state"])?,
-            best: real(
+            reconcile_seconds: register.histograms(
+                "controller_runtime_reconcile_time_seconds",
+                "Duration of a pass.",
+                &["controller"],
+                seconds,
+            )?,
+            leader: register.gauges("leader_election_master_status", "1 where this replica holds the lease.", &["name"])?,
+            trials: register.gauges(
+                "nas_experiment_trials",
+                "Trials of an experiment by state.",
+                &["namespace", "experiment", "state"],
+            )?,
+            best: register.values(
                 "nas_experiment_best_value",
                 "The best value of the objective at the highest rung that has one.",
                 &["namespace", "experiment", "metric"],
             )?,
-            decisions: counter("nas_decisions_total", "Decisions that were recorded.", &["namespace", "experiment", "decision"])?,
-            outcomes: counter("nas_outcomes_total", "Recorded ends of rungs.", &["namespace", "experiment", "outcome"])?,
-            accelerator_seconds: real(
+            decisions: register.counters(
+                "nas_decisions_total",
+                "Decisions that were recorded.",
+                &["namespace", "experiment", "decision"],
+            )?,
+            outcomes: register.counters(
+                "nas_outcomes_total",
+                "Recorded ends of rungs.",
+                &["namespace", "experiment", "outcome"],
+            )?,
+            accelerator_seconds: register.values(
                 "nas_experiment_accelerator_seconds",
                 "Time that accelerators were held for an experiment, summed over them.",
                 &OF_EXPERIMENT,
             )?,
-            gpu_hours_left: real(
+            gpu_hours_left: register.values(
                 "nas_experiment_gpu_hours_left",
                 "Accelerator hours that an experiment's budget leaves.",
                 &OF_EXPERIMENT,
             )?,
-            gpu_hours_saved: real(
+            gpu_hours_saved: register.values(
                 "nas_experiment_gpu_hours_saved",
                 "Accelerator hours that training every trial to full length would have cost on top.",
                 &OF_EXPERIMENT,
             )?,
-            segments: counter(
+            segments: register.counters(
                 "nas_segments_total",
                 "Segments that ended, by what became of them: an outcome, or why another attempt follows.",
                 &["namespace", "experiment", "outcome"],
             )?,
-            segment_accelerator_seconds: accelerator_seconds,
-            segment_queue_seconds: long("nas_segment_queue_seconds", "Time from a segment's Job until its pod had a node.")?,
-            segment_startup_seconds: long("nas_segment_startup_seconds", "Time from a pod's node until its trainer ran.")?,
-            segment_seconds: long("nas_segment_duration_seconds", "Time for which the trainer of a segment ran.")?,
-            decision: Decision::new(&registry)?,
-            queue: Queue::new(&registry)?,
-            observed: Observed::new(&registry)?,
-            registry,
+            segment_accelerator_seconds: register.sums(
+                "nas_segment_accelerator_seconds_total",
+                "Time that segments held accelerators, by how they ended.",
+                &["namespace", "experiment", "outcome"],
+            )?,
+            segment_queue_seconds: register.histograms(
+                "nas_segment_queue_seconds",
+                "Time from a segment's Job until its pod had a node.",
+                &["namespace"],
+                long.clone(),
+            )?,
+            segment_startup_seconds: register.histograms(
+                "nas_segment_startup_seconds",
+                "Time from a pod's node until its trainer ran.",
+                &["namespace"],
+                long.clone(),
+            )?,
+            segment_seconds: register.histograms(
+                "nas_segment_duration_seconds",
+                "Time for which the trainer of a segment ran.",
+                &["namespace"],
+                long,
+            )?,
+            decision: Decision::new(&mut register)?,
+            queue: Queue::new(&mut register)?,
+            observed: Observed::new(&mut register)?,
+            of_experiment: register.of_experiment,
+            registry: register.registry,
         })))
     }
 
@@ -206,30 +225,8 @@ impl Metrics {
 
     /// The experiment is gone: its series go, too.
     pub(crate) fn forget(&self, group: &Group) {
-        let wanted = [("namespace", group.namespace.as_str()), ("experiment", group.experiment.as_str())];
-        let inner = &self.0;
-        inner.queue.taken(group);
-        let of_group = |pairs: &[prometheus::proto::LabelPair]| {
-            wanted.iter().all(|(name, value)| pairs.iter().any(|pair| pair.name() == *name && pair.value() == *value))
-        };
-        for family in inner.registry.gather() {
-            for metric in family.get_metric().iter().filter(|metric| of_group(metric.get_label())) {
-                let labels: HashMap<&str, &str> = metric.get_label().iter().map(|pair| (pair.name(), pair.value())).collect();
-                // Only the vector that has the series removes it.
-                let _ = match family.name() {
-                    "nas_experiment_trials" => inner.trials.remove(&labels),
-                    "nas_experiment_best_value" => inner.best.remove(&labels),
-                    "nas_decisions_total" => inner.decisions.remove(&labels),
-                    "nas_outcomes_total" => inner.outcomes.remove(&labels),
-                    "nas_segments_total" => inner.segments.remove(&labels),
-                    "nas_segment_accelerator_seconds_total" => inner.segment_accelerator_seconds.remove(&labels),
-                    "nas_experiment_accelerator_seconds" => inner.accelerator_seconds.remove(&labels),
-                    "nas_experiment_gpu_hours_left" => inner.gpu_hours_left.remove(&labels),
-                    "nas_experiment_gpu_hours_saved" => inner.gpu_hours_saved.remove(&labels),
-                    _ => Ok(()),
-                };
-            }
-        }
+        self.0.queue.taken(group);
+        self.0.of_experiment.iter().for_each(|metric| metric.forget(group));
     }
 }
 

@@ -114,6 +114,7 @@ async fn an_experiment_may_change_only_where_a_search_can_follow() {
         json!({"suspend": true}),
         json!({"maxFailedTrials": 3}),
         json!({"maxTrials": 5}),
+        json!({"retention": {"checkpoints": "Best"}}),
     ] {
         assert!(edit(allowed.clone()).await.is_ok(), "{allowed}");
     }
@@ -127,6 +128,9 @@ async fn an_experiment_may_change_only_where_a_search_can_follow() {
         json!({"trial": {"timeLimit": "1h"}}),
         json!({"constraints": [{"rule": "hp.layers == 2"}]}),
         json!({"confirm": {"topK": 1, "seeds": 3}}),
+        json!({"sampler": {"random": null, "grid": {}}}),
+        json!({"warmStart": {"experiments": ["earlier"]}}),
+        json!({"maxInfeasibleTrials": 7}),
     ] {
         let said = edit(refused.clone()).await.unwrap_err();
         assert!(said.contains("create a new experiment"), "{refused}: {said}");

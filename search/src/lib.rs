@@ -53,7 +53,7 @@ pub use replay::{Difference, Replay, replay};
 pub use rungs::{MAX_RUNGS, Rungs, RungsError};
 pub use sampler::{
     Estimate, Grid, GridError, Guided, MAX_DRAWS, Memory, NoSample, Pool, Sample, Sampler, Settings, best_estimate, first_draw,
-    rejections, sample,
+    first_samples, rejections, sample,
 };
 pub use scalar::Scalar;
 pub use scheduler::{Brackets, Course, Halving, Scheduler};

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use nas_search::{
     Assignment, Condition, Constraints, Direction, Domain, EarlierTrial, End, Guided, Index, Memory, Outcome, Parameter, Plan,
-    Rungs, Sampler, Scalar, Scale, Settings, Space, Trial, Usage, best_estimate, decide, earlier_trials, first_draw, sample,
-    simulate,
+    Rungs, Sampler, Scalar, Scale, Settings, Space, Trial, Usage, best_estimate, decide, earlier_trials, first_draw,
+    first_samples, sample, simulate,
 };
 use proptest::prelude::*;
 
@@ -85,6 +85,30 @@ proptest! {
             prop_assert_eq!(assignment.contains_key("momentum"), assignment["optimizer"] == "sgd".into());
         }
     }
+}
+
+/// Those that are shown ahead are those of any search, and no others could be.
+#[test]
+fn the_first_samples_are_drawn_whatever_comes_out() {
+    let created = |plan: &Plan, outcome: fn(&Trial, usize) -> Outcome| -> Vec<Assignment> {
+        simulate(plan, outcome).index.trials().map(|trial| trial.assignment.clone()).collect()
+    };
+    let worst_first = |trial: &Trial, _: usize| Outcome::Value(-worth(&trial.assignment));
+    let all: [(&str, New); 4] = [("random", |_| Sampler::Random), learning()[0], learning()[1], learning()[2]];
+    for (name, sampler) in all {
+        for earlier in [0, 10, 20] {
+            let plan = || {
+                let mut plan = Plan { parallel_trials: 3, ..mixed_plan(sampler(Memory::default()), 40) };
+                plan.learn_from(&search_before(40, 50.0)[..earlier]);
+                plan
+            };
+            let (ahead, one, other) = (first_samples(&plan(), 100), created(&plan(), outcome), created(&plan(), worst_first));
+            assert_eq!(ahead.len(), if name == "random" { 40 } else { 16_usize.saturating_sub(plan().earlier.len()) }, "{name}");
+            assert!(one.starts_with(&ahead) && other.starts_with(&ahead), "{name} after {earlier}");
+            assert_eq!(one == other, name == "random", "{name} after {earlier}");
+        }
+    }
+    assert_eq!(first_samples(&mixed_plan(Sampler::Random, 40), 3), first_samples(&mixed_plan(Sampler::Random, 40), 9)[..3]);
 }
 
 fn rules() -> Constraints {

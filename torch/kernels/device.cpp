@@ -30,12 +30,6 @@ void nas_allow_tf32(bool allowed) {
   at::globalContext().setAllowTF32CuDNN(allowed);
 }
 
-// Whether operations must give the same bits in each run, where libtorch can; where it cannot it warns.
-void nas_deterministic(bool on) {
-  at::globalContext().setDeterministicAlgorithms(on, true);
-  at::globalContext().setDeterministicCuDNN(on);
-}
-
 // From here to nas_end_bf16, operations on the GPU that gain by it compute in bf16.
 void nas_begin_bf16() {
   at::autocast::set_autocast_enabled(at::kCUDA, true);

@@ -12,8 +12,7 @@ use std::{
 use tch::{Device, Tensor};
 
 use crate::foreign::{
-    failure, made, nas_allow_tf32, nas_begin_bf16, nas_deterministic, nas_end_bf16, nas_load_cuda, nas_peak_gpu_bytes,
-    nas_to_gpu, pointer,
+    failure, made, nas_allow_tf32, nas_begin_bf16, nas_end_bf16, nas_load_cuda, nas_peak_gpu_bytes, nas_to_gpu, pointer,
 };
 
 /// File name of libtorch's CUDA part.
@@ -60,12 +59,6 @@ pub fn to_device(tensor: &Tensor, device: Device) -> Tensor {
 pub fn allow_tf32(allowed: bool) {
     // SAFETY: sets a flag of libtorch's.
     unsafe { nas_allow_tf32(allowed) }
-}
-
-/// Whether operations must give the same bits in each run, where libtorch can.
-pub fn deterministic(on: bool) {
-    // SAFETY: sets a flag of libtorch's.
-    unsafe { nas_deterministic(on) }
 }
 
 /// While it lives, operations of this thread on a GPU that gain by it compute in bf16; weights and sums stay f32.

@@ -38,7 +38,6 @@ unsafe extern "C" {
     pub(crate) fn nas_load_cuda(library: *const c_char) -> bool;
     pub(crate) fn nas_to_gpu(x: Pointer, device: i8) -> *mut c_void;
     pub(crate) fn nas_allow_tf32(allowed: bool);
-    pub(crate) fn nas_deterministic(on: bool);
     pub(crate) fn nas_begin_bf16();
     pub(crate) fn nas_end_bf16();
     pub(crate) fn nas_peak_gpu_bytes(device: i8) -> i64;

@@ -1,7 +1,7 @@
 //! Typed hyperparameters, out of a trial's assignment.
 
-use nas_api::contract::Segment;
-use nas_darts::{Choice, Genotype, choice_names};
+use nas_api::{AUXILIARY, INIT_CHANNELS, LAYERS, contract::Segment, genotype};
+use nas_darts::{Genotype, choice_names};
 use nas_search::Scalar;
 
 use crate::{error::TrainerError, optimizer::SgdConfig};
@@ -36,9 +36,9 @@ const NAMES: [&str; 12] = [
     "momentum",
     "weight_decay",
     "global_batch_size",
-    "init_channels",
-    "layers",
-    "auxiliary",
+    INIT_CHANNELS.0,
+    LAYERS.0,
+    AUXILIARY.0,
     "auxiliary_weight",
     "cutout",
     "cutout_length",
@@ -64,21 +64,17 @@ impl Hyperparameters {
         }
         let cutout = reader.flag("cutout", true);
         let cutout_length = reader.whole("cutout_length", 16, 1..=256);
-        let genotype = Genotype::from_choices(|name| match segment.parameter(name)? {
-            Scalar::Int(input) => Some(Choice::Input(*input)),
-            Scalar::Text(op) => Some(Choice::Op(op)),
-            Scalar::Bool(_) | Scalar::Float(_) => None,
-        });
+        let genotype = genotype(&segment.parameters);
         if let Err(error) = &genotype {
             reader.problems.push(error.to_string());
         }
-        let channels = reader.whole("init_channels", 36, 2..=1024);
+        let channels = reader.whole(INIT_CHANNELS.0, INIT_CHANNELS.1 as usize, 2..=1024);
         if channels % 2 == 1 {
             reader.problems.push(format!("parameter init_channels is {channels}: it must be even"));
         }
         let rest = (
-            reader.whole("layers", 20, 1..=200),
-            reader.flag("auxiliary", true),
+            reader.whole(LAYERS.0, LAYERS.1 as usize, 1..=200),
+            reader.flag(AUXILIARY.0, AUXILIARY.1),
             reader.number("auxiliary_weight", 0.4, 0.0, 100.0),
             reader.whole("global_batch_size", 96, 1..=65_536),
             reader.number("learning_rate", 0.025, 0.0, 1e6),

@@ -16,9 +16,6 @@ const LIBRARY: &str = "NAS_LIBTORCH_CUDA";
 const PRECISION: &str = "NAS_TRAINER_PRECISION";
 /// Whether a GPU's steps are played from a recording: `on`, or `off` (the default).
 const GRAPHS: &str = "NAS_TRAINER_CUDA_GRAPHS";
-/// Whether cuDNN times its kernels at each new shape and keeps the fastest: `on`, or `off` (the default), where it takes the one that it expects
-/// most of. Each segment is a process of its own and would time them anew, for seconds; on an H200 nothing was gained (docs/gpu.md).
-const TIMING: &str = "NAS_TRAINER_CUDNN_TIMING";
 
 /// In what numbers a GPU computes. Weights, statistics, losses and all on the CPU are f32 always.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,14 +64,11 @@ impl Machine {
             Ok("bf16" | "") | Err(_) => Precision::Bf16,
             Ok(other) => return Err(problem(format!("{PRECISION} is {other}: it must be bf16 or f32"))),
         };
-        let switch = |name: &str, default| match env::var(name).as_deref() {
-            Ok("on") => Ok(true),
-            Ok("off") => Ok(false),
-            Ok("") | Err(_) => Ok(default),
-            Ok(other) => Err(problem(format!("{name} is {other}: it must be on or off"))),
+        let records = match env::var(GRAPHS).as_deref() {
+            Ok("on") => true,
+            Ok("off" | "") | Err(_) => false,
+            Ok(other) => return Err(problem(format!("{GRAPHS} is {other}: it must be on or off"))),
         };
-        let records = switch(GRAPHS, false)?;
-        let times_kernels = switch(TIMING, false)?;
         match env::var_os(LIBRARY).map(PathBuf::from) {
             Some(path) if path.as_os_str().is_empty() => {}
             Some(path) => load_cuda(&path).map_err(|error| {
@@ -94,7 +88,8 @@ impl Machine {
         }
         let device = Device::cuda_if_available();
         if device.is_cuda() {
-            Cuda::cudnn_set_benchmark(times_kernels);
+            // It would time its kernels at each new shape, for seconds in each segment, and gain nothing (docs/results/training-speed-gpu.md).
+            Cuda::cudnn_set_benchmark(false);
             allow_tf32(precision == Precision::Bf16);
         }
         Ok(Self { device, precision, records })

@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use prometheus::{Counter, Encoder, Gauge, IntCounter, Registry, TextEncoder};
+use prometheus::{
+    Counter, Encoder, Gauge, IntCounter, Registry, TextEncoder, register_counter_with_registry, register_gauge_with_registry,
+    register_int_counter_with_registry,
+};
 
 /// What is exposed.
 #[derive(Clone)]
@@ -37,18 +40,8 @@ impl TrainerMetrics {
     /// Metrics in a registry of their own.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let gauge = |name: &str, help: &str| {
-            let gauge = Gauge::new(name, help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok::<_, prometheus::Error>(gauge)
-        };
-        let images = IntCounter::new("nas_trainer_images_total", "Images trained by this process.")?;
-        registry.register(Box::new(images.clone()))?;
-        let counter = |name: &str, help: &str| {
-            let counter = Counter::new(name, help)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok::<_, prometheus::Error>(counter)
-        };
+        let gauge = |name: &str, help: &str| register_gauge_with_registry!(name, help, registry);
+        let counter = |name: &str, help: &str| register_counter_with_registry!(name, help, registry);
         Ok(Self {
             batches: gauge("nas_trainer_batches", "Batches trained since the beginning of the trial.")?,
             loss: gauge("nas_trainer_loss", "Mean training loss of the last batches.")?,
@@ -58,7 +51,7 @@ impl TrainerMetrics {
             evaluation_seconds: counter("nas_trainer_evaluation_seconds_total", "Seconds spent on evaluations by this process.")?,
             checkpoint_seconds: counter("nas_trainer_checkpoint_seconds_total", "Seconds spent on checkpoints by this process.")?,
             peak_gpu_bytes: gauge("nas_trainer_peak_gpu_bytes", "Most bytes of the GPU that tensors have held at once.")?,
-            images,
+            images: register_int_counter_with_registry!("nas_trainer_images_total", "Images trained by this process.", registry)?,
             registry,
         })
     }

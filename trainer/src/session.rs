@@ -7,7 +7,10 @@ use std::{
     time::Instant,
 };
 
-use nas_api::contract::{CURVE, Exit, Reporting, Segment};
+use nas_api::contract::{
+    Exit, Reporting, Segment,
+    checkpoint::{CURVE, INPUT},
+};
 
 use crate::{
     checkpoint::Store,
@@ -80,7 +83,7 @@ fn train(segment: Segment, machine: Machine, stop: &AtomicBool, sinks: &mut Vec<
     let process = env::var("NAS_POD_UID").unwrap_or_else(|_| unique_name());
     let mut store = Store::open(&folder, attempt, &process, &uid, trainer.fingerprint())?;
     let own = store.own().to_owned();
-    let input = Input::new(own.join("input.json"), trainer.input().to_string());
+    let input = Input::new(own.join(INPUT), trainer.input().to_string());
     sinks.push(Box::new(input));
     sinks.push(Box::new(Curve(own.join(CURVE))));
     if let Some(metrics) = Prometheus::serve(&own, machine.device) {

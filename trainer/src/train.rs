@@ -14,7 +14,7 @@ use tch::{Kind, Tensor};
 
 use crate::{
     batch::{Augmentation, Batches, shuffled},
-    checkpoint::{Progress, Store, capture, digest, restore},
+    checkpoint::{Progress, Store, capture, fingerprint, restore},
     config::Hyperparameters,
     data::{self, DataSet, Normalization, Split},
     device::Machine,
@@ -156,11 +156,9 @@ impl Trainer {
         json!({ "data": name, "shape": train.shape, "mean": mean, "std": std, "classes": classes, "class_names": class_names })
     }
 
-    /// What a checkpoint belongs to: configuration, seed, data and schedule.
+    /// What its checkpoints belong to: see [`fingerprint()`].
     pub fn fingerprint(&self) -> String {
-        let Segment { parameters, seed, data_name, validation, max_step, step_unit, .. } = &self.segment;
-        let text = format!("{parameters:?} {seed} {data_name} {} {max_step} {}", validation.as_str(), step_unit.as_str());
-        digest(text.as_bytes())[..16].to_owned()
+        fingerprint(&self.segment)
     }
 
     /// Trains to the segment's target. `stop` is looked at between batches; `watch` sees what happens.

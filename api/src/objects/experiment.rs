@@ -54,7 +54,7 @@ use super::{ConfirmSpec, DataSet, NasExperimentStatus, PodOverlay, Queue, Report
     validation = Rule::new("!has(self.confirm) || self.maxTrials == 1 || self.trial.data.validation != 'Final'")
         .message("trial.data.validation must not be Final where there is confirm: the test images would choose what they then measure"),
     validation = Rule::new("self.objective == oldSelf.objective && self.space == oldSelf.space && has(self.constraints) == has(oldSelf.constraints) && (!has(self.constraints) || self.constraints == oldSelf.constraints) && self.sampler == oldSelf.sampler && has(self.warmStart) == has(oldSelf.warmStart) && (!has(self.warmStart) || self.warmStart == oldSelf.warmStart) && self.scheduler == oldSelf.scheduler && self.resource == oldSelf.resource && self.seed == oldSelf.seed && self.trial == oldSelf.trial && has(self.confirm) == has(oldSelf.confirm) && (!has(self.confirm) || self.confirm == oldSelf.confirm) && self.maxInfeasibleTrials == oldSelf.maxInfeasibleTrials")
-        .message("only parallelTrials, budget, target, suspend, maxFailedTrials, retention and maxTrials may change: create a new experiment for anything else"),
+        .message(super::change::refused().as_str()),
 )]
 pub struct NasExperimentSpec {
     /// What is optimised. Default: accuracy, as high as possible.

@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "`kubectl explain` shows these texts as they are")]
 #![expect(unreachable_pub, reason = "the derive writes `pub` items of its own into these modules")]
 
+mod change;
 mod confirm;
 mod data;
 mod duration;
@@ -16,6 +17,7 @@ mod segment;
 mod space;
 mod trial;
 
+pub use change::{MUTABLE, only_these_may_change};
 pub use confirm::{ConfirmSpec, ConfirmStatus};
 pub use data::{DataSet, FetchSpec, ImageShape, ValidationSpec};
 pub use experiment::{

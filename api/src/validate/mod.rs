@@ -4,7 +4,6 @@ mod confirm;
 mod data;
 mod document;
 mod pod;
-mod quantity;
 mod space;
 
 use std::time::{Duration, Instant};
@@ -18,7 +17,7 @@ use nas_search::{
 pub use document::{SourceFile, read_experiment};
 
 use crate::{
-    Problem, darts_space,
+    Problem, amount, darts_space,
     objects::{
         AdditionalObjectiveSpec, Asha, AshaType, Bracket, DirectionSpec, Ladder, NasExperiment, Objective, RungStatus,
         SamplerSpec, SchedulerSpec,
@@ -93,7 +92,7 @@ impl NasExperiment {
         if spec.target.is_some_and(|target| !target.is_finite()) {
             problems.push(Problem::new("spec.target", "must be finite"));
         }
-        if let Some(memory) = spec.trial.memory.as_deref().filter(|memory| !quantity::is_positive(memory)) {
+        if let Some(memory) = spec.trial.memory.as_deref().filter(|memory| !amount(memory).is_some_and(|amount| amount > 0.0)) {
             problems.push(Problem::new("spec.trial.memory", format!("must be an amount of memory, such as 8Gi, not {memory:?}")));
         }
         if let Some(limit) = spec.trial.time_limit.filter(|limit| *limit < SHORTEST_TIME_LIMIT) {

@@ -25,7 +25,7 @@ use self::{
     process::Starter,
     setting::Setting,
 };
-use crate::{failure::Failure, simulate::seconds};
+use crate::{failure::Failure, seconds::seconds};
 
 const EXAMPLES: &str = "Examples:
   nasctl conform --param learning_rate=0.01 -- python3 examples/pytorch/trainer.py

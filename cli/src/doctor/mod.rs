@@ -12,7 +12,6 @@ use crate::{failure::Failure, file, table::counted};
 mod cluster;
 mod finding;
 mod laptop;
-mod quantity;
 
 #[derive(Args)]
 #[command(

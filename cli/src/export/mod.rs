@@ -50,7 +50,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let records = Records::read(&arguments.target)?;
-    let trial = chosen(&records, arguments.trial)?;
+    let trial = records.chosen(arguments.trial)?;
     let assignment = trial.assignment();
     let trained = if arguments.without_weights { None } else { Some(newest(&folder_of(&records, trial, arguments)?, trial)?) };
     let folder = &arguments.output;
@@ -62,14 +62,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         println!("{}", path.display());
     }
     Ok(())
-}
-
-/// The trial of this number, or the best.
-pub(crate) fn chosen(records: &Records, number: Option<u64>) -> Result<&NasTrial, Failure> {
-    let best = records.index().incumbent().map(|best| best.trial);
-    let number = number.or(best).ok_or_else(|| Failure::Usage("no trial has a result yet: wait, or name one".to_owned()))?;
-    let found = records.trials.iter().find(|trial| trial.number() == number);
-    found.ok_or_else(|| Failure::Usage(format!("there is no trial {number} (nasctl describe --trials lists them)")))
 }
 
 /// Where the checkpoints of a trial lie.

@@ -5,30 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use kube::ResourceExt;
 use nas_api::{
-    contract::{MOMENTUM, REFERENCE},
+    contract::checkpoint::{self, Checkpoint, CheckpointError, Files, INPUT, MOMENTUM, REFERENCE, Record},
     objects::NasTrial,
 };
 use safetensors::{SafeTensorError, SafeTensors, serialize};
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::model::Input;
-
-/// A checkpoint's record, as far as it matters here: see the trainer's `checkpoint`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Record {
-    file: String,
-    sha256: String,
-    progress: Progress,
-}
-
-#[derive(Deserialize)]
-struct Progress {
-    batches: u64,
-}
 
 /// What was found of a trial's training.
 pub(super) struct Trained {
@@ -56,44 +41,44 @@ pub(crate) enum WeightsError {
         /// Where it was looked for.
         folder: PathBuf,
     },
-    /// The newest checkpoint is not what was written.
-    #[error("{path} is damaged ({reason}): restore it, or use --without-weights")]
+    /// No checkpoint is what was written.
+    #[error("{path} is damaged ({reason}), and there is no older one: restore it, or use --without-weights")]
     Damaged {
-        /// The file.
+        /// One of their records.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
+    /// The tensors are not what the trainer writes.
+    #[error("the tensors of {path} cannot be read ({source}): use --without-weights")]
+    Tensors {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with them.
+        source: SafeTensorError,
+    },
+    /// A folder cannot be read, or holds another trial's.
+    #[error("{0}: name the right folder, or use --without-weights")]
+    Unreadable(#[from] CheckpointError),
 }
 
-/// The newest checkpoint below the folder of a trial, that of the highest attempt where several are as new.
+/// The newest checkpoint below the folder of a trial from which its trainer would go on. Newer ones that are damaged are told of.
 pub(super) fn newest(folder: &Path, trial: &NasTrial) -> Result<Trained, WeightsError> {
-    let entries =
-        |folder: &Path| fs::read_dir(folder).map(|all| all.flatten().map(|entry| entry.path()).collect()).unwrap_or_default();
-    let attempts: Vec<PathBuf> = entries(folder);
-    let records = attempts.iter().flat_map(|attempt| -> Vec<PathBuf> { entries(attempt) }).filter_map(|path| {
-        let name = path.file_name()?.to_str()?;
-        let is_record = name.starts_with("step-") && path.extension().is_some_and(|extension| extension == "json");
-        let record: Record = serde_json::from_slice(&fs::read(&path).ok().filter(|_| is_record)?).ok()?;
-        Some((record.progress.batches, attempt_of(&path), path.with_file_name(&record.file), record.sha256))
-    });
-    let newest = records.max_by(|one, other| (one.0, one.1).cmp(&(other.0, other.1)));
-    let Some((batches, _, path, sha256)) = newest else {
-        return Err(WeightsError::None { trial: trial.number(), folder: folder.to_owned() });
+    let uid = trial.uid();
+    let is_own = |record: &Record| uid.as_ref().is_none_or(|uid| record.trial_uid == *uid);
+    let mut damaged = Vec::new();
+    let found = checkpoint::newest(&Files, folder, is_own, |path, reason| damaged.push((path.to_owned(), reason)))?;
+    let Some(Checkpoint { folder, record, state }) = found else {
+        let none = WeightsError::None { trial: trial.number(), folder: folder.to_owned() };
+        return Err(damaged.into_iter().next().map_or(none, |(path, reason)| WeightsError::Damaged { path, reason }));
     };
-    let damaged = |reason: String| WeightsError::Damaged { path: path.clone(), reason };
-    let bytes = fs::read(&path).map_err(|error| damaged(error.to_string()))?;
-    if format!("{:x}", Sha256::digest(&bytes)) != sha256 {
-        return Err(damaged("its SHA-256 is not the recorded one".to_owned()));
+    for (path, reason) in damaged {
+        eprintln!("warning: passing over the checkpoint {}: {reason}", path.display());
     }
-    let (weights, reference) = parts(&bytes).map_err(|error| damaged(error.to_string()))?;
-    let input = fs::read(path.with_file_name("input.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
-    Ok(Trained { weights, reference, batches, input: input.unwrap_or_default() })
-}
-
-/// The attempt in the name of a checkpoint's folder: a3-….
-fn attempt_of(path: &Path) -> Option<u64> {
-    path.parent()?.file_name()?.to_str()?.strip_prefix('a')?.split('-').next()?.parse().ok()
+    let unreadable = |source| WeightsError::Tensors { path: folder.join(&record.file), source };
+    let (weights, reference) = parts(&state).map_err(unreadable)?;
+    let input = fs::read(folder.join(INPUT)).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    Ok(Trained { weights, reference, batches: record.progress.batches, input: input.unwrap_or_default() })
 }
 
 /// The weights of a checkpoint, and its images with what the network says of them.

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use nas_api::{contract::CURVE, objects::NasTrial};
+use nas_api::{
+    contract::checkpoint::{CURVE, attempt_of},
+    objects::NasTrial,
+};
 use nas_search::Index;
 use serde::{Deserialize, Serialize};
 
@@ -70,11 +73,7 @@ fn reported(trial: &NasTrial) -> Vec<(u64, f64)> {
 fn written(trial: &Path, metric: &str) -> Vec<(u64, f64)> {
     let Ok(entries) = fs::read_dir(trial) else { return Vec::new() };
     let mut files: Vec<_> = entries.flatten().map(|entry| entry.path().join(CURVE)).filter(|path| path.is_file()).collect();
-    let attempt = |path: &Path| {
-        let name = path.parent()?.file_name()?.to_str()?.to_owned();
-        name.strip_prefix('a')?.split('-').next()?.parse::<u64>().ok()
-    };
-    files.sort_by_key(|path| (attempt(path), path.clone()));
+    files.sort_by_key(|path| (path.parent().and_then(attempt_of), path.clone()));
     let texts = files.iter().filter_map(|path| fs::read_to_string(path).ok());
     texts.flat_map(|text| points(&text, metric)).collect()
 }

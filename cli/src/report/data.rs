@@ -17,7 +17,11 @@ use super::{
     front::front_of_size,
     spent::{Progress, Spent},
 };
-use crate::{records::Records, reproduce, run::judged_by, validate::unit};
+use crate::{
+    records::Records,
+    reproduce,
+    table::{judged_by, unit},
+};
 
 /// All of it. Lists of trials and of results are kept by column: with 10,000 trials that is a third of the size.
 #[derive(Serialize)]

@@ -30,7 +30,7 @@ pub(super) struct Cause {
 pub(super) fn failures(trials: &[NasTrial]) -> Vec<Cause> {
     let mut causes: BTreeMap<(&str, &str), Cause> = BTreeMap::new();
     for trial in trials {
-        for segment in segments(trial).filter(|segment| !["Value", "Reported"].contains(&segment.outcome.as_str())) {
+        for segment in segments(trial).filter(|segment| segment.outcome != "Value") {
             let RunSegment { outcome, message, accelerator_seconds, .. } = segment;
             let cause = causes.entry((outcome, message)).or_insert_with(|| Cause {
                 outcome: outcome.clone(),

@@ -1,9 +1,6 @@
 //! The confirmation of a search that has ended here: the loop of any search, over trials of its own.
 
-use nas_api::{
-    SourceFile,
-    objects::{ConfirmStatus, EndStatus, NasTrial},
-};
+use nas_api::objects::{ConfirmStatus, EndStatus, NasTrial};
 
 use super::runner::Runner;
 use crate::failure::Failure;
@@ -11,41 +8,27 @@ use crate::failure::Failure;
 impl Runner {
     /// After the end of the search: removes the checkpoints that nobody will ask for, and returns what trains its best anew, if that is asked for
     /// and there is something to confirm.
-    pub(crate) fn confirming(mut self, end: &EndStatus) -> Result<Option<Self>, Failure> {
-        let confirms = self.source.experiment.confirms_after(end);
-        if confirms && self.journal.state.confirm.is_empty() {
-            let list = self.source.experiment.to_confirm(&self.index);
+    pub(super) fn confirming(mut self, end: &EndStatus) -> Result<Option<Self>, Failure> {
+        let experiment = &self.ledger.source.experiment;
+        let confirms = experiment.confirms_after(end);
+        if confirms && self.ledger.journal.state.confirm.is_empty() {
+            let list = experiment.to_confirm(&self.ledger.index);
             if !list.is_empty() {
-                self.journal.confirm(list)?;
+                self.ledger.journal.confirm(list)?;
             }
         }
         // Not sooner: the confirmed keep theirs, whether or not they are among the best.
         self.clean_up(true);
-        if !confirms {
-            return Ok(None);
-        }
-        let SourceFile { experiment, plan } = self.source;
-        let Some((confirmation, plan)) = self.journal.state.confirmation(&experiment, &plan) else { return Ok(None) };
-        let source = SourceFile { experiment, plan };
-        let after = self.index.view().seq;
-        Ok(Some(Self::over(source, Some(confirmation), after, self.journal, self.launcher, self.gpus, self.stops)))
+        let ledger = if confirms { self.ledger.into_confirmation() } else { None };
+        Ok(ledger.map(|ledger| Self::new(ledger, self.launcher, self.gpus, self.stops)))
     }
 
     /// Runs a confirmation to its end. On a failure, every trainer is stopped after a checkpoint first.
-    pub(crate) fn confirm(&mut self) -> Result<Vec<ConfirmStatus>, Failure> {
-        if self.confirmation.as_ref().is_some_and(|confirmation| !confirmation.is_over(&self.index)) {
-            let ended = self.run_to_end();
-            if ended.is_err() {
-                self.stop_children();
-            }
-            ended?;
+    pub(super) fn confirm(&mut self) -> Result<Vec<ConfirmStatus>, Failure> {
+        if self.ledger.confirmation.as_ref().is_some_and(|confirmation| !confirmation.is_over(&self.ledger.index)) {
+            self.run()?;
         }
-        Ok(self.confirmed())
-    }
-
-    /// What has been confirmed so far.
-    pub(super) fn confirmed(&self) -> Vec<ConfirmStatus> {
-        self.confirmation.as_ref().map(|confirmation| confirmation.status(&self.index)).unwrap_or_default()
+        Ok(self.ledger.confirmed())
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::{
     path::Path,
-    sync::{Arc, atomic::AtomicUsize},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -13,11 +12,8 @@ use nas_api::{
 use nas_search::{Decision, Usage, decide};
 
 use super::{
-    default_trainer,
-    gpus::Gpus,
     journal::{FILE, Journal, State},
-    process::Launcher,
-    runner::Runner,
+    ledger::Ledger,
 };
 use crate::failure::Failure;
 
@@ -36,20 +32,14 @@ pub(crate) fn end_early(folder: &Path) -> Result<EndStatus, Failure> {
     experiment.spec.budget.get_or_insert_default().wall_clock = Some(Duration::from_secs(passed).into());
     let plan = experiment.validate().map_err(|problems| Failure::Invalid { path, problems })?;
     let (journal, source) = Journal::open(folder, SourceFile { experiment, plan })?;
-    // It starts nothing.
-    let launcher = Launcher::new(default_trainer(), folder.to_owned(), 1, std::collections::BTreeMap::new())?;
-    Runner::new(source, journal, launcher, Gpus::default(), Arc::new(AtomicUsize::new(0))).end_now()
-}
-
-impl Runner {
-    fn end_now(mut self) -> Result<EndStatus, Failure> {
-        let usage = Usage { wall_clock: Duration::MAX, ..Usage::default() };
-        let ends = decide(&self.source.plan, &self.index, &usage).into_iter().find_map(|decision| match decision {
-            Decision::Finish { reason, view } => Some(EndStatus::new(reason, view)),
-            _ => None,
-        });
-        let end = ends.ok_or_else(|| Failure::Folder("the search has no budget to end by".to_owned()))?;
-        self.journal.end(end)?;
-        self.search()
-    }
+    let mut ledger = Ledger::new(source, journal);
+    let usage = Usage { wall_clock: Duration::MAX, ..Usage::default() };
+    let ends = decide(&ledger.source.plan, &ledger.index, &usage).into_iter().find_map(|decision| match decision {
+        Decision::Finish { reason, view } => Some(EndStatus::new(reason, view)),
+        _ => None,
+    });
+    let end = ends.ok_or_else(|| Failure::Folder("the search has no budget to end by".to_owned()))?;
+    ledger.end(&end)?;
+    ledger.cancel()?;
+    Ok(end)
 }

@@ -10,7 +10,7 @@ use std::{
 
 use nas_api::{
     Confirmation, SourceFile,
-    objects::{ConfirmStatus, EndStatus, NasExperiment, NasExperimentStatus, NasTrial, RungStatus},
+    objects::{ConfirmStatus, EndStatus, NasExperiment, NasExperimentStatus, NasTrial, RungStatus, only_these_may_change},
 };
 use nas_search::{EarlierTrial, Plan};
 use serde::{Deserialize, Serialize};
@@ -159,11 +159,11 @@ impl Journal {
         experiment.status = Some(NasExperimentStatus { rungs, ..NasExperimentStatus::default() });
         match &self.state.experiment {
             Some(earlier) if *earlier == experiment => {}
-            Some(earlier) if !may_become(earlier, &experiment) => {
+            Some(earlier) if earlier.metadata.name != experiment.metadata.name || !experiment.spec.may_follow(&earlier.spec) => {
                 return Err(Failure::Folder(format!(
-                    "{} holds the search of another experiment: only parallelTrials, budget, target, suspend, maxFailedTrials, retention and maxTrials may \
-                     change; use another --dir",
-                    self.folder.display()
+                    "{} holds the search of another experiment: {}; use another --dir",
+                    self.folder.display(),
+                    only_these_may_change()
                 )));
             }
             _ => self.write(Entry::Experiment(Box::new(experiment.clone())))?,
@@ -241,20 +241,6 @@ impl Journal {
         self.state.take(line);
         Ok(())
     }
-}
-
-/// Whether an experiment may be changed like this: what the CRD calls mutable, nothing else.
-fn may_become(earlier: &NasExperiment, later: &NasExperiment) -> bool {
-    let mut earlier = earlier.clone();
-    let spec = &later.spec;
-    earlier.spec.parallel_trials = spec.parallel_trials;
-    earlier.spec.budget.clone_from(&spec.budget);
-    earlier.spec.target = spec.target;
-    earlier.spec.suspend = spec.suspend;
-    earlier.spec.max_failed_trials = spec.max_failed_trials;
-    earlier.spec.retention = spec.retention;
-    earlier.spec.max_trials = spec.max_trials;
-    earlier.spec == *spec && earlier.metadata.name == later.metadata.name
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! `nasctl run`: the search on this machine, with trainers as local processes.
 
 mod confirm;
+mod display;
 mod early;
 mod fetch;
 pub(crate) mod gpus;
 mod holder;
 mod journal;
+mod ledger;
 mod process;
 mod runner;
 pub(crate) mod supervise;
@@ -18,14 +20,15 @@ use std::{
 };
 
 use clap::Args;
-use nas_api::{
-    SourceFile,
-    objects::{EndStatus, ValidationSpec},
-};
+use nas_api::{SourceFile, genotype, objects::EndStatus};
 use signal_hook::{consts::TERM_SIGNALS, low_level};
 
-use self::{gpus::Gpus, journal::Journal, process::Launcher, runner::Runner};
-use crate::{failure::Failure, file, table, validate::unit};
+use self::{gpus::Gpus, journal::Journal, ledger::Ledger, process::Launcher, runner::Runner};
+use crate::{
+    failure::Failure,
+    file,
+    table::{self, judged_by, unit},
+};
 
 pub(crate) use early::end_early;
 pub(crate) use holder::holder;
@@ -86,29 +89,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         println!("{words}");
     }
     source.plan.parallel_trials = source.plan.parallel_trials.min(slots);
-    let mut runner = Runner::new(source, journal, launcher, gpus, stops);
+    let mut runner = Runner::new(Ledger::new(source, journal), launcher, gpus, stops);
     let end = runner.search()?;
-    show(&runner, &end, &folder)?;
+    show(&runner.ledger, &end, &folder)?;
     if let Some(mut confirming) = runner.confirming(&end)? {
         let list = confirming.confirm()?;
-        println!("\n{}", table::confirmation(&confirming.source().experiment, &list));
+        println!("\n{}", table::confirmation(&confirming.ledger.source.experiment, &list));
     }
     if end.succeeded { Ok(()) } else { Err(Failure::Unsuccessful(end.message)) }
 }
 
-fn show(runner: &Runner, end: &EndStatus, folder: &Path) -> Result<(), Failure> {
-    let text = table::result(
-        runner.index(),
-        runner.plan(),
-        unit(runner.source()),
-        runner.metric(),
-        judged_by(runner.source()),
-        Some(end),
-    );
-    println!("{text}");
-    if let Some(drawing) = runner.drawing() {
+fn show(ledger: &Ledger, end: &EndStatus, folder: &Path) -> Result<(), Failure> {
+    let (source, index) = (&ledger.source, &ledger.index);
+    let metric = &source.experiment.spec.objective.metric;
+    println!("{}", table::result(index, &source.plan, unit(source), metric, judged_by(source), Some(end)));
+    let best = index.incumbent().and_then(|best| index.trial(best.trial));
+    if let Some(cells) = best.and_then(|best| genotype(&best.assignment).ok()) {
         let path = folder.join("best.svg");
-        fs::write(&path, drawing).map_err(Failure::io(&path))?;
+        fs::write(&path, cells.to_svg()).map_err(Failure::io(&path))?;
         println!(
             "The cells are drawn in {}; `nasctl describe {folder}` shows this again, `nasctl report {folder}` all of it as a page.",
             path.display(),
@@ -116,14 +114,6 @@ fn show(runner: &Runner, end: &EndStatus, folder: &Path) -> Result<(), Failure> 
         );
     }
     Ok(())
-}
-
-/// Which images the value of a trial speaks of.
-pub(crate) fn judged_by(source: &SourceFile) -> &'static str {
-    match source.experiment.spec.trial.data.validation {
-        ValidationSpec::Heldout => "held-out images",
-        ValidationSpec::TestSet | ValidationSpec::Final => "the test images",
-    }
 }
 
 /// The trainer that comes along.

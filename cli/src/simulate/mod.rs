@@ -7,7 +7,7 @@ use nas_api::SourceFile;
 use nas_search::Sampler;
 use nas_simulation::{Conditions, simulate};
 
-use crate::{failure::Failure, file};
+use crate::{failure::Failure, file, seconds::seconds};
 
 mod curves;
 mod fitted;
@@ -156,18 +156,6 @@ fn accelerators(source: &SourceFile) -> u32 {
     accelerator.and_then(|accelerator| u32::try_from(accelerator.count).ok()).unwrap_or(1).max(1)
 }
 
-/// A time such as 45s, 2m or 1.5h; a number alone is seconds.
-pub(crate) fn seconds(text: &str) -> Result<f64, String> {
-    let (number, unit) = match text.char_indices().last() {
-        Some((at, 's')) => (&text[..at], 1.0),
-        Some((at, 'm')) => (&text[..at], 60.0),
-        Some((at, 'h')) => (&text[..at], 3600.0),
-        _ => (text, 1.0),
-    };
-    let number: Option<f64> = number.trim().parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
-    number.map(|number| number * unit).ok_or_else(|| "must be a time, such as 45s, 2m or 1.5h".to_owned())
-}
-
 fn hours(text: &str) -> Result<f64, String> {
     let hours: Option<f64> = text.parse().ok().filter(|hours: &f64| hours.is_finite() && *hours > 0.0);
     hours.ok_or_else(|| "must be a number of hours above 0".to_owned())
@@ -183,10 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_have_units() {
-        let cases = [("45s", 45.0), ("2m", 120.0), ("1.5h", 5400.0), ("7", 7.0), ("0s", 0.0)];
-        assert!(cases.into_iter().all(|(text, expected)| seconds(text) == Ok(expected)));
-        assert!(["", "s", "-1s", "1d", "NaN", "inf", "ms"].into_iter().all(|text| seconds(text).is_err()));
+    fn a_share_is_less_than_all() {
         assert!(share("0.02") == Ok(0.02) && share("1").is_err() && share("2 %").is_err() && share("-0.1").is_err());
     }
 }

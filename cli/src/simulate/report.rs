@@ -6,7 +6,7 @@ use nas_simulation::{Event, Landscape, LandscapeError, Run, trajectory};
 use serde::Serialize;
 
 use super::{Arguments, fitted::Fitted};
-use crate::validate::unit;
+use crate::table::unit;
 
 /// Times at which repeated searches are compared, in mean full trainings.
 const TIMES: [f64; 8] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0];

@@ -16,14 +16,12 @@ use tokio::{
 
 use super::Change;
 use crate::{
-    cluster::{self, ClusterError},
+    cluster::{self, ClusterError, MANAGER},
     failure::Failure,
     records::Target,
     table::counted,
 };
 
-/// Field manager of what this program writes.
-pub(crate) const MANAGER: &str = "nasctl";
 /// Longest wait for the operator.
 const ANSWER: Duration = Duration::from_secs(30);
 /// So often a number is read and written anew that the operator changes meanwhile.

@@ -1,7 +1,7 @@
 //! A run on this machine: the process that has its journal is told to stop.
 
 use std::{
-    io::{IsTerminal, Write, stderr},
+    io::{IsTerminal, stderr},
     path::Path,
     thread,
     time::{Duration, Instant},
@@ -13,6 +13,7 @@ use super::Change;
 use crate::{
     failure::Failure,
     run::{self, JOURNAL_FILE, State, holder},
+    screen::Screen,
     table::minutes,
 };
 
@@ -62,16 +63,14 @@ fn wait_until_stopped(journal: &Path) -> Result<bool, Failure> {
     let Some(pid) = holder(journal) else { return Ok(false) };
     kill(pid, Signal::SIGTERM).map_err(|error| Failure::io(format!("/proc/{pid}"))(error.into()))?;
     let began = Instant::now();
-    let is_shown = stderr().is_terminal();
+    let mut screen = Screen::default();
     while holder(journal) == Some(pid) {
-        if is_shown {
-            eprint!("\rwaiting for nasctl (process {pid}) to stop after checkpoints, {} ...\x1b[K", minutes(began.elapsed()));
-            let _ = stderr().flush();
+        if stderr().is_terminal() {
+            let words = format!("waiting for nasctl (process {pid}) to stop after checkpoints, {} ...", minutes(began.elapsed()));
+            eprint!("{}", screen.redraw(&words));
         }
         thread::sleep(TICK);
     }
-    if is_shown {
-        eprint!("\r\x1b[K");
-    }
+    eprint!("{}", screen.erase());
     Ok(true)
 }

@@ -10,8 +10,6 @@ use crate::{
 mod cluster;
 mod folder;
 
-pub(crate) use cluster::MANAGER;
-
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  nasctl suspend constrained-adaptive --namespace research\n  nasctl suspend runs/quickstart\n\n\

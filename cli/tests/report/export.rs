@@ -5,10 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nas_api::{genotype, objects::NasTrial};
+use nas_api::{
+    contract::checkpoint::{INPUT, Progress, Record, attempt_folder},
+    genotype,
+    objects::NasTrial,
+};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::{
     journal,
@@ -28,7 +31,7 @@ fn shown(arguments: &[&str]) -> Value {
 
 /// A committed checkpoint, as the trainer leaves it; returns its state file.
 fn checkpoint(folder: &Path, trial: &NasTrial, attempt: u32, batches: u64, weight: f32) -> PathBuf {
-    let own = folder.join("trials").join(trial.metadata.name.as_ref().unwrap()).join(format!("a{attempt}-1-2"));
+    let own = folder.join("trials").join(trial.metadata.name.as_ref().unwrap()).join(attempt_folder(attempt, "1-2"));
     fs::create_dir_all(&own).unwrap();
     let numbers = weight.to_le_bytes();
     let tensor = || TensorView::new(Dtype::F32, vec![1], &numbers).unwrap();
@@ -36,12 +39,11 @@ fn checkpoint(folder: &Path, trial: &NasTrial, attempt: u32, batches: u64, weigh
     let of_classifier = [("classifier.bias", tensor()), ("momentum/classifier.bias", tensor())];
     let of_images = [("reference/images", images()), ("reference/logits", tensor())];
     let bytes = safetensors::serialize(of_classifier.into_iter().chain(of_images), None).unwrap();
-    let file = format!("step-{batches:010}-0.safetensors");
-    let record = json!({"trialUid": "x", "fingerprint": "x", "file": file, "bytes": bytes.len(), "sha256": format!("{:x}", Sha256::digest(&bytes)), "progress": {"batches": batches}});
-    fs::write(own.join(&file), bytes).unwrap();
-    fs::write(own.join(format!("step-{batches:010}.json")), record.to_string()).unwrap();
-    fs::write(own.join("input.json"), json!({"mean": [0.25, 0.5, 0.5], "std": [0.5, 0.5, 0.125]}).to_string()).unwrap();
-    own.join(file)
+    let record = Record::new("x", "x", Progress { batches, ..Progress::default() }, &bytes);
+    fs::write(own.join(&record.file), bytes).unwrap();
+    fs::write(own.join(record.name()), serde_json::to_string(&record).unwrap()).unwrap();
+    fs::write(own.join(INPUT), json!({"mean": [0.25, 0.5, 0.5], "std": [0.5, 0.5, 0.125]}).to_string()).unwrap();
+    own.join(record.file)
 }
 
 #[test]
@@ -56,8 +58,8 @@ fn what_is_exported_is_the_newest_of_the_best_and_can_be_trained_anew() {
     let (_, text) = said(&["best", search]);
     assert!(text.contains(&format!("{:.4}", shown["value"].as_f64().unwrap())) && text.contains("reduce cell"), "{text}");
 
-    checkpoint(folder.path(), best, 3, 40, 1.0);
-    checkpoint(folder.path(), best, 4, 80, 2.0);
+    let oldest = checkpoint(folder.path(), best, 3, 40, 1.0);
+    let older = checkpoint(folder.path(), best, 4, 80, 2.0);
     let newest = checkpoint(folder.path(), best, 5, 80, 3.0);
     let taken = folder.path().join("taken");
     let export = ["export", search, "--output", taken.to_str().unwrap()];
@@ -86,10 +88,17 @@ fn what_is_exported_is_the_newest_of_the_best_and_can_be_trained_anew() {
     assert_eq!(preview["trials"], json!([best.assignment()]));
     assert_eq!(preview["rungs"], json!([{"step": 256, "trials": 1}]));
 
-    // The newest is not what was written: nothing older is taken for it.
+    // What is not as it was written is passed over, as the trainer does.
+    let whole = fs::read(&newest).unwrap();
     fs::write(&newest, "cut").unwrap();
+    fs::write(&older, vec![0; whole.len()]).unwrap();
     let (code, text) = said(&export);
-    assert!(code == 65 && text.contains("SHA-256") && text.contains("--without-weights"), "{code}: {text}");
+    assert!(code == 0 && text.contains("has 3 bytes, its record says") && text.contains("SHA-256"), "{code}: {text}");
+    let weights = fs::read(taken.join("weights.safetensors")).unwrap();
+    assert_eq!(SafeTensors::deserialize(&weights).unwrap().tensor("classifier.bias").unwrap().data(), 1.0_f32.to_le_bytes());
+    fs::remove_file(&oldest).unwrap();
+    let (code, text) = said(&export);
+    assert!(code == 65 && text.contains("is damaged") && text.contains("--without-weights"), "{code}: {text}");
     let other = trials.iter().find(|trial| trial.spec.number != best.spec.number).unwrap().spec.number.to_string();
     let (code, text) = said(&["export", search, "--trial", &other, "--output", taken.to_str().unwrap()]);
     assert!(code == 65 && text.contains("has no checkpoint"), "{code}: {text}");

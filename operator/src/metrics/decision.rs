@@ -9,9 +9,9 @@ use std::{
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt, runtime::watcher::Event};
-use prometheus::{HistogramOpts, HistogramVec, Registry, exponential_buckets};
+use prometheus::{HistogramVec, exponential_buckets};
 
-use super::Metrics;
+use super::{Metrics, register::Register};
 use crate::{
     store::Group,
     trial::{TrialView, is_terminal, run_of},
@@ -53,11 +53,10 @@ impl Heard {
 }
 
 impl Decision {
-    pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub(super) fn new(register: &mut Register) -> Result<Self, prometheus::Error> {
         let help = "Time from the news that a trial's pod has ended until what was decided on its outcome is written.";
-        let options = HistogramOpts::new("nas_decision_latency_seconds", help).buckets(exponential_buckets(0.002, 2.0, 15)?);
-        let seconds = HistogramVec::new(options, &["namespace"])?;
-        registry.register(Box::new(seconds.clone()))?;
+        let buckets = exponential_buckets(0.002, 2.0, 15)?;
+        let seconds = register.histograms("nas_decision_latency_seconds", help, &["namespace"], buckets)?;
         Ok(Self { heard: Mutex::default(), seconds })
     }
 }

@@ -5,9 +5,9 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use prometheus::{GaugeVec, IntGaugeVec, Opts, Registry};
+use prometheus::{GaugeVec, IntGaugeVec};
 
-use super::Metrics;
+use super::{Metrics, register::Register};
 use crate::{store::Group, world::World};
 
 pub(super) struct Observed {
@@ -22,32 +22,26 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let gauge = |name: &str, help: &str, labels: &[&str]| {
-            let gauge = IntGaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok::<_, prometheus::Error>(gauge)
-        };
-        let rung_best = GaugeVec::new(
-            Opts::new("nas_experiment_rung_best_value", "The best value of the objective at a rung."),
-            &["namespace", "experiment", "rung"],
-        )?;
-        registry.register(Box::new(rung_best.clone()))?;
+    pub(super) fn new(register: &mut Register) -> Result<Self, prometheus::Error> {
         Ok(Self {
             scraped: Mutex::default(),
             leads: AtomicBool::default(),
-            conditions: gauge(
+            conditions: register.gauges(
                 "nas_experiment_condition",
                 "1 for each condition of an experiment and the status that it has.",
                 &["namespace", "experiment", "type", "status"],
             )?,
-            rungs: gauge(
+            rungs: register.gauges(
                 "nas_experiment_rung_trials",
                 "Trials at a rung: running (towards it), entries (with an outcome) and promoted (from it).",
                 &["namespace", "experiment", "rung", "state"],
             )?,
-            rung_best,
-            pods: gauge(
+            rung_best: register.values(
+                "nas_experiment_rung_best_value",
+                "The best value of the objective at a rung.",
+                &["namespace", "experiment", "rung"],
+            )?,
+            pods: register.gauges(
                 "nas_experiment_pods",
                 "Pods of an experiment that have not ended, by phase.",
                 &["namespace", "experiment", "phase"],

@@ -6,9 +6,9 @@ use std::{
     time::Instant,
 };
 
-use prometheus::{HistogramOpts, HistogramVec, IntGauge, IntGaugeVec, Opts, Registry, exponential_buckets};
+use prometheus::{HistogramVec, IntGauge, exponential_buckets};
 
-use super::{CONTROLLER, Metrics};
+use super::{CONTROLLER, Metrics, register::Register};
 use crate::store::Group;
 
 pub(super) struct Queue {
@@ -30,16 +30,13 @@ impl Drop for Working {
 }
 
 impl Queue {
-    pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let gauge = |name: &str, help: &str, label: &str| {
-            let gauges = IntGaugeVec::new(Opts::new(name, help), &[label])?;
-            registry.register(Box::new(gauges.clone()))?;
-            gauges.get_metric_with_label_values(&[CONTROLLER])
-        };
+    pub(super) fn new(register: &mut Register) -> Result<Self, prometheus::Error> {
         let help = "Time from an event until a pass looks at its experiment.";
-        let options = HistogramOpts::new("workqueue_queue_duration_seconds", help).buckets(exponential_buckets(0.001, 2.0, 14)?);
-        let seconds = HistogramVec::new(options, &["name"])?;
-        registry.register(Box::new(seconds.clone()))?;
+        let buckets = exponential_buckets(0.001, 2.0, 14)?;
+        let seconds = register.histograms("workqueue_queue_duration_seconds", help, &["name"], buckets)?;
+        let mut gauge = |name: &str, help: &str, label: &str| {
+            register.gauges(name, help, &[label])?.get_metric_with_label_values(&[CONTROLLER])
+        };
         Ok(Self {
             waiting: Mutex::default(),
             depth: gauge("workqueue_depth", "Experiments that wait for a pass.", "name")?,

@@ -1,9 +1,6 @@
 //! The times of a segment that has ended.
 
-use k8s_openapi::{
-    api::core::v1::Pod,
-    jiff::{Timestamp, Unit},
-};
+use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
 
 use super::Metrics;
 use crate::{
@@ -42,7 +39,7 @@ impl SegmentEnd {
 fn times(pod: &Pod, created: Option<Timestamp>) -> Times {
     let Moments { scheduled, started, ended } = Moments::of(pod);
     let between = |from: Option<Timestamp>, to: Option<Timestamp>| {
-        let seconds = to?.since(from?).ok()?.total(Unit::Second).ok()?;
+        let seconds = to?.duration_since(from?).as_secs_f64();
         // Clocks of nodes differ.
         (seconds >= 0.0).then_some(seconds)
     };

@@ -1,5 +1,6 @@
 //! Sampling: the next configuration, as a function of the seed, the trial's number and, where the sampler learns, the records.
 
+mod ahead;
 mod axes;
 mod draw;
 mod evidence;
@@ -12,6 +13,7 @@ mod weights;
 
 use std::collections::BTreeMap;
 
+pub use ahead::first_samples;
 pub use draw::{MAX_DRAWS, first_draw, rejections};
 pub use evidence::Memory;
 pub use grid::{Grid, GridError};
@@ -40,7 +42,7 @@ pub enum Sampler {
 
 impl Sampler {
     /// Whether what it proposes depends on what came out.
-    pub(crate) fn learns(&self) -> bool {
+    pub fn learns(&self) -> bool {
         matches!(self, Self::Mutation(_) | Self::Tpe(_) | Self::Guided(_))
     }
 

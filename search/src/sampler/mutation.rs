@@ -8,7 +8,7 @@ use super::{
 use crate::{Assignment, Index, Plan, random::Words};
 
 /// Trials that are drawn at random before the first neighbour.
-const RANDOM_FIRST: usize = 16;
+pub(super) const RANDOM_FIRST: usize = 16;
 /// Share of trials that are drawn at random ever after.
 const RANDOM_SHARE: f64 = 0.1;
 /// The newest so many trials are the population: older ones have died.

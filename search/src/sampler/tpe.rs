@@ -9,7 +9,7 @@ use super::{
 use crate::{Assignment, Index, Plan, random::Words};
 
 /// A rung with fewer results teaches nothing yet.
-const ENOUGH: usize = 16;
+pub(super) const ENOUGH: usize = 16;
 /// Share of trials that are drawn at random ever after.
 const RANDOM_SHARE: f64 = 0.2;
 /// Share of a rung's trials that are good.

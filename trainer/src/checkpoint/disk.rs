@@ -4,11 +4,13 @@ use std::{
     fmt::Debug,
     fs::{self, File},
     io::{self, ErrorKind, Write},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
+use nas_api::contract::checkpoint::{Files, ReadDisk};
+
 /// A disk, or what a test takes for one.
-pub trait Disk: Debug {
+pub trait Disk: ReadDisk + Debug {
     /// Makes one folder; false: there was one already.
     fn make_folder(&self, path: &Path) -> io::Result<bool>;
     /// Writes a file anew. When this returns, its content survives a crash; its name may not, before [`Self::sync_folder`].
@@ -19,15 +21,7 @@ pub trait Disk: Debug {
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Reads a file.
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
-    /// What a folder holds, in order of names.
-    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
 }
-
-/// The files of this machine.
-#[derive(Clone, Copy, Debug)]
-pub struct Files;
 
 impl Disk for Files {
     fn make_folder(&self, path: &Path) -> io::Result<bool> {
@@ -58,16 +52,6 @@ impl Disk for Files {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
-    }
-
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        fs::read(path)
-    }
-
-    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        let mut paths = fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
-        paths.sort();
-        Ok(paths)
     }
 }
 

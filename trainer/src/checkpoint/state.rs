@@ -1,6 +1,6 @@
 //! The tensors of a training as bytes (safetensors), and back.
 
-use nas_api::contract::{MOMENTUM, REFERENCE};
+use nas_api::contract::checkpoint::{MOMENTUM, REFERENCE};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use tch::{Kind, Tensor, no_grad};
 

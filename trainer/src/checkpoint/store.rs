@@ -9,11 +9,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sha2::{Digest, Sha256};
+use nas_api::contract::checkpoint::{Checkpoint, CheckpointError, Files, attempt_folder, attempts, newest};
 
 use super::{
     Foreign, Progress, Record,
-    disk::{Disk, Files, make_durable},
+    disk::{Disk, make_durable},
 };
 use crate::error::TrainerError;
 
@@ -68,7 +68,7 @@ impl Store {
         trial_uid: &str,
         fingerprint: String,
     ) -> Result<Self, TrainerError> {
-        let (trial, own) = (trial.to_owned(), trial.join(format!("a{attempt}-{process}")));
+        let (trial, own) = (trial.to_owned(), trial.join(attempt_folder(attempt, process)));
         let store = Self { disk, trial, own, attempt, trial_uid: trial_uid.to_owned(), fingerprint, written: Vec::new() };
         store.check_fence()?;
         store.make_own()?;
@@ -82,7 +82,8 @@ impl Store {
 
     /// Fails if a newer attempt has begun.
     pub fn check_fence(&self) -> Result<(), TrainerError> {
-        match self.attempts()?.into_iter().max_by_key(|(attempt, _)| *attempt) {
+        let attempts = attempts(&*self.disk, &self.trial).map_err(|error| self.refused(error))?;
+        match attempts.into_iter().max_by_key(|(attempt, _)| *attempt) {
             Some((newest, path)) if newest > self.attempt => Err(TrainerError::Fenced { own: self.attempt, path }),
             _ => Ok(()),
         }
@@ -96,34 +97,24 @@ impl Store {
     ///
     /// If a folder cannot be read: its checkpoints are not lost, and a training that began anew would only take the time again.
     pub fn newest(&self) -> Result<Option<Loaded>, TrainerError> {
-        let mut records: Vec<(u64, u32, PathBuf, Record)> = Vec::new();
-        for (attempt, folder) in self.attempts()? {
-            for path in self.list(&folder)?.into_iter().filter(|path| is_record(path)) {
-                let read = self.disk.read(&path).map_err(|error| error.to_string());
-                match read.and_then(|json| serde_json::from_slice::<Record>(&json).map_err(|error| error.to_string())) {
-                    Ok(record) => records.push((record.progress.batches, attempt, path, record)),
-                    Err(reason) => eprintln!("warning: passing over the checkpoint record {}: {reason}", path.display()),
-                }
-            }
-        }
-        records.sort_by_key(|(batches, attempt, ..)| std::cmp::Reverse((*batches, *attempt)));
-        for (_, _, path, record) in records {
-            if record.trial_uid != self.trial_uid || record.fingerprint != self.fingerprint {
+        let is_own = |record: &Record| record.trial_uid == self.trial_uid && record.fingerprint == self.fingerprint;
+        let tell = |path: &Path, reason: String| eprintln!("warning: passing over the checkpoint {}: {reason}", path.display());
+        let found = newest(&*self.disk, &self.trial, is_own, tell).map_err(|error| self.refused(error))?;
+        let Some(Checkpoint { folder, record, state }) = found else { return Ok(None) };
+        // Its process may have died before it could make sure that a crash of the machine does not take it away.
+        self.disk.sync_folder(&folder).map_err(TrainerError::storage("make sure of the checkpoints in", &folder))?;
+        Ok(Some(Loaded { progress: record.progress, state }))
+    }
+
+    fn refused(&self, error: CheckpointError) -> TrainerError {
+        match error {
+            CheckpointError::Folder { path, source } => TrainerError::storage("read the folder", &path)(source),
+            CheckpointError::Foreign { path, record } => {
                 let found = format!("{} of trial {}", record.fingerprint, record.trial_uid);
                 let own = format!("{} of trial {}", self.fingerprint, self.trial_uid);
-                return Err(Foreign { path, found, own }.into());
-            }
-            match self.read_state(&path.with_file_name(&record.file), &record) {
-                Ok(state) => {
-                    // Its process may have died before it could make sure that a crash of the machine does not take it away.
-                    let folder = path.parent().unwrap_or(&self.trial);
-                    self.disk.sync_folder(folder).map_err(TrainerError::storage("make sure of the checkpoints in", folder))?;
-                    return Ok(Some(Loaded { progress: record.progress, state }));
-                }
-                Err(reason) => eprintln!("warning: passing over the checkpoint {}: {reason}", path.display()),
+                Foreign { path, found, own }.into()
             }
         }
-        Ok(None)
     }
 
     /// Commits a checkpoint; when this returns, it is on the disk. Older ones of this process go then, but for the newest two and
@@ -134,19 +125,10 @@ impl Store {
     /// If a newer attempt has begun, or the disk fails; what was committed before is there as it was.
     pub fn commit(&mut self, progress: &Progress, state: &[u8]) -> Result<(), TrainerError> {
         self.check_fence()?;
-        let name = format!("step-{:010}", progress.batches);
-        let sha256 = digest(state);
-        let record = Record {
-            trial_uid: self.trial_uid.clone(),
-            fingerprint: self.fingerprint.clone(),
-            file: format!("{name}-{}.safetensors", &sha256[..8]),
-            bytes: state.len() as u64,
-            sha256,
-            progress: progress.clone(),
-        };
+        let record = Record::new(&self.trial_uid, &self.fingerprint, progress.clone(), state);
         let json = serde_json::to_vec_pretty(&record).map_err(|error| TrainerError::State(error.to_string()))?;
         let best = progress.best_batches == Some(progress.batches);
-        let written = Written { record: format!("{name}.json"), file: record.file, best };
+        let written = Written { record: record.name(), file: record.file, best };
         let mut put = self.put(&written, &json, state);
         if matches!(&put, Err(TrainerError::Storage { source, .. }) if source.kind() == ErrorKind::NotFound) {
             eprintln!("warning: the checkpoint folder {} is gone; it is made again", self.own.display());
@@ -215,46 +197,13 @@ impl Store {
     fn make_own(&self) -> Result<(), TrainerError> {
         make_durable(&*self.disk, &self.own).map_err(TrainerError::storage("make the folder", &self.own))
     }
-
-    fn read_state(&self, file: &Path, record: &Record) -> Result<Vec<u8>, String> {
-        let state = self.disk.read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-        if state.len() as u64 != record.bytes {
-            return Err(format!("{} has {} bytes, its record says {}", file.display(), state.len(), record.bytes));
-        }
-        if digest(&state) != record.sha256 {
-            return Err(format!("the SHA-256 of {} is not the one of its record", file.display()));
-        }
-        Ok(state)
-    }
-
-    /// The folders of all attempts.
-    fn attempts(&self) -> Result<Vec<(u32, PathBuf)>, TrainerError> {
-        let attempt = |path: &Path| path.file_name()?.to_str()?.strip_prefix('a')?.split_once('-')?.0.parse().ok();
-        Ok(self.list(&self.trial)?.into_iter().filter_map(|path| Some((attempt(&path)?, path))).collect())
-    }
-
-    /// What a folder holds; nothing where there is none.
-    fn list(&self, folder: &Path) -> Result<Vec<PathBuf>, TrainerError> {
-        match self.disk.list(folder) {
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(Vec::new()),
-            listed => listed.map_err(TrainerError::storage("read the folder", folder)),
-        }
-    }
-}
-
-fn is_record(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    path.extension().is_some_and(|extension| extension == "json") && name.starts_with("step-")
-}
-
-/// SHA-256 in hexadecimal digits.
-pub(crate) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use nas_api::contract::checkpoint::ReadDisk;
 
     use super::*;
 

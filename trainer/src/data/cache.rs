@@ -5,12 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nas_api::contract::checkpoint::sha256;
+
 use super::{
     DataSet,
     folder::{Entry, Listing},
     raw,
 };
-use crate::checkpoint::digest;
 
 /// Folder of caches; hidden, so that it is no class.
 const CACHES: &str = ".nas-cache";
@@ -29,7 +30,7 @@ impl Cache {
             entries.iter().map(move |entry| (part, &listing.classes[entry.class], name(entry), entry.length, entry.modified))
         });
         let text = serde_json::json!([shape, files.collect::<Vec<_>>()]).to_string();
-        let name = &digest(text.as_bytes())[..24];
+        let name = &sha256(text.as_bytes())[..24];
         Self { folder: above.join(CACHES).join(name) }
     }
 

@@ -8,7 +8,7 @@ use std::{
     rc::Rc,
 };
 
-use nas_trainer::checkpoint::Disk;
+use nas_trainer::checkpoint::{Disk, ReadDisk};
 
 /// What happens at one effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,7 +236,9 @@ impl Disk for CrashDisk {
             Ok(())
         })
     }
+}
 
+impl ReadDisk for CrashDisk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let state = self.0.borrow();
         state.alive()?;

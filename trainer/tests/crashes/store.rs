@@ -3,7 +3,7 @@
 use std::{io::ErrorKind, path::Path};
 
 use nas_trainer::{
-    checkpoint::{Disk, Progress, Record, Store},
+    checkpoint::{Progress, ReadDisk, Record, Store},
     error::TrainerError,
 };
 

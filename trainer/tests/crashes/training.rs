@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::atomic::AtomicBool};
 use nas_api::contract::{Report, Segment};
 use nas_darts::Slot;
 use nas_trainer::{
-    checkpoint::{Disk, Loaded, Store},
+    checkpoint::{Loaded, ReadDisk, Store},
     device::Machine,
     error::TrainerError,
     train::{Ended, Trainer},

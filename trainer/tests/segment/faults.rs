@@ -81,7 +81,7 @@ fn damaged_checkpoints_are_passed_over() {
     let damages: [(&str, &dyn Fn()); 3] = [
         ("No such file", &|| fs::remove_file(&name).unwrap()),
         ("its record says", &|| fs::write(&name, &state[..state.len() / 2]).unwrap()),
-        ("passing over the checkpoint record", &|| fs::write(&record, &json[..json.len() / 2]).unwrap()),
+        ("no record: ", &|| fs::write(&record, &json[..json.len() / 2]).unwrap()),
     ];
     for (attempt, (words, damage)) in (1..).zip(damages) {
         fs::write(&name, &state).unwrap();

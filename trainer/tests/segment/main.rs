@@ -167,8 +167,7 @@ fn what_a_user_can_get_wrong_is_named_and_starts_nothing() {
     refused(&variable("NAS_METRIC", "f1"), 78, &["f1", "accuracy"]);
     refused(&variable("NAS_DATA_NAME", "imagenet"), 65, &["imagenet", "--data-dir"]);
     refused(&variable("NAS_TRAINER_PRECISION", "fp8"), 78, &["fp8", "bf16 or f32"]);
-    refused(&variable("NAS_TRAINER_CUDA_GRAPHS", "maybe"), 78, &["maybe", "on or off"]);
-    refused(&variable("NAS_TRAINER_CUDNN_TIMING", "maybe"), 78, &["NAS_TRAINER_CUDNN_TIMING is maybe", "on or off"]);
+    refused(&variable("NAS_TRAINER_CUDA_GRAPHS", "maybe"), 78, &["NAS_TRAINER_CUDA_GRAPHS is maybe", "on or off"]);
     refused(&variable("NAS_LIBTORCH_CUDA", "/no/such/libtorch_cuda.so"), 78, &["/no/such/libtorch_cuda.so", "cannot open"]);
     refused(&variable("NAS_STEP_UNIT", "hours"), 64, &["NAS_STEP_UNIT", "epochs"]);
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Node, Pod, Taint, Toleration};
 use kube::ResourceExt;
-use nas_api::{SourceFile, objects::NasExperiment};
+use nas_api::{SourceFile, amount, objects::NasExperiment};
 
 use super::{Facts, unseen};
-use crate::doctor::{finding::Finding, quantity::amount};
+use crate::doctor::finding::Finding;
 
 const WHAT: &str = "accelerators";
 /// The device plug-in is what tells Kubernetes of them.

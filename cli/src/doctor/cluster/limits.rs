@@ -2,10 +2,10 @@
 
 use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota};
 use kube::ResourceExt;
-use nas_api::{SourceFile, objects::TrialTemplate};
+use nas_api::{SourceFile, amount, objects::TrialTemplate};
 
 use super::{Facts, Namespaced, unseen};
-use crate::doctor::{finding::Finding, quantity::amount};
+use crate::doctor::finding::Finding;
 
 /// Judges them.
 pub(super) fn judge(facts: &Facts, source: Option<&SourceFile>) -> Vec<Finding> {

@@ -94,7 +94,7 @@ async fn setting(word: &str) -> (Rig, Trainer) {
 /// The API server hears of a policy and of a role a moment after they were made.
 pub(crate) async fn policy_holds(trainer: &Trainer, trial: &str, attempt: i64) {
     let path = format!("/{trial}/status{AS_TRAINER}&dryRun=All");
-    let segment = json!({"rung": 0, "attempt": 0, "outcome": "Reported", "acceleratorSeconds": 1.0});
+    let segment = json!({"rung": 0, "attempt": 0, "outcome": "Value", "acceleratorSeconds": 1.0});
     let forged = document(trial, json!({"reported": reported(attempt, 0), "segments": [segment]})).to_string();
     eventually("the policy holds", || async {
         let answer = trainer.send(Method::PATCH, &path, APPLY, forged.as_str()).await;
@@ -119,7 +119,7 @@ async fn a_trainer_writes_the_report_of_its_own_trial() {
     trainer.apply("small-1", json!({"reported": reported(1, 1)})).await.unwrap();
     // Once more under the same number, over what the operator and others have written meanwhile; what is of others stays.
     let rung = json!({"rung": 0, "outcome": "Value", "value": 0.5, "decisionSeq": 1});
-    let segment = json!({"rung": 0, "attempt": 0, "outcome": "Reported", "acceleratorSeconds": 1.5});
+    let segment = json!({"rung": 0, "attempt": 0, "outcome": "Value", "acceleratorSeconds": 1.5});
     let theirs = json!({"rungs": [rung], "segments": [segment], "reported": {"seq": 2, "step": 7}});
     let patch = kube::api::Patch::Merge(json!({"status": theirs}));
     rig.namespace.api::<NasTrial>().patch_status("small-1", &kube::api::PatchParams::default(), &patch).await.unwrap();
@@ -146,7 +146,7 @@ async fn a_trainer_writes_nothing_else() {
     let (rig, trainer) = setting("else").await;
     trial(&rig.namespace, "small", 2).await;
     let rung = json!({"rung": 0, "outcome": "Value", "value": 0.99, "decisionSeq": 1});
-    let segment = json!({"rung": 0, "attempt": 1, "outcome": "Reported", "acceleratorSeconds": 0.0});
+    let segment = json!({"rung": 0, "attempt": 1, "outcome": "Value", "acceleratorSeconds": 0.0});
     let condition =
         json!({"type": "Ready", "status": "True", "reason": "R", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"});
     let metric = |name: String| json!([{"rung": 0, "outcome": "Value", "value": 0.5, "metrics": {name: 1.0}}]);

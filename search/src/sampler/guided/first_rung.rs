@@ -37,7 +37,7 @@ pub(crate) fn first_rung(plan: &Plan, index: &Index, number: u64) -> Option<usiz
     if number < DEEP {
         return Some(deep);
     }
-    if (index.outcomes() as u64) < super::RANDOM_FIRST {
+    if index.outcomes() < super::RANDOM_FIRST {
         return Some(safe);
     }
     let axes = Axes::new(&plan.space);

@@ -29,7 +29,7 @@ use super::{
 use crate::{Assignment, Index, MAX_RUNGS, Plan, Sampler, random::Words};
 
 /// Trials that are drawn at random before the first proposal, and outcomes that it takes.
-const RANDOM_FIRST: u64 = 16;
+pub(super) const RANDOM_FIRST: usize = 16;
 /// Functions from the posterior whose mean and deviation are what is climbed.
 const DRAWS: usize = 8;
 /// The best trials, of which mutants are made; how many mutants, and how many points at random beside them.
@@ -66,8 +66,8 @@ pub(super) fn propose(
     is_open: impl Fn(&Assignment) -> bool,
 ) -> Option<Assignment> {
     let mut words = Words::of_proposal(plan.seed, number);
-    let earlier = plan.earlier.len() as u64;
-    let is_early = number + earlier < RANDOM_FIRST || index.outcomes() as u64 + earlier < RANDOM_FIRST;
+    let (first, earlier) = (RANDOM_FIRST as u64, plan.earlier.len() as u64);
+    let is_early = number + earlier < first || index.outcomes() as u64 + earlier < first;
     let is_random = is_early || words.unit() < guided.settings.random_share;
     let best = if is_random { None } else { best(plan, guided, index, (number, &mut words), &is_open) };
     best.or_else(|| guided.pool.as_ref()?.any(&mut words, is_open))
@@ -124,7 +124,7 @@ fn best(
 /// What the model holds of each trial that has a result; `None`: there is no model yet, or it has no say.
 pub(crate) fn estimates(plan: &Plan, guided: &Guided, index: &Index) -> Option<HashMap<u64, f64>> {
     let trusted = guided.settings.trusted?;
-    if index.created() <= RANDOM_FIRST {
+    if index.created() <= RANDOM_FIRST as u64 {
         return None;
     }
     let axes = Axes::new(&plan.space);

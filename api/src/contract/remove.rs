@@ -1,4 +1,4 @@
-//! The folder of a trial: each of its processes has a folder of its own in it, for its checkpoints.
+//! The end of a trial's checkpoints. The only code of this crate that removes files; it never follows a link.
 
 use std::{
     fs, io,
@@ -7,14 +7,7 @@ use std::{
 
 use thiserror::Error;
 
-/// The file of a process's folder that stays where its checkpoints go: every evaluation, as JSON lines.
-pub const CURVE: &str = "curve.jsonl";
-
-/// Before the name of a parameter in a checkpoint of this project's trainer: its momentum, which only training needs.
-pub const MOMENTUM: &str = "momentum/";
-/// Before `images` and `logits` in a checkpoint of this project's trainer: a few images, bytes [N, C, H, W], and what the network says of them, before
-/// the softmax.
-pub const REFERENCE: &str = "reference/";
+use super::checkpoint::CURVE;
 
 /// A file of a trial that cannot be removed.
 #[derive(Debug, Error)]
