@@ -25,12 +25,11 @@ pub fn amount(text: &str) -> Option<f64> {
     let text = text.strip_prefix('+').unwrap_or(text);
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);
-    let value: f64 = match SUFFIXES.iter().find(|(known, _)| *known == suffix) {
-        Some((_, factor)) => number.parse::<f64>().ok()? * factor,
-        None => {
-            let exponent: i8 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
-            format!("{number}e{exponent}").parse().ok()?
-        }
+    let value: f64 = if let Some((_, factor)) = SUFFIXES.iter().find(|(known, _)| *known == suffix) {
+        number.parse::<f64>().ok()? * factor
+    } else {
+        let exponent: i8 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
+        format!("{number}e{exponent}").parse().ok()?
     };
     Some(value).filter(|value| value.is_finite())
 }

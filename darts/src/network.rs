@@ -62,7 +62,7 @@ impl Network {
     }
 
     /// Its parts from the image to the classes, the auxiliary head after the cell that it sits on; or why it cannot be built.
-    /// Tests alone ask for them: each part is held against the same part in PyTorch.
+    /// Tests alone ask for them: each part is held against the same part in `PyTorch`.
     pub fn breakdown(&self) -> Result<Vec<Layer>, NetworkError> {
         let skeleton = self.skeleton();
         let cells = skeleton.cells()?;

@@ -10,7 +10,7 @@ use std::{
 /// A watch that is interrupted for so long is told: an API server that is restarted takes less.
 const DEAF: Duration = Duration::from_secs(20);
 /// A watch that is opened again says nothing until something happens; one that fails is tried again within half of this.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// The watches that are interrupted.
 #[derive(Default)]

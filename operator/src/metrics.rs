@@ -9,9 +9,7 @@ mod segment;
 
 use std::{sync::Arc, time::Duration};
 
-use prometheus::{
-    CounterVec, Encoder, GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Registry, TextEncoder, exponential_buckets,
-};
+use prometheus::{Encoder, GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Registry, TextEncoder, exponential_buckets};
 
 use nas_api::objects::NasExperimentStatus;
 
@@ -21,6 +19,7 @@ use self::{
     observed::Observed,
     queue::Queue,
     register::{OfExperiment, Register},
+    segment::Segments,
 };
 use crate::store::Group;
 
@@ -45,11 +44,7 @@ struct Inner {
     accelerator_seconds: GaugeVec,
     gpu_hours_left: GaugeVec,
     gpu_hours_saved: GaugeVec,
-    segments: IntCounterVec,
-    segment_accelerator_seconds: CounterVec,
-    segment_queue_seconds: HistogramVec,
-    segment_startup_seconds: HistogramVec,
-    segment_seconds: HistogramVec,
+    segments: Segments,
     decision: Decision,
     queue: Queue,
     observed: Observed,
@@ -65,8 +60,6 @@ impl Metrics {
     pub fn new() -> Result<Self, crate::Error> {
         let mut register = Register::default();
         let seconds = exponential_buckets(0.001, 2.0, 14)?;
-        // Jobs wait for nodes and train for minutes to days: 1 s to 12 days.
-        let long = exponential_buckets(1.0, 4.0, 11)?;
         #[cfg(target_os = "linux")]
         register.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         let build = register.gauges("nas_operator_build_info", "The version that runs; always 1.", &["version"])?;
@@ -136,34 +129,7 @@ impl Metrics {
                 "Accelerator hours that training every trial to full length would have cost on top.",
                 &OF_EXPERIMENT,
             )?,
-            segments: register.counters(
-                "nas_segments_total",
-                "Segments that ended, by what became of them: an outcome, or why another attempt follows.",
-                &["namespace", "experiment", "outcome"],
-            )?,
-            segment_accelerator_seconds: register.sums(
-                "nas_segment_accelerator_seconds_total",
-                "Time that segments held accelerators, by how they ended.",
-                &["namespace", "experiment", "outcome"],
-            )?,
-            segment_queue_seconds: register.histograms(
-                "nas_segment_queue_seconds",
-                "Time from a segment's Job until its pod had a node.",
-                &["namespace"],
-                long.clone(),
-            )?,
-            segment_startup_seconds: register.histograms(
-                "nas_segment_startup_seconds",
-                "Time from a pod's node until its trainer ran.",
-                &["namespace"],
-                long.clone(),
-            )?,
-            segment_seconds: register.histograms(
-                "nas_segment_duration_seconds",
-                "Time for which the trainer of a segment ran.",
-                &["namespace"],
-                long,
-            )?,
+            segments: Segments::new(&mut register)?,
             decision: Decision::new(&mut register)?,
             queue: Queue::new(&mut register)?,
             observed: Observed::new(&mut register)?,

@@ -110,6 +110,7 @@ impl<'a> IntoIterator for &'a Assignment {
 impl Index<&str> for Assignment {
     type Output = Scalar;
 
+    #[expect(clippy::panic, reason = "as of every map")]
     fn index(&self, name: &str) -> &Scalar {
         self.get(name).unwrap_or_else(|| panic!("no parameter {name:?}"))
     }

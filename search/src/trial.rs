@@ -93,7 +93,7 @@ impl Trial {
     pub fn new(number: u64, assignment: Assignment) -> Self {
         Self {
             number,
-            assignment: assignment,
+            assignment,
             bracket: 0,
             first_rung: 0,
             target_rung: 0,

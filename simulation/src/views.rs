@@ -76,12 +76,12 @@ impl Pairs {
         let mut choices = Vec::new();
         for cell in CELLS {
             for node in 1..=4 {
-                let Some(Scalar::Text(pair)) = assignment.get(&*format!("{cell}_node{node}_inputs")) else {
+                let Some(Scalar::Text(pair)) = assignment.get(&format!("{cell}_node{node}_inputs")) else {
                     return Err(unknown());
                 };
                 let (first, second) = pair.split_once('_').ok_or_else(unknown)?;
                 for (edge, input) in [(1, first), (2, second)] {
-                    let operation = assignment.get(&*format!("{cell}_node{node}_op{edge}")).ok_or_else(unknown)?;
+                    let operation = assignment.get(&format!("{cell}_node{node}_op{edge}")).ok_or_else(unknown)?;
                     let input = Scalar::Int(input.parse().map_err(|_| unknown())?);
                     choices.push((format!("{cell}_node{node}_edge{edge}").into(), input));
                     choices.push((format!("{cell}_node{node}_edge{edge}_op").into(), operation.clone()));

@@ -46,7 +46,9 @@ impl Ledger {
         let index = Index::new(source.plan.direction, &source.plan.rungs);
         let mut ledger = Self { source, confirmation, after, journal, index };
         let records: Vec<_> = ledger.trials().values().map(NasTrial::to_record).collect();
-        records.into_iter().for_each(|trial| ledger.index.apply(trial));
+        for trial in records {
+            ledger.index.apply(trial);
+        }
         ledger
     }
 

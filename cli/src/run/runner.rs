@@ -211,7 +211,9 @@ impl Runner {
             overran: running.overran(),
             held: running.held(),
         })?;
-        told.iter().for_each(|line| self.display.say(line));
+        for line in &told {
+            self.display.say(line);
+        }
         Ok(())
     }
 

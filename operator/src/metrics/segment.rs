@@ -1,12 +1,39 @@
-//! The times of a segment that has ended.
+//! How segments ended, and their times.
 
 use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
+use prometheus::{CounterVec, HistogramVec, IntCounterVec, exponential_buckets};
 
-use super::Metrics;
+use super::{Metrics, register::Register};
 use crate::{
     store::Group,
     trial::{Account, Moments, TrialView},
 };
+
+pub(super) struct Segments {
+    ended: IntCounterVec,
+    accelerator_seconds: CounterVec,
+    queue: HistogramVec,
+    startup: HistogramVec,
+    duration: HistogramVec,
+}
+
+impl Segments {
+    pub(super) fn new(register: &mut Register) -> Result<Self, prometheus::Error> {
+        let labels = ["namespace", "experiment", "outcome"];
+        let ended = "Segments that ended, by what became of them: an outcome, or why another attempt follows.";
+        let accelerator_seconds = "Time that segments held accelerators, by how they ended.";
+        // Jobs wait for nodes and train for minutes to days: 1 s to 12 days.
+        let buckets = exponential_buckets(1.0, 4.0, 11)?;
+        let mut times = |name: &str, help: &str| register.histograms(name, help, &["namespace"], buckets.clone());
+        Ok(Self {
+            queue: times("nas_segment_queue_seconds", "Time from a segment's Job until its pod had a node.")?,
+            startup: times("nas_segment_startup_seconds", "Time from a pod's node until its trainer ran.")?,
+            duration: times("nas_segment_duration_seconds", "Time for which the trainer of a segment ran.")?,
+            ended: register.counters("nas_segments_total", ended, &labels)?,
+            accelerator_seconds: register.sums("nas_segment_accelerator_seconds_total", accelerator_seconds, &labels)?,
+        })
+    }
+}
 
 /// What is counted of a segment that has ended.
 #[derive(Debug, PartialEq)]
@@ -51,15 +78,10 @@ impl Metrics {
     pub(crate) fn segment_ended(&self, group: &Group, ended: SegmentEnd) {
         let SegmentEnd { outcome, accelerator_seconds, times } = ended;
         let labels = [group.namespace.as_str(), group.experiment.as_str(), outcome.as_str()];
-        self.0.segments.with_label_values(&labels).inc();
-        self.0.segment_accelerator_seconds.with_label_values(&labels).inc_by(accelerator_seconds.max(0.0));
-        let Times { queue, startup, duration } = times;
-        let inner = &self.0;
-        let measured = [
-            (&inner.segment_queue_seconds, queue),
-            (&inner.segment_startup_seconds, startup),
-            (&inner.segment_seconds, duration),
-        ];
+        let segments = &self.0.segments;
+        segments.ended.with_label_values(&labels).inc();
+        segments.accelerator_seconds.with_label_values(&labels).inc_by(accelerator_seconds.max(0.0));
+        let measured = [(&segments.queue, times.queue), (&segments.startup, times.startup), (&segments.duration, times.duration)];
         for (histogram, seconds) in measured.into_iter().filter_map(|(histogram, seconds)| Some((histogram, seconds?))) {
             histogram.with_label_values(&[&group.namespace]).observe(seconds);
         }
