@@ -128,7 +128,7 @@ fn of_trial(trial: &NasTrial) -> String {
     }
     let segments = trial.status.iter().flat_map(|status| &status.segments);
     for segment in segments.filter(|segment| !segment.message.is_empty()) {
-        let _ = writeln!(text, "    attempt {}: {}: {}", segment.attempt, segment.outcome, segment.message);
+        let _ = writeln!(text, "    attempt {}: {}: {}", segment.attempt, segment.outcome.name(), segment.message);
     }
     text
 }

@@ -245,7 +245,7 @@ mod tests {
         trial.metadata.creation_timestamp = Some(time(created));
         let status = trial.status.get_or_insert_default();
         status.record(&[RungEnd::new(0, Outcome::Value(0.5))], seq - 1);
-        status.note(RunSegment { outcome: "Value".to_owned(), ended_at: ended.map(time), ..RunSegment::default() });
+        status.note(RunSegment { ended_at: ended.map(time), ..RunSegment::default() });
         trial
     }
 

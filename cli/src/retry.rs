@@ -173,7 +173,10 @@ fn parent(stat: &str) -> Option<Pid> {
 
 #[cfg(test)]
 mod tests {
-    use nas_api::{RungEnd, objects::RunSegment};
+    use nas_api::{
+        RungEnd,
+        objects::{RunSegment, SegmentOutcome},
+    };
     use nas_search::{NewTrial, View};
 
     use super::*;
@@ -187,7 +190,7 @@ mod tests {
         assert_eq!(refusal(&trial), None, "that was of an earlier attempt");
         trial.metadata.annotations = Some([(labels::RETRY.to_owned(), "2".to_owned())].into());
         assert!(refusal(&trial).unwrap().contains("was to be given up before"));
-        let crashed = RunSegment { attempt: 2, outcome: RunSegment::CRASHED.to_owned(), ..RunSegment::default() };
+        let crashed = RunSegment { attempt: 2, outcome: SegmentOutcome::Crashed, ..RunSegment::default() };
         trial.status.get_or_insert_default().note(crashed);
         assert!(refusal(&trial).unwrap().contains("has ended already"));
         trial.status.get_or_insert_default().record(&[RungEnd::new(0, Outcome::Value(0.5))], 0);

@@ -89,7 +89,7 @@ fn segment(experiment: &NasExperiment, at: &RecordedRung) -> RunSegment {
         rung: at.rung,
         attempt: at.rung,
         job_uid: "uid".to_owned(),
-        outcome: format!("{:?}", at.outcome),
+        outcome: at.outcome.into(),
         accelerator_seconds: 30.0,
         ended_at: Some(Time(Timestamp::from_second(began + 60 * at.decision_seq).unwrap())),
         ..RunSegment::default()

@@ -94,12 +94,13 @@ fn the_first_samples_are_drawn_whatever_comes_out() {
         simulate(plan, outcome).index.trials().map(|trial| trial.assignment.clone()).collect()
     };
     let worst_first = |trial: &Trial, _: usize| Outcome::Value(-worth(&trial.assignment));
+    let before = search_before(40, 50.0);
     let all: [(&str, New); 4] = [("random", |_| Sampler::Random), learning()[0], learning()[1], learning()[2]];
     for (name, sampler) in all {
         for earlier in [0, 10, 20] {
             let plan = || {
                 let mut plan = Plan { parallel_trials: 3, ..mixed_plan(sampler(Memory::default()), 40) };
-                plan.learn_from(&search_before(40, 50.0)[..earlier]);
+                plan.learn_from(&before[..earlier]);
                 plan
             };
             let (ahead, one, other) = (first_samples(&plan(), 100), created(&plan(), outcome), created(&plan(), worst_first));

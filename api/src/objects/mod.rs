@@ -32,7 +32,7 @@ pub use pod::PodOverlay;
 pub use queue::Queue;
 pub use reported::{ReportedPoint, ReportedResult, ReportedStatus, ReportingSpec};
 pub use scalar::ScalarValue;
-pub use segment::RunSegment;
+pub use segment::{RunSegment, SegmentOutcome};
 pub use space::{
     CategoricalDomain, DartsSpace, DomainSpec, DoubleDomain, IntDomain, ParameterSpec, ScaleSpec, SpaceSpec, WhenSpec,
 };

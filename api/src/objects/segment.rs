@@ -1,16 +1,11 @@
 //! The processes that trained a trial.
 
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+use nas_search::Outcome;
 use schemars::JsonSchema;
-use serde::{
-    Deserialize, Serialize,
-    de::{
-        IntoDeserializer,
-        value::{Error, StrDeserializer},
-    },
-};
+use serde::{Deserialize, Serialize};
 
-use super::{NasTrialStatus, OutcomeName};
+use super::NasTrialStatus;
 use crate::Conclusion;
 
 /// One process that trained a segment of a trial.
@@ -27,9 +22,8 @@ pub struct RunSegment {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
     pub job_uid: String,
-    /// How it ended: Reported, Suspended, Retried, Lost, or the outcome that was concluded from its exit.
-    #[schemars(length(max = 32))]
-    pub outcome: String,
+    /// How it ended: with the outcome of a rung, or without one.
+    pub outcome: SegmentOutcome,
     /// Why, in the trainer's first words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 512))]
@@ -44,30 +38,105 @@ pub struct RunSegment {
     pub estimated: bool,
 }
 
-impl RunSegment {
-    /// `outcome` of a process that ended in a way that counts towards the attempts.
-    pub const CRASHED: &'static str = "Crashed";
-    /// `outcome` of a process that was given up since a person asked for another attempt; it does not count.
-    pub const RETRIED: &'static str = "Retried";
-    /// `outcome` of a process that was stopped, and does not count.
-    pub const STOPPED: &'static str = "Stopped";
-    /// Longest `message`, in characters.
-    pub const MESSAGE: usize = 400;
+/// How a process that trained a segment ended.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SegmentOutcome {
+    /// A finite metric.
+    #[default]
+    Value,
+    /// The loss or metric was not finite.
+    Diverged,
+    /// The trainer says that the configuration makes no sense.
+    Infeasible,
+    /// Out of memory.
+    OutOfMemory,
+    /// A bug, or all attempts used up.
+    Failed,
+    /// The trainer refused its configuration or data.
+    Misconfigured,
+    /// Ended with the experiment or by a person.
+    Cancelled,
+    /// Without a result, in a way that counts towards the attempts.
+    Crashed,
+    /// It was stopped, or what it met may pass; it does not count.
+    Stopped,
+    /// The search was suspended, or its slots were lowered.
+    Suspended,
+    /// A person asked for another attempt.
+    Retried,
+    /// Its node does not answer.
+    Lost,
+    /// The trainer refused it, and a person is to look at it first: it is trained once more.
+    Refused,
+}
 
-    /// The word for what was concluded from an end.
-    pub fn outcome_of(conclusion: &Conclusion) -> &'static str {
-        match conclusion {
-            Conclusion::Record { ends, .. } => ends.last().map_or("Reported", |end| end.outcome.name()),
-            Conclusion::Again { counted: true, .. } => Self::CRASHED,
-            Conclusion::Again { counted: false, .. } => Self::STOPPED,
+impl SegmentOutcome {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Value => "Value",
+            Self::Diverged => "Diverged",
+            Self::Infeasible => "Infeasible",
+            Self::OutOfMemory => "OutOfMemory",
+            Self::Failed => "Failed",
+            Self::Misconfigured => "Misconfigured",
+            Self::Cancelled => "Cancelled",
+            Self::Crashed => "Crashed",
+            Self::Stopped => "Stopped",
+            Self::Suspended => "Suspended",
+            Self::Retried => "Retried",
+            Self::Lost => "Lost",
+            Self::Refused => "Refused",
         }
     }
 
-    /// Whether outcomes of rungs were recorded at its end: then its own is the name of the last.
-    fn has_outcome(&self) -> bool {
-        let name: StrDeserializer<'_, Error> = self.outcome.as_str().into_deserializer();
-        OutcomeName::deserialize(name).is_ok()
+    /// Whether outcomes of rungs were recorded at its end: then it is the last of them.
+    fn is_recorded(self) -> bool {
+        match self {
+            Self::Value
+            | Self::Diverged
+            | Self::Infeasible
+            | Self::OutOfMemory
+            | Self::Failed
+            | Self::Misconfigured
+            | Self::Cancelled => true,
+            Self::Crashed | Self::Stopped | Self::Suspended | Self::Retried | Self::Lost | Self::Refused => false,
+        }
     }
+
+    /// Whether somebody should look into it.
+    pub fn is_fault(self) -> bool {
+        matches!(self, Self::Failed | Self::OutOfMemory | Self::Misconfigured | Self::Crashed | Self::Lost | Self::Refused)
+    }
+}
+
+impl From<Outcome> for SegmentOutcome {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Value(_) => Self::Value,
+            Outcome::Diverged => Self::Diverged,
+            Outcome::Infeasible => Self::Infeasible,
+            Outcome::OutOfMemory => Self::OutOfMemory,
+            Outcome::Failed => Self::Failed,
+            Outcome::Misconfigured => Self::Misconfigured,
+            Outcome::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<&Conclusion> for SegmentOutcome {
+    fn from(conclusion: &Conclusion) -> Self {
+        match conclusion {
+            Conclusion::Record { ends, .. } => ends.last().map_or(Self::Value, |end| end.outcome.into()),
+            Conclusion::Again { counted: true, .. } => Self::Crashed,
+            Conclusion::Again { counted: false, .. } => Self::Stopped,
+        }
+    }
+}
+
+impl RunSegment {
+    /// Longest `message`, in characters.
+    pub const MESSAGE: usize = 400;
 }
 
 impl NasTrialStatus {
@@ -75,7 +144,7 @@ impl NasTrialStatus {
     /// forgets the oldest of more than 64: the first results of such a trial may be told too late.
     pub fn result_times(&self) -> impl Iterator<Item = (u64, Timestamp)> {
         let mut rungs = self.rungs.iter().peekable();
-        let segments = self.segments.iter().filter(|segment| segment.has_outcome());
+        let segments = self.segments.iter().filter(|segment| segment.outcome.is_recorded());
         segments.flat_map(move |segment| {
             let brought = std::iter::from_fn(|| rungs.next_if(|recorded| recorded.rung <= segment.rung));
             let ended = segment.ended_at.as_ref().map(|time| time.0);
@@ -87,14 +156,15 @@ impl NasTrialStatus {
 
 #[cfg(test)]
 mod tests {
-    use nas_search::Outcome;
-
-    use super::*;
+    use super::{
+        SegmentOutcome::{Crashed, Lost, Suspended, Value},
+        *,
+    };
     use crate::RungEnd;
 
-    fn segment(rung: i64, outcome: &str, ended_at: Option<i64>) -> RunSegment {
+    fn segment(rung: i64, outcome: SegmentOutcome, ended_at: Option<i64>) -> RunSegment {
         let ended_at = ended_at.map(|second| Time(Timestamp::from_second(second).unwrap_or_default()));
-        RunSegment { rung, outcome: outcome.to_owned(), accelerator_seconds: 1.0, ended_at, ..RunSegment::default() }
+        RunSegment { rung, outcome, accelerator_seconds: 1.0, ended_at, ..RunSegment::default() }
     }
 
     fn times(segments: Vec<RunSegment>) -> Vec<(u64, i64)> {
@@ -108,8 +178,7 @@ mod tests {
     #[test]
     fn a_result_came_when_the_segment_that_brought_it_ended() {
         // Attempts that brought nothing lie between.
-        let all =
-            [(0, "Crashed", 10), (0, "Value", 20), (1, "Lost", 30), (1, "Suspended", 35), (1, "Value", 40), (2, "Value", 50)];
+        let all = [(0, Crashed, 10), (0, Value, 20), (1, Lost, 30), (1, Suspended, 35), (1, Value, 40), (2, Value, 50)];
         let all = |known: fn(i64) -> bool| {
             all.map(|(rung, outcome, ended)| segment(rung, outcome, known(ended).then_some(ended))).to_vec()
         };
@@ -117,7 +186,7 @@ mod tests {
         // What a version before this field wrote has no time, and lends none.
         assert_eq!(times(all(|ended| ended > 40)), [(9, 50)]);
         // One segment may bring several rungs, and a trial that still trains has more rungs than segments with a result, or none.
-        assert_eq!(times(vec![segment(1, "Value", Some(7))]), [(4, 7), (5, 7)]);
+        assert_eq!(times(vec![segment(1, Value, Some(7))]), [(4, 7), (5, 7)]);
         assert_eq!(times(Vec::new()), []);
     }
 }

@@ -6,7 +6,7 @@ use nas_search::{Additional, Assignment, NewTrial, Outcome, Recorded, Trial, Tri
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{ReportedStatus, RunSegment, reported::if_readable};
+use super::{ReportedStatus, RunSegment, SegmentOutcome, reported::if_readable};
 use crate::{RungEnd, one_line};
 
 /// One configuration of an experiment. Written by the operator; the set of these objects is the whole state of a search.
@@ -198,6 +198,20 @@ pub enum OutcomeName {
     Cancelled,
 }
 
+impl From<OutcomeName> for SegmentOutcome {
+    fn from(outcome: OutcomeName) -> Self {
+        match outcome {
+            OutcomeName::Value => Self::Value,
+            OutcomeName::Diverged => Self::Diverged,
+            OutcomeName::Infeasible => Self::Infeasible,
+            OutcomeName::OutOfMemory => Self::OutOfMemory,
+            OutcomeName::Failed => Self::Failed,
+            OutcomeName::Misconfigured => Self::Misconfigured,
+            OutcomeName::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
 impl NasTrialStatus {
     /// `segments` keeps this many.
     const SEGMENTS: usize = 64;
@@ -352,7 +366,7 @@ impl NasTrial {
     /// Ends of this target rung's processes that counted against the trial.
     pub fn counted_ends(&self) -> usize {
         let segments = self.status.iter().flat_map(|status| &status.segments);
-        segments.filter(|segment| segment.rung == self.spec.target_rung && segment.outcome == RunSegment::CRASHED).count()
+        segments.filter(|segment| segment.rung == self.spec.target_rung && segment.outcome == SegmentOutcome::Crashed).count()
     }
 
     /// The trial with all that was decided about it, for a replay.
@@ -408,7 +422,7 @@ mod tests {
                 rung: 0,
                 attempt,
                 job_uid: String::new(),
-                outcome: "Suspended".to_owned(),
+                outcome: SegmentOutcome::Suspended,
                 message: String::new(),
                 accelerator_seconds: 1.5,
                 ended_at: None,

@@ -227,7 +227,7 @@ fn gone(trial: &NasTrial, attempt: Option<i64>) -> String {
     let segments = status.segments.iter().filter(|segment| attempt.is_none_or(|attempt| attempt == segment.attempt));
     for segment in segments {
         let words = if segment.message.is_empty() { String::new() } else { format!(": {}", segment.message) };
-        let _ = write!(text, "\n  attempt {}, to rung {}: {}{words}", segment.attempt, segment.rung, segment.outcome);
+        let _ = write!(text, "\n  attempt {}, to rung {}: {}{words}", segment.attempt, segment.rung, segment.outcome.name());
     }
     text
 }

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use nas_api::objects::{NasTrial, RunSegment};
+use nas_api::objects::{NasTrial, RunSegment, SegmentOutcome};
 use serde::Serialize;
 
 use super::columns::segments;
@@ -17,7 +17,7 @@ const NAMED: usize = 12;
 #[serde(rename_all = "camelCase")]
 pub(super) struct Cause {
     /// How: the outcome of a trial, or `Crashed` or `Stopped` for an attempt after which another followed.
-    pub(super) outcome: String,
+    pub(super) outcome: &'static str,
     /// Why, in the trainer's first words.
     pub(super) message: String,
     pub(super) count: usize,
@@ -30,10 +30,10 @@ pub(super) struct Cause {
 pub(super) fn failures(trials: &[NasTrial]) -> Vec<Cause> {
     let mut causes: BTreeMap<(&str, &str), Cause> = BTreeMap::new();
     for trial in trials {
-        for segment in segments(trial).filter(|segment| segment.outcome != "Value") {
+        for segment in segments(trial).filter(|segment| segment.outcome != SegmentOutcome::Value) {
             let RunSegment { outcome, message, accelerator_seconds, .. } = segment;
-            let cause = causes.entry((outcome, message)).or_insert_with(|| Cause {
-                outcome: outcome.clone(),
+            let cause = causes.entry((outcome.name(), message)).or_insert_with(|| Cause {
+                outcome: outcome.name(),
                 message: message.clone(),
                 count: 0,
                 trials: Vec::new(),

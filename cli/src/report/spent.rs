@@ -126,7 +126,7 @@ mod tests {
         let status = trial.status.get_or_insert_default();
         status.record(&[RungEnd::new(0, Outcome::Value(0.5)), RungEnd::new(1, Outcome::Value(0.6))], 0);
         for (rung, accelerator_seconds) in [(0, 1.0), (1, 2.0), (1, 4.0), (2, 8.0)] {
-            status.note(RunSegment { rung, outcome: "Value".to_owned(), accelerator_seconds, ..RunSegment::default() });
+            status.note(RunSegment { rung, accelerator_seconds, ..RunSegment::default() });
         }
         // The last was to go to rung 2 and has not come there: it counts where the trial stands.
         assert_eq!(costs(&trial), [1.0, 14.0]);

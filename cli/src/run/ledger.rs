@@ -6,7 +6,7 @@ use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use nas_api::{
     Conclusion, Confirmation, RungEnd, SourceFile, conclude,
     contract::{Exit, Report},
-    objects::{ConfirmStatus, EndStatus, NasTrial, NasTrialStatus, RunSegment},
+    objects::{ConfirmStatus, EndStatus, NasTrial, NasTrialStatus, RunSegment, SegmentOutcome},
 };
 use nas_search::{Decision, Index, Outcome, Usage};
 
@@ -183,7 +183,7 @@ impl Ledger {
             rung: trial.spec.target_rung,
             attempt: end.attempt,
             job_uid: String::new(),
-            outcome: RunSegment::outcome_of(&conclusion).to_owned(),
+            outcome: (&conclusion).into(),
             message: conclusion.message().to_owned(),
             accelerator_seconds: end.held.as_secs_f64() * self.held_by_a_trial(),
             ended_at: Some(Time(Timestamp::now())),
@@ -213,7 +213,7 @@ impl Ledger {
     /// Why nothing starts any more, where the trainer has refused one trial after the other.
     pub(super) fn stall(&self) -> Failure {
         let mut ended = self.trials().values().filter_map(|trial| trial.status.as_ref()?.segments.last());
-        let refused = ended.rfind(|segment| segment.outcome == Outcome::Misconfigured.name());
+        let refused = ended.rfind(|segment| segment.outcome == SegmentOutcome::Misconfigured);
         let words = refused.map(|segment| segment.message.clone()).unwrap_or_default();
         let message = format!("three trials in a row were refused by the trainer: {words}; mend this, then run the same command");
         Failure::Trainer { message, code: 78 }

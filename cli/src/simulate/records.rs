@@ -40,7 +40,7 @@ pub(super) fn records(source: SourceFile, run: &Run, accelerators: u32, words: S
     for held in &run.segments {
         let Some(trial) = trials.get_mut(&held.trial) else { continue };
         let status = trial.status.get_or_insert_default();
-        let outcome = status.rungs.last().map(|rung| format!("{:?}", rung.outcome)).unwrap_or_default();
+        let outcome = status.rungs.last().map(|rung| rung.outcome.into()).unwrap_or_default();
         status.note(RunSegment {
             rung: i64::try_from(held.rung).unwrap_or(i64::MAX),
             outcome,

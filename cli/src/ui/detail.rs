@@ -48,7 +48,7 @@ struct Told {
 struct Segment {
     rung: i64,
     attempt: i64,
-    outcome: String,
+    outcome: &'static str,
     message: String,
     seconds: f64,
     estimated: bool,
@@ -92,7 +92,7 @@ impl Segment {
         Self {
             rung: segment.rung,
             attempt: segment.attempt,
-            outcome: segment.outcome.clone(),
+            outcome: segment.outcome.name(),
             message: segment.message.clone(),
             seconds: segment.accelerator_seconds,
             estimated: segment.estimated,

@@ -96,7 +96,7 @@ pub(crate) fn write(folder: &Path, trials: usize) -> Vec<NasTrial> {
             status.note(RunSegment {
                 rung: recorded.rung as i64,
                 attempt: recorded.rung as i64 + 1,
-                outcome: recorded.outcome.name().to_owned(),
+                outcome: recorded.outcome.into(),
                 message: if fails { HOSTILE.to_owned() } else { String::new() },
                 accelerator_seconds: 30.0 * steps[recorded.rung] as f64,
                 ..RunSegment::default()

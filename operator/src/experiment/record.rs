@@ -120,11 +120,16 @@ impl Pass<'_> {
         match account {
             Account::Look => Ok(Arc::clone(trial)),
             Account::Note(segment) => {
-                tracing::info!(trial = trial.name_any(), outcome = segment.outcome, said = segment.message, "segment ended");
-                let message = format!("{}: {}", segment.outcome, segment.message);
+                tracing::info!(
+                    trial = trial.name_any(),
+                    outcome = segment.outcome.name(),
+                    said = segment.message,
+                    "segment ended"
+                );
+                let message = format!("{}: {}", segment.outcome.name(), segment.message);
                 let again =
                     format!("attempt {} ended, and the next goes on from its checkpoint: {}", segment.attempt, segment.message);
-                self.conditions(&mut status.conditions, trial).set(Kind::Waiting, true, &segment.outcome, &again);
+                self.conditions(&mut status.conditions, trial).set(Kind::Waiting, true, segment.outcome.name(), &again);
                 status.note(segment);
                 let written = self.writer.write_trial_status(trial, &status).await?;
                 self.context.events.tell(&about, Happened::SegmentAgain { message });

@@ -137,7 +137,7 @@ impl Roster {
 #[cfg(test)]
 mod tests {
     use nas_api::{
-        objects::{NasTrialStatus, RunSegment},
+        objects::{NasTrialStatus, RunSegment, SegmentOutcome},
         read_experiment,
     };
     use nas_search::{Decision, Index, Usage, decide};
@@ -175,7 +175,7 @@ mod tests {
         assert!(roster.update(changes(3, false, &[("e-1", Some(&one))]), |_| Belongs::Here).is_empty(), "that version is known");
         let mut ended = NasTrial::clone(&one);
         ended.metadata.resource_version = Some("7".to_owned());
-        let segment = RunSegment { outcome: "Diverged".to_owned(), accelerator_seconds: 2.5, ..RunSegment::default() };
+        let segment = RunSegment { outcome: SegmentOutcome::Diverged, accelerator_seconds: 2.5, ..RunSegment::default() };
         let mut status = NasTrialStatus { segments: vec![segment], ..NasTrialStatus::default() };
         status.record(&[nas_api::RungEnd::new(0, nas_search::Outcome::Diverged)], 0);
         ended.status = Some(status);

@@ -1,6 +1,7 @@
 //! How segments ended, and their times.
 
 use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
+use nas_api::objects::SegmentOutcome;
 use prometheus::{CounterVec, HistogramVec, IntCounterVec, exponential_buckets};
 
 use super::{Metrics, register::Register};
@@ -38,7 +39,7 @@ impl Segments {
 /// What is counted of a segment that has ended.
 #[derive(Debug, PartialEq)]
 pub(crate) struct SegmentEnd {
-    outcome: String,
+    outcome: SegmentOutcome,
     accelerator_seconds: f64,
     times: Times,
 }
@@ -59,7 +60,7 @@ impl SegmentEnd {
         // A Job's first pod waited longest; what came after it went on from a checkpoint.
         let first = view.segment_pods().min_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0));
         let times = first.map(|pod| times(pod, created)).unwrap_or_default();
-        Some(Self { outcome: segment.outcome.clone(), accelerator_seconds: segment.accelerator_seconds, times })
+        Some(Self { outcome: segment.outcome, accelerator_seconds: segment.accelerator_seconds, times })
     }
 }
 
@@ -77,7 +78,7 @@ impl Metrics {
     /// A segment has ended, and that is written down.
     pub(crate) fn segment_ended(&self, group: &Group, ended: SegmentEnd) {
         let SegmentEnd { outcome, accelerator_seconds, times } = ended;
-        let labels = [group.namespace.as_str(), group.experiment.as_str(), outcome.as_str()];
+        let labels = [group.namespace.as_str(), group.experiment.as_str(), outcome.name()];
         let segments = &self.0.segments;
         segments.ended.with_label_values(&labels).inc();
         segments.accelerator_seconds.with_label_values(&labels).inc_by(accelerator_seconds.max(0.0));

@@ -19,9 +19,6 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use super::{TRACES, Traces};
 use crate::trial::{Moments, TrialView};
 
-/// Ends that somebody should look into.
-const FAULTS: [&str; 6] = ["Failed", "OutOfMemory", "Misconfigured", RunSegment::CRASHED, "Lost", "Refused"];
-
 thread_local! {
     /// The trace whose root this thread is about to begin.
     static ROOT_OF: Cell<Option<TraceId>> = const { Cell::new(None) };
@@ -77,7 +74,7 @@ pub(crate) fn segment_ended(view: &TrialView, written: &NasTrial) {
     if !root.is_recording() {
         return;
     }
-    if FAULTS.contains(&segment.outcome.as_str()) {
+    if segment.outcome.is_fault() {
         root.set_status(Status::error(segment.message.clone()));
     }
     let within = Context::new().with_remote_span_context(root.span_context().clone());
@@ -118,7 +115,7 @@ fn attributes(view: &TrialView, segment: &RunSegment) -> Vec<KeyValue> {
         KeyValue::new("nas.trial", trial.name_any()),
         KeyValue::new("nas.rung", segment.rung),
         KeyValue::new("nas.attempt", segment.attempt),
-        KeyValue::new("nas.outcome", segment.outcome.clone()),
+        KeyValue::new("nas.outcome", segment.outcome.name()),
         KeyValue::new("nas.accelerator_seconds", segment.accelerator_seconds),
     ];
     attributes.extend(view.job().map(|job| KeyValue::new("k8s.job.name", job.name_any())));

@@ -2,7 +2,12 @@
 
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::ResourceExt;
-use nas_api::{Conclusion, RungEnd, contract::Report, objects::RunSegment, one_line};
+use nas_api::{
+    Conclusion, RungEnd,
+    contract::Report,
+    objects::{RunSegment, SegmentOutcome},
+    one_line,
+};
 use nas_search::{Outcome, Plan};
 
 use super::{
@@ -37,7 +42,7 @@ impl Account {
 pub(crate) fn account(plan: &Plan, view: &TrialView, orders: Orders, count: i64, clock: &Clock) -> Option<Account> {
     let rung = view.trial.running()?;
     let noted = view.is_noted();
-    let note = |outcome: &str, message: &str| (!noted).then(|| Account::Note(segment(view, outcome, message, count, clock.now)));
+    let note = |outcome, message: &str| (!noted).then(|| Account::Note(segment(view, outcome, message, count, clock.now)));
     let mut standing = standing(view, clock);
     if standing == Standing::Absent && view.job_was_seen && !noted && orders != Orders::End {
         standing = lost(view, "the Job is gone: somebody deleted it");
@@ -54,34 +59,32 @@ pub(crate) fn account(plan: &Plan, view: &TrialView, orders: Orders, count: i64,
             let refused = ends.iter().any(|end| end.outcome == Outcome::Misconfigured);
             if refused && orders == Orders::Hold {
                 // One more of the ends that stalled the search: the trial starts anew once a person has looked.
-                return note("Refused", &message);
+                return note(SegmentOutcome::Refused, &message);
             }
-            let outcome = ends.last().map_or("Reported", |end| end.outcome.name());
+            let outcome = ends.last().map_or(SegmentOutcome::Value, |end| end.outcome.into());
             Some(Account::Record { segment: segment(view, outcome, &message, count, clock.now), ends, report })
         }
-        Standing::Ended(Ended { conclusion: again @ Conclusion::Again { .. }, .. }) => {
-            note(RunSegment::outcome_of(&again), again.message())
-        }
-        Standing::Stuck => note("Lost", "the pod's node does not answer"),
+        Standing::Ended(Ended { conclusion: again @ Conclusion::Again { .. }, .. }) => note((&again).into(), again.message()),
+        Standing::Stuck => note(SegmentOutcome::Lost, "the pod's node does not answer"),
         _ if orders == Orders::End && !view.has_live_pods(clock) && view.jobs.is_empty() => {
             if !view.pods_are_live {
                 // The watch of pods may lag behind that of Jobs: a pod that nobody knows of may still report.
                 return Some(Account::Look);
             }
-            let segment = segment(view, Outcome::Cancelled.name(), "the experiment has ended", count, clock.now);
+            let segment = segment(view, SegmentOutcome::Cancelled, "the experiment has ended", count, clock.now);
             Some(Account::Record { ends: vec![RungEnd::new(rung, Outcome::Cancelled)], segment, report: None })
         }
         Standing::Working(_) if orders == Orders::Pause => {
-            note("Suspended", "spec.suspend is set, or spec.parallelTrials was lowered")
+            note(SegmentOutcome::Suspended, "spec.suspend is set, or spec.parallelTrials was lowered")
         }
         Standing::Working(_) if orders != Orders::End && view.is_retried() => {
-            note(RunSegment::RETRIED, "a person asked for another attempt")
+            note(SegmentOutcome::Retried, "a person asked for another attempt")
         }
         Standing::Absent | Standing::Blocked(_) | Standing::Working(_) => None,
     }
 }
 
-fn segment(view: &TrialView, outcome: &str, message: &str, count: i64, now: Timestamp) -> RunSegment {
+fn segment(view: &TrialView, outcome: SegmentOutcome, message: &str, count: i64, now: Timestamp) -> RunSegment {
     #[expect(clippy::cast_precision_loss, reason = "at most 64 accelerators")]
     let count = count as f64;
     let (seconds, estimated) = view.held_seconds(now);
@@ -91,7 +94,7 @@ fn segment(view: &TrialView, outcome: &str, message: &str, count: i64, now: Time
         rung: view.trial.spec.target_rung,
         attempt: view.trial.spec.attempt,
         job_uid: view.job().and_then(ResourceExt::uid).unwrap_or_default(),
-        outcome: outcome.to_owned(),
+        outcome,
         message: one_line(message, RunSegment::MESSAGE),
         accelerator_seconds: seconds * count,
         // Clocks of nodes differ: nothing ended after it was looked at.
@@ -121,7 +124,7 @@ mod tests {
         let mut status = nas_api::objects::NasTrialStatus::default();
         for attempt in 0..attempt + usize::from(noted) {
             let attempt = i64::try_from(attempt).ok()?;
-            status.note(RunSegment { attempt, outcome: RunSegment::CRASHED.to_owned(), ..RunSegment::default() });
+            status.note(RunSegment { attempt, outcome: SegmentOutcome::Crashed, ..RunSegment::default() });
         }
         trial.status = Some(status);
         let end = json!({"terminated": {"exitCode": 0, "message": "no report"}});
@@ -147,7 +150,7 @@ mod tests {
     #[test]
     fn an_end_counts_once() {
         assert!(
-            matches!(accounted(3, false, Orders::Run), Some(Account::Note(segment)) if segment.outcome == RunSegment::CRASHED)
+            matches!(accounted(3, false, Orders::Run), Some(Account::Note(segment)) if segment.outcome == SegmentOutcome::Crashed)
         );
         // Noted, and the operator has died before it could raise the attempt: the last attempt is still to come.
         assert_eq!(accounted(3, true, Orders::Run), None);
@@ -169,14 +172,14 @@ mod tests {
             let wanted = account(&plan, &view, Orders::Run, 1, &clock());
             assert_eq!(wanted.is_some(), is_noted, "{asked:?}: {wanted:?}");
             let Some(Account::Note(segment)) = wanted else { continue };
-            assert_eq!((segment.outcome.as_str(), segment.attempt), (RunSegment::RETRIED, 2));
+            assert_eq!((segment.outcome, segment.attempt), (SegmentOutcome::Retried, 2));
         }
         // What it reported counts all the same.
         trial.metadata.annotations = Some([(labels::RETRY.to_owned(), "2".to_owned())].into());
         view.trial = Arc::new(trial);
         view.pods = pods;
         let ended = account(&plan, &view, Orders::Run, 1, &clock());
-        assert!(matches!(&ended, Some(Account::Note(segment)) if segment.outcome == RunSegment::CRASHED), "{ended:?}");
+        assert!(matches!(&ended, Some(Account::Note(segment)) if segment.outcome == SegmentOutcome::Crashed), "{ended:?}");
     }
 
     #[test]

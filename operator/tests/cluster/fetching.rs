@@ -110,7 +110,7 @@ async fn a_fetch_that_a_person_must_mend_refuses_the_trial_and_three_stall_the_s
     for trial in rig.trials().await {
         let status = trial.status.unwrap();
         let [segment] = &status.segments[..] else { panic!("{:?}", status.segments) };
-        assert_eq!((segment.outcome.as_str(), segment.accelerator_seconds), ("Misconfigured", 0.0));
+        assert_eq!((segment.outcome.name(), segment.accelerator_seconds), ("Misconfigured", 0.0));
     }
     rig.close(operator).await;
 }

@@ -49,9 +49,9 @@ async fn with_one_slot_a_search_decides_as_the_simulation_does() {
 }
 
 /// The outcomes of a trial's segments, in order.
-async fn segments(rig: &Rig, number: usize) -> Vec<String> {
+async fn segments(rig: &Rig, number: usize) -> Vec<&'static str> {
     let status = rig.trials().await[number].status.clone().unwrap_or_default();
-    status.segments.into_iter().map(|segment| segment.outcome).collect()
+    status.segments.into_iter().map(|segment| segment.outcome.name()).collect()
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ async fn an_attempt_that_is_asked_for_follows_once_the_pod_has_gone_and_counts_f
     rig.next_pod().await;
     let trial = rig.trials().await.remove(0);
     let status = trial.status.clone().unwrap();
-    let outcomes: Vec<_> = status.segments.iter().map(|segment| (segment.attempt, segment.outcome.as_str())).collect();
+    let outcomes: Vec<_> = status.segments.iter().map(|segment| (segment.attempt, segment.outcome.name())).collect();
     assert_eq!(outcomes, [(0, "Retried"), (1, "Value")]);
     assert!(status.segments[0].accelerator_seconds > 0.0, "its time counts towards the budget");
     // The first was given up while its pod still trained: that counts as its end.

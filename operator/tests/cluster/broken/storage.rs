@@ -29,7 +29,7 @@ async fn a_full_volume_is_told_and_fails_no_trial_however_long_it_lasts() {
     let trial = rig.trials().await.remove(0);
     assert_eq!((trial.counted_ends(), trial.to_record().value_at(0)), (0, Some(surrogate(0, 0))));
     let segments = trial.status.unwrap().segments;
-    assert_eq!(segments.iter().map(|segment| segment.outcome.as_str()).collect::<Vec<_>>(), ["Stopped", "Value"]);
+    assert_eq!(segments.iter().map(|segment| segment.outcome.name()).collect::<Vec<_>>(), ["Stopped", "Value"]);
     assert!(segments[0].message.contains("No space left on device"), "{segments:?}");
     rig.close(operator).await;
 }

@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use nas_api::objects::NasTrial;
+use nas_api::objects::{NasTrial, SegmentOutcome};
 use nas_operator::Config;
 use nas_search::Outcome;
 
@@ -85,7 +85,7 @@ async fn nothing_is_lost(rig: &Rig) {
         }
         assert_eq!(record.running(), None, "{}", trial.name_any());
         let segments = &trial.status.as_ref().unwrap().segments;
-        assert!(segments.iter().all(|segment| segment.outcome == "Value"), "work was thrown away: {segments:?}");
+        assert!(segments.iter().all(|segment| segment.outcome == SegmentOutcome::Value), "work was thrown away: {segments:?}");
     }
     let status = rig.experiment().await.status.unwrap();
     assert_eq!(status.end.unwrap().reason, "Completed");
