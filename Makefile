@@ -159,7 +159,7 @@ bench-trainer-gpu: build ## the same on this machine's GPU, in bf16 (docs/gpu.md
 	packages=$$(scripts/pytorch.sh) && NAS_LIBTORCH_CUDA=$${NAS_LIBTORCH_CUDA:-$$packages/torch/lib/libtorch_cuda.so} \
 	  python3 trainer/benches/pytorch/compare.py "cargo bench --quiet -p nas-trainer --bench step --" "$$packages" --device cuda --page docs/results/training-speed-gpu.md
 
-bench-control-plane: setup programs ## 10,000 trials, 500 at the same time, on simulated nodes (20 minutes on quiet cores; writes docs/results/control-plane.md)
+bench-control-plane: setup programs ## 10,000 trials, 500 at the same time, on simulated nodes (35 minutes on quiet cores; writes docs/results/control-plane.md)
 	cargo build --release --package nas-testkit --bins
 	cargo bench --package nas-operator --bench control_plane -- --page "$$PWD/docs/results/control-plane.md"
 

@@ -56,7 +56,7 @@ struct Arguments {
     #[arg(long, default_value_t = 1)]
     experiments: u64,
     /// How long an epoch of a pod takes here, on average.
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, default_value_t = 20.0)]
     epoch_seconds: f64,
     /// An experiment to run instead, as it is but for its claims.
     #[arg(long)]
