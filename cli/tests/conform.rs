@@ -246,7 +246,7 @@ fn what_conforms_is_a_trainer_of_a_search() {
 #[test]
 fn what_was_written_is_kept_where_a_check_failed() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, said) = told(nasctl().args(["conform", "--", "sh", "-c", "echo a word"]).env("TMPDIR", folder.path()));
+    let (_, _, said) = ended(nasctl().args(["conform", "--", "sh", "-c", "echo a word"]).env("TMPDIR", folder.path()));
     let kept = said.split("lies in ").nth(1).unwrap().trim();
     assert!(Path::new(kept).starts_with(folder.path()));
     assert_eq!(fs::read_to_string(Path::new(kept).join("first/log-1")).unwrap(), "a word\n");
