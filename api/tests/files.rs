@@ -161,6 +161,13 @@ fn a_fetch_needs_a_claim_on_a_cluster_alone() {
 }
 
 #[test]
+fn settings_of_the_trainer_that_comes_along_may_be_in_its_environment() {
+    let env = "  trial:\n    env: {NAS_TRAINER_CUDA_GRAPHS: 'on', NAS_DATA_CACHE: /cache, HTTPS_PROXY: 'http://proxy:3128'}\n";
+    let read = read_experiment(&QUICKSTART.replacen("  trial:\n", env, 1)).unwrap();
+    assert_eq!(read.experiment.spec.trial.env["NAS_TRAINER_CUDA_GRAPHS"], "on");
+}
+
+#[test]
 fn constraints_that_cannot_be_used_are_named_by_their_rule() {
     let with = |rule: &str| {
         problems(&format!("{QUICKSTART}  constraints:\n    - {{rule: \"hp.layers == 3\"}}\n    - {{rule: \"{rule}\"}}\n"))

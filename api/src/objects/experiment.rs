@@ -391,7 +391,7 @@ pub struct TrialTemplate {
     pub time_limit: Option<Duration>,
     /// Environment variables of a trial's containers, by name: of the trainer, and of the one that fetches the data set, such as `HTTPS_PROXY` and
     /// `NO_PROXY`. They stand here to be read by all who may read the experiment: no place for passwords. Names that begin with NAS_ are the
-    /// contract's. `nasctl run` sets them beside its own environment.
+    /// contract's, all but NAS_TRAINER_* and NAS_DATA_CACHE, the settings of the trainer that comes along. `nasctl run` sets them beside its own environment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "maxLength": 4096}))]
     pub env: BTreeMap<String, String>,

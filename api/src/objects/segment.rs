@@ -28,7 +28,7 @@ pub struct RunSegment {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 512))]
     pub message: String,
-    /// Time that it held its accelerators (or its slot, in a local run), summed over them.
+    /// Time that it held its accelerators (where it asks for none: its slot), summed over them.
     pub accelerator_seconds: f64,
     /// When its pod ended, by the clock of that node; where nobody saw that, when its end was recorded. Absent in what earlier versions wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -137,8 +137,11 @@ impl NasExperiment {
             let is_word = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
             let problem = if !is_word || name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
                 format!("has the name {name:?}, but names are letters, digits and _, and begin with no digit")
-            } else if name.starts_with("NAS_") {
-                format!("has the name {name:?}, but what begins with NAS_ is set by who starts the trainer: remove it")
+            } else if name.starts_with("NAS_") && !is_open(name) {
+                format!(
+                    "has the name {name:?}, but what begins with NAS_ is set by who starts the trainer, all but NAS_TRAINER_* and NAS_DATA_CACHE: \
+                     remove it"
+                )
             } else {
                 continue;
             };
@@ -287,6 +290,11 @@ impl NasExperiment {
         let limit = Duration::from(self.spec.trial.time_limit?).min(LONGEST);
         Some(Duration::from_secs(limit.as_secs() + u64::from(limit.subsec_nanos() > 0)))
     }
+}
+
+/// Whether a variable is no part of the contract, though its name begins like one of it: the settings of the trainer that comes along.
+fn is_open(variable: &str) -> bool {
+    variable.starts_with("NAS_TRAINER_") || variable == "NAS_DATA_CACHE"
 }
 
 fn name_problem(name: &str) -> Option<String> {

@@ -20,15 +20,19 @@ const WORDS: usize = 300;
 pub(super) struct PodEnd<'a> {
     container: &'a ContainerStateTerminated,
     of_fetch: bool,
+    /// Why its node put it out, such as for its use of local storage.
+    evicted: Option<&'a str>,
 }
 
 impl<'a> PodEnd<'a> {
     /// The end, if there is one.
     pub(super) fn of(pod: &'a Pod) -> Option<Self> {
-        let trainer = terminated(pod).map(|container| Self { container, of_fetch: false });
+        let status = pod.status.as_ref().filter(|status| status.reason.as_deref() == Some("Evicted"));
+        let evicted = status.and_then(|status| status.message.as_deref());
+        let trainer = terminated(pod).map(|container| Self { container, of_fetch: false, evicted });
         trainer.or_else(|| {
             let container = fetch::state(pod)?.terminated.as_ref().filter(|end| end.exit_code != 0)?;
-            Some(Self { container, of_fetch: true })
+            Some(Self { container, of_fetch: true, evicted })
         })
     }
 
@@ -61,11 +65,11 @@ impl<'a> PodEnd<'a> {
         self.container.reason.as_deref() == Some("OOMKilled")
     }
 
-    /// The termination message; of a fetch, whose message is the end of its output, the error with its field.
+    /// The termination message, or why its node put it out; of a fetch, whose message is the end of its output, the error with its field.
     pub(super) fn words(&self) -> Cow<'a, str> {
         let said = self.container.message.as_deref().unwrap_or_default();
         if !self.of_fetch {
-            return said.into();
+            return self.evicted.filter(|_| said.trim().is_empty()).unwrap_or(said).into();
         }
         let said = said.trim();
         let error = said.rfind(ERROR).map(|at| at + ERROR.len());
@@ -130,5 +134,19 @@ mod tests {
         assert_eq!(words(137, "OOMKilled", ""), "spec.trial.data.fetch: killed for its use of memory");
         let cut = words(2, "Error", &"ä".repeat(1000));
         assert_eq!(cut.chars().filter(|c| *c == 'ä').count(), WORDS);
+    }
+
+    #[test]
+    fn who_was_put_out_has_the_words_of_its_node() {
+        let words = |message: &str| {
+            let end = json!({"terminated": {"exitCode": 137, "message": message}});
+            let status = json!({"name": labels::CONTAINER, "state": end, "image": "", "imageID": "", "ready": false, "restartCount": 0});
+            let said = "Usage of EmptyDir volume \"scratch\" exceeds the limit \"1Gi\".";
+            let pod = json!({"status": {"reason": "Evicted", "message": said, "containerStatuses": [status]}});
+            let pod: Pod = serde_json::from_value(pod).unwrap_or_default();
+            PodEnd::of(&pod).map(|end| end.words().into_owned()).unwrap_or_default()
+        };
+        assert!(words("").contains("EmptyDir volume"));
+        assert_eq!(words("out of luck"), "out of luck");
     }
 }
