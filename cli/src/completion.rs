@@ -7,7 +7,8 @@ use crate::failure::Failure;
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  source <(nasctl completion bash)\n  nasctl completion zsh > ~/.zfunc/_nasctl\n  \
-    nasctl completion fish > ~/.config/fish/completions/nasctl.fish")]
+    nasctl completion fish > ~/.config/fish/completions/nasctl.fish\n\n\
+    Exit codes: 0 written, 64 usage.")]
 pub(crate) struct Arguments {
     /// The shell.
     shell: Shell,

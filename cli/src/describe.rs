@@ -18,7 +18,8 @@ const POINTS: usize = 5;
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  nasctl describe runs/quickstart\n  nasctl describe runs/quickstart --trials\n  \
-    nasctl describe constrained-adaptive --namespace research\n  nasctl describe nasexp/constrained-adaptive --output json")]
+    nasctl describe constrained-adaptive --namespace research\n  nasctl describe nasexp/constrained-adaptive --output json\n\n\
+    Exit codes: 0 shown, 64 there is no such search, 65 a journal is damaged, 69 the cluster does not answer.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     target: Target,

@@ -14,7 +14,8 @@ use crate::{
 #[command(
     after_help = "Examples:\n  nasctl explain runs/quickstart 7\n  nasctl explain constrained-adaptive-17 --namespace research\n  \
     nasctl explain runs/quickstart 7 --output json\n\n\
-    Every reason is computed anew from the outcomes that the decision had seen."
+    Every reason is computed anew from the outcomes that the decision had seen. There is none for trainings of the confirmation.\n\n\
+    Exit codes: 0 shown, 64 there is no such search or trial, 65 a journal is damaged, 69 the cluster does not answer."
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]

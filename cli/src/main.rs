@@ -148,3 +148,21 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Arguments;
+
+    #[test]
+    fn every_verb_has_examples_and_exit_codes() {
+        let program = Arguments::command();
+        for verb in program.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for part in ["Examples:\n", "Exit codes: "] {
+                assert!(help.contains(part), "nasctl {} --help has no {part:?}", verb.get_name());
+            }
+        }
+    }
+}

@@ -21,7 +21,8 @@ use crate::{
 #[command(after_help = "Examples:\n  nasctl preview configs/adaptive-experiment.yaml\n  \
     nasctl preview configs/adaptive-experiment.yaml --full-hours 8.5   # a full training takes 8.5 GPU-hours\n  \
     nasctl preview configs/adaptive-experiment.yaml --full-hours 8.5 --start-seconds 40   # pods pull a large image\n  \
-    nasctl preview configs/quickstart.yaml --trials 3 --output json")]
+    nasctl preview configs/quickstart.yaml --trials 3 --output json\n\n\
+    Exit codes: 0 shown, 65 the file is wrong.")]
 pub(crate) struct Arguments {
     /// Experiment file.
     file: PathBuf,

@@ -13,7 +13,8 @@ use crate::{
 #[command(
     after_help = "Examples:\n  nasctl replay runs/quickstart\n  nasctl replay constrained-adaptive --namespace research\n\n\
     When something was decided (free slots, budgets, edits) is taken as recorded; what was decided is computed anew. A decision that had \
-    seen other outcomes than are recorded now is named and not computed."
+    seen other outcomes than are recorded now is named and not computed.\n\n\
+    Exit codes: 0 no difference, 1 a decision differs, 64 there is no such search, 65 a journal is damaged, 69 the cluster does not answer."
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]

@@ -8,7 +8,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 #[derive(Parser)]
-#[command(version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("NAS_COMMIT"), ")"), about)]
+#[command(
+    version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("NAS_COMMIT"), ")"),
+    about,
+    after_help = "Examples:\n  nas-operator --check                             # may it do all that it does, with this kubeconfig?\n  \
+        nas-operator --watch-namespace research --listen 127.0.0.1:8080\n\n\
+        Exit codes: 0 told to stop, or --check found nothing, 1 it could not begin or go on, or --check found what it may not do, 2 usage."
+)]
 struct Command {
     #[command(flatten)]
     config: Config,

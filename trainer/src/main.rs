@@ -28,7 +28,8 @@ use signal_hook::{consts::TERM_SIGNALS, flag};
 #[derive(Parser)]
 #[command(
     version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("NAS_COMMIT"), ")"),
-    after_help = "Exit codes: 0 reported, 64 environment, 65 data, 70 a newer attempt runs, 71 out of memory,\n75 temporary (full disk), 78 configuration, 143 stopped after a checkpoint."
+    after_help = "Examples:\n  nas-trainer data fetch cifar10 --dir datasets\n  nas-trainer data inspect datasets/cifar10\n  \
+        nasctl run configs/quickstart.yaml               # starts it for each segment\n\nExit codes: 0 reported, 64 environment, 65 data, 70 a newer attempt runs, 71 out of memory,\n75 temporary (full disk), 78 configuration, 143 stopped after a checkpoint."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -38,6 +39,8 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Action {
     /// Check the environment, hyperparameters, data set and checkpoint folder; train nothing.
+    #[command(after_help = "It reads the environment of a segment (docs/trainer-contract.md). `nasctl run` asks it before it trains.\n\n\
+        Examples:\n  nas-trainer check\n  nasctl conform --params point.json -- nas-trainer   # sets the environment, and asks it too")]
     Check,
     /// Fetch data sets and look into them.
     #[command(subcommand)]

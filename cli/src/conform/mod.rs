@@ -32,7 +32,9 @@ const EXAMPLES: &str = "Examples:
   nasctl conform --unit batches --rungs 20,60,400 --param layers=3 --param op=relu -- ./trainer
   nasctl conform --params point.json --output json -- nas-trainer
 
-What is checked, and what a trainer reads, writes and ends with, is in docs/trainer-contract.md.";
+What is checked, and what a trainer reads, writes and ends with, is in docs/trainer-contract.md.
+
+Exit codes: 0 it keeps the contract, 1 it does not, or a check could not be tried, 64 usage.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]

@@ -24,7 +24,9 @@ const EXAMPLES: &str = "Examples:
   nasctl simulate configs/adaptive-experiment.yaml --curves nb301 --repeat 20 --workers 32
   nasctl simulate configs/adaptive-experiment.yaml --curves nb301 --startup 45s --failures 0.02
   nasctl simulate configs/adaptive-experiment.yaml --curves nb301 --report adaptive.html
-  nasctl simulate my-experiment.yaml --curves my-curves.jsonl --output json";
+  nasctl simulate my-experiment.yaml --curves my-curves.jsonl --output json
+
+Exit codes: 0 done, 65 the file or the curves are wrong.";
 
 /// In lines that a terminal of 80 columns does not break.
 const CURVES: &str = "Curves:
