@@ -39,8 +39,10 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Action {
     /// Check the environment, hyperparameters, data set and checkpoint folder; train nothing.
-    #[command(after_help = "It reads the environment of a segment (docs/trainer-contract.md). `nasctl run` asks it before it trains.\n\n\
-        Examples:\n  nas-trainer check\n  nasctl conform --params point.json -- nas-trainer   # sets the environment, and asks it too")]
+    #[command(
+        after_help = "It reads the environment of a segment (docs/trainer-contract.md). `nasctl run` asks it before it trains.\n\n\
+        Examples:\n  nas-trainer check\n  nasctl conform --params point.json -- nas-trainer   # sets the environment, and asks it too"
+    )]
     Check,
     /// Fetch data sets and look into them.
     #[command(subcommand)]

@@ -140,7 +140,8 @@ mod tests {
     fn who_was_put_out_has_the_words_of_its_node() {
         let words = |message: &str| {
             let end = json!({"terminated": {"exitCode": 137, "message": message}});
-            let status = json!({"name": labels::CONTAINER, "state": end, "image": "", "imageID": "", "ready": false, "restartCount": 0});
+            let status =
+                json!({"name": labels::CONTAINER, "state": end, "image": "", "imageID": "", "ready": false, "restartCount": 0});
             let said = "Usage of EmptyDir volume \"scratch\" exceeds the limit \"1Gi\".";
             let pod = json!({"status": {"reason": "Evicted", "message": said, "containerStatuses": [status]}});
             let pod: Pod = serde_json::from_value(pod).unwrap_or_default();
