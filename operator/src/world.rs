@@ -39,7 +39,7 @@ pub(crate) struct World {
     pub(crate) experiments: Store<NasExperiment>,
     pub(crate) trials: Store<NasTrial>,
     pub(crate) jobs: Store<Job>,
-    pods: Store<Pod>,
+    pub(crate) pods: Store<Pod>,
     last_words: LastWords,
     pub(crate) hearing: Hearing,
     unreadable: Mutex<HashMap<Group, String>>,
@@ -107,20 +107,9 @@ impl World {
         self.pods.take(event)
     }
 
-    /// The pods of an experiment, and those that are gone and whose end no trial has recorded yet.
-    pub(crate) fn pods_of(&self, group: &Group) -> Vec<Arc<Pod>> {
-        let mut pods = self.pods.of(group);
-        let gone = self.last_words.of(group);
-        if !gone.is_empty() {
-            pods.retain(|pod| gone.iter().all(|gone| gone.metadata.uid != pod.metadata.uid));
-            pods.extend(gone);
-        }
-        pods
-    }
-
-    /// Until when it is known what has become of pods.
-    pub(crate) fn pods_until(&self) -> u64 {
-        self.pods.until()
+    /// The pods of an experiment that are gone and whose end no trial has recorded yet. Who looks at those that are there looks at them first.
+    pub(crate) fn last_words(&self, group: &Group) -> Vec<Arc<Pod>> {
+        self.last_words.of(group)
     }
 
     /// Waits until a pod, after a moment, has ended with something that its trial waits for; returns until when that is known.

@@ -11,7 +11,7 @@ use nas_api::{
 
 use super::{
     reconcile::Pass,
-    search::{Records, Search, confirmations_of},
+    search::{Records, confirmations_of},
     status::{Failure, stall_cleared},
     work::Shared,
 };
@@ -40,30 +40,30 @@ impl Confirming {
 
 impl<'a> Pass<'a> {
     /// Once the search is quiet: chooses what is to be confirmed, and does what can be done now for it.
-    pub(super) async fn confirm(&mut self, search: &mut Search) -> Result<Confirming, Error> {
-        let Some(status) = self.experiment.status.as_ref() else { return Ok(Confirming::default()) };
+    pub(super) async fn confirm(&self, shared: &Shared<'_>, confirmed: &mut Records) -> Result<Confirming, Error> {
+        let experiment = self.experiment();
+        let Some(status) = experiment.status.as_ref() else { return Ok(Confirming::default()) };
         let Some(end) = &status.end else { return Ok(Confirming::default()) };
-        if !self.experiment.confirms_after(end) {
+        if !experiment.confirms_after(end) {
             return Ok(Confirming { is_over: true, ..Confirming::default() });
         }
         if status.confirm.is_empty() {
-            let views = self.views(&mut search.searched);
-            if !self.is_quiet(&views) {
+            if !shared.with(|records| self.is_quiet(&self.views(records))) {
                 return Ok(Confirming::default());
             }
-            self.choose(&mut search.searched).await?;
+            self.choose(shared).await?;
         }
-        let Some(mut pass) = self.of_confirmation(&mut search.searched) else {
+        let Some(pass) = shared.with(|records| self.of_confirmation(records)) else {
             return Ok(Confirming { is_over: true, ..Confirming::default() });
         };
-        let shared = Shared::new(&mut search.confirmed);
-        let worked = pass.work(&shared, future::ready(()).boxed()).await?;
-        let waiting = pass.conclude(worked, &shared).await?;
+        let trainings = Shared::new(confirmed);
+        let working = pass.work(&trainings, future::ready(()).boxed());
+        let waiting = pass.recording(&trainings, working.boxed()).await?;
         self.wake(pass.next());
-        let views = pass.views(&mut search.confirmed);
-        let accelerator_seconds = pass.accelerator_seconds(&search.confirmed, &views);
-        let failure = Failure::last(&mut search.confirmed, &pass.plan, stall_cleared(&self.experiment));
-        let index = search.confirmed.index(&pass.plan);
+        let views = pass.views(confirmed);
+        let accelerator_seconds = pass.accelerator_seconds(confirmed, &views);
+        let failure = Failure::last(confirmed, &pass.plan, stall_cleared(&experiment));
+        let index = confirmed.index(&pass.plan);
         let Some(confirmation) = &pass.confirmation else { return Ok(Confirming::default()) };
         Ok(Confirming {
             list: confirmation.status(index),
@@ -75,40 +75,41 @@ impl<'a> Pass<'a> {
     }
 
     /// Records which trials are to be confirmed, before the first training of one: whoever goes on takes the same.
-    async fn choose(&mut self, searched: &mut Records) -> Result<(), Error> {
+    async fn choose(&self, shared: &Shared<'_>) -> Result<(), Error> {
         if self.writer.read_trials().await? {
             // As an end, it is for good, and a watch may lag behind.
             return Err(Error::Conflict { kind: "NasTrial", name: self.group.experiment.clone() });
         }
-        let list = self.experiment.to_confirm(searched.index(&self.plan));
+        let list = shared.with(|records| self.experiment().to_confirm(records.index(&self.plan)));
         if list.is_empty() {
             return Ok(());
         }
         let names: Vec<&str> = list.iter().map(|at| at.trial.as_str()).collect();
         let message = format!("each with {} seeds: {}", list[0].seeds, names.join(", "));
-        let mut status = self.experiment.status.clone().unwrap_or_default();
+        let mut status = self.experiment().status.clone().unwrap_or_default();
         status.confirm = list;
-        self.experiment = self.writer.write_status(&self.experiment, &status).await?;
+        self.write_status(&status).await?;
         tracing::info!(said = message, "the best trials are trained anew");
-        self.context.events.tell(&self.experiment.object_ref(&()), Happened::Confirming { message });
+        self.context.events.tell(&self.experiment().object_ref(&()), Happened::Confirming { message });
         Ok(())
     }
 
     /// The pass over the confirmation, if it has begun.
     pub(super) fn of_confirmation(&self, searched: &mut Records) -> Option<Pass<'a>> {
-        let list = self.experiment.status.as_ref().map(|status| &status.confirm).filter(|list| !list.is_empty())?;
-        let trainings = confirmations_of(&self.context.world, self.group, &self.experiment);
+        let experiment = self.experiment();
+        let list = experiment.status.as_ref().map(|status| &status.confirm).filter(|list| !list.is_empty())?;
+        let trainings = confirmations_of(&self.context.world, self.group, &experiment);
         let configuration = |name: &str| {
             let copy = || trainings.iter().find(|training| training.spec.confirms.as_deref() == Some(name)).cloned();
             let trial: Option<Arc<NasTrial>> = self.context.world.trials.get(self.group, name).or_else(copy);
             trial.map(|trial| trial.assignment().clone())
         };
-        let (confirmation, plan) = Confirmation::new(&self.experiment, &self.plan, list, configuration);
+        let (confirmation, plan) = Confirmation::new(&experiment, &self.plan, list, configuration);
         Some(Pass {
             context: self.context,
             writer: Writer { context: self.context, group: self.group },
             group: self.group,
-            experiment: Arc::clone(&self.experiment),
+            experiment: Mutex::new(Arc::clone(&experiment)),
             plan: Arc::new(plan),
             confirmation: Some(confirmation),
             after: searched.index(&self.plan).view().seq,

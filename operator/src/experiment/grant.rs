@@ -103,12 +103,12 @@ impl Pass<'_> {
     }
 
     /// Ends the search.
-    pub(super) async fn end(&mut self, reason: End, view: View) -> Result<(), Error> {
-        let mut status = self.experiment.status.clone().unwrap_or_default();
+    pub(super) async fn end(&self, reason: End, view: View) -> Result<(), Error> {
+        let mut status = self.experiment().status.clone().unwrap_or_default();
         status.end = Some(EndStatus::new(reason, view));
-        self.experiment = self.writer.write_status(&self.experiment, &status).await?;
+        self.write_status(&status).await?;
         tracing::info!(%reason, "the search ends");
-        self.context.events.tell(&self.experiment.object_ref(&()), Happened::Ended { reason });
+        self.context.events.tell(&self.experiment().object_ref(&()), Happened::Ended { reason });
         self.context.metrics.decided(self.group, "finish");
         Ok(())
     }
@@ -124,7 +124,7 @@ impl Pass<'_> {
             Decision::Create { new, view } => {
                 // One whose configuration is gone is passed over with the next pass.
                 let Some(trial) = self.new_trial(new, *view) else { return Ok(Granted::NotYet) };
-                let created = match self.writer.create_trial(&self.experiment, trial).await? {
+                let created = match self.writer.create_trial(&self.experiment(), trial).await? {
                     Granted::Written(created) => created,
                     other => return Ok(other),
                 };

@@ -38,8 +38,10 @@ impl Pass<'_> {
         let (views, orders) = shared.with(|records| {
             let views = self.views(records);
             let orders = self.orders(records, &views);
-            let jobs: HashSet<String> = views.iter().filter_map(|view| Some(view.job()?.name_any())).collect();
-            records.creation_failures.retain(|job, _| jobs.contains(job));
+            if !records.creation_failures.is_empty() {
+                let jobs: HashSet<String> = views.iter().filter_map(|view| Some(view.job()?.name_any())).collect();
+                records.creation_failures.retain(|job, _| jobs.contains(job));
+            }
             (views, orders)
         });
         let mut waits = Vec::new();
@@ -79,7 +81,7 @@ impl Pass<'_> {
         }
         let for_name = |wait: &&Wait| wait.waiting.as_ref().is_some_and(Waiting::is_for_name);
         let names_taken: Vec<_> = waits.iter().filter(for_name).map(|wait| Arc::clone(&wait.trial)).collect();
-        shared.with(|records| records.names_are_taken(&names_taken, self.clock.now));
+        shared.with(|records| records.views.names_are_taken(&names_taken, self.clock.now));
         self.tell_waits(shared, &waits).await?;
         let others = self.in_the_way(shared);
         Ok(waits.into_iter().filter_map(|wait| wait.waiting).chain(others).collect())
@@ -107,7 +109,7 @@ impl Pass<'_> {
     }
 
     /// Takes the steps for one trial; returns what is in the way of its Job.
-    async fn carry_out(&self, view: TrialView, steps: Vec<JobStep>) -> Result<Option<Blocked>, Error> {
+    async fn carry_out(&self, view: Arc<TrialView>, steps: Vec<JobStep>) -> Result<Option<Blocked>, Error> {
         let mut trial = Arc::clone(&view.trial);
         let mut fresh = self.is_granted(&trial);
         for step in steps {
@@ -127,7 +129,7 @@ impl Pass<'_> {
                     if !self.stands_as_seen(&trial, &mut fresh).await? {
                         return Ok(None);
                     }
-                    let job = build_job(&self.experiment, &trial, &self.plan.rungs, &self.context.settings());
+                    let job = build_job(&self.experiment(), &trial, &self.plan.rungs, &self.context.settings());
                     let waiting = match self.writer.create_job(&job).await? {
                         Created::Watched => {
                             tracing::info!(job = job.name_any(), "Job created");

@@ -1,6 +1,7 @@
 //! One experiment: accepted, searched, ended.
 
 mod accept;
+mod attached;
 mod confirm;
 mod failing;
 mod grant;
@@ -14,6 +15,7 @@ mod search;
 mod status;
 mod unreadable;
 mod usage;
+mod views;
 mod waits;
 mod warm_start;
 mod work;

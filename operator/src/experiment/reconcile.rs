@@ -11,7 +11,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use nas_api::{
     Confirmation,
-    objects::{NasExperiment, NasTrial},
+    objects::{NasExperiment, NasExperimentStatus, NasTrial},
 };
 use nas_search::Plan;
 
@@ -51,7 +51,8 @@ pub(super) struct Pass<'a> {
     pub(super) context: &'a Context,
     pub(super) writer: Writer<'a>,
     pub(super) group: &'a Group,
-    pub(super) experiment: Arc<NasExperiment>,
+    /// As it was read, or written last.
+    pub(super) experiment: Mutex<Arc<NasExperiment>>,
     pub(super) plan: Arc<Plan>,
     /// Where it is over the confirmation.
     pub(super) confirmation: Option<Confirmation>,
@@ -108,11 +109,11 @@ pub(crate) async fn reconcile(context: &Context, group: &Group) -> Result<Next, 
         return Ok(Next(RECHECK));
     }
     let clock = Clock { now, stuck_after: context.config.stuck_after(), name_taken_after: context.config.name_taken_after() };
-    let mut pass = Pass {
+    let pass = Pass {
         context,
         writer,
         group,
-        experiment,
+        experiment: Mutex::new(experiment),
         plan,
         confirmation: None,
         after: 0,
@@ -167,17 +168,19 @@ async fn note_late_edit(context: &Context, writer: &Writer<'_>, experiment: &Nas
 }
 
 impl Pass<'_> {
-    async fn run(&mut self, search: &mut Search) -> Result<(), Error> {
-        if self.experiment.status.as_ref().is_none_or(|status| status.rungs.is_empty()) {
-            // The rungs are fixed before the first trial is granted one.
-            self.report(search, Vec::new(), Confirming::default()).await?;
-        }
-        let Search { searched, cleanup, .. } = &mut *search;
+    async fn run(&self, search: &mut Search) -> Result<(), Error> {
+        let Search { searched, confirmed, cleanup, status_written, .. } = search;
         let shared = Shared::new(searched);
-        let worked = self.work(&shared, self.retain(&shared, cleanup, false).boxed()).await?;
-        let waiting = self.conclude(worked, &shared).await?;
-        let confirming = self.confirm(search).await?;
-        self.report(search, waiting, confirming).await
+        if self.experiment().status.as_ref().is_none_or(|status| status.rungs.is_empty()) {
+            // The rungs are fixed before the first trial is granted one.
+            self.report(&shared, confirmed, status_written, Vec::new(), Confirming::default()).await?;
+        }
+        let working = async {
+            let waiting = self.work(&shared, self.retain(&shared, cleanup, false).boxed()).await?;
+            let confirming = self.confirm(&shared, confirmed).await?;
+            self.report(&shared, confirmed, status_written, waiting, confirming).await
+        };
+        self.recording(&shared, working.boxed()).await
     }
 
     /// Ends what was granted after the end. What the experiment came to stays as it was told.
@@ -192,6 +195,18 @@ impl Pass<'_> {
             pass.jobs(&shared).await?;
             self.wake(pass.next());
         }
+        Ok(())
+    }
+
+    /// The experiment as it is known.
+    pub(super) fn experiment(&self) -> Arc<NasExperiment> {
+        Arc::clone(&self.experiment.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Writes the experiment's status, and goes on with the experiment as it is then.
+    pub(super) async fn write_status(&self, status: &NasExperimentStatus) -> Result<(), Error> {
+        let written = self.writer.write_status(&self.experiment(), status).await?;
+        *self.experiment.lock().unwrap_or_else(PoisonError::into_inner) = written;
         Ok(())
     }
 
@@ -210,7 +225,7 @@ impl Pass<'_> {
     fn fold(&self, records: &mut Records) {
         let changes = self.context.world.trials.changes(self.group, records.roster.until());
         let confirms = self.confirmation.is_some();
-        let belongs = |trial: &NasTrial| match is_owned(trial, &self.experiment) {
+        let belongs = |trial: &NasTrial| match is_owned(trial, &self.experiment()) {
             true if trial.is_confirmation() == confirms => Belongs::Here,
             false if trial.metadata.deletion_timestamp.is_none() => Belongs::Nobody,
             _ => Belongs::Elsewhere,
@@ -219,31 +234,32 @@ impl Pass<'_> {
         if let Some(confirmation) = &self.confirmation {
             confirmation.raise_created(index);
         } else {
-            let created = self.experiment.status.as_ref().and_then(|status| status.trials).map_or(0, |trials| trials.created);
+            let created = self.experiment().status.as_ref().and_then(|status| status.trials).map_or(0, |trials| trials.created);
             index.raise_created(u64::try_from(created).unwrap_or_default());
         }
     }
 
-    pub(super) fn views(&self, records: &mut Records) -> Vec<TrialView> {
+    /// The trials that have something running or to run, each with its Jobs and pods.
+    pub(super) fn views(&self, records: &mut Records) -> Vec<Arc<TrialView>> {
         self.fold(records);
-        records.views(&self.context.world, self.group, &self.plan, self.clock.now)
+        records.views.look(&self.context.world, self.group, &records.roster, &self.plan.rungs, self.clock.now)
     }
 
     /// Whether nothing is at work, and nothing is to be.
-    pub(super) fn is_quiet(&self, views: &[TrialView]) -> bool {
-        let is_idle = |view: &TrialView| view.trial.running().is_none() && view.jobs.is_empty();
+    pub(super) fn is_quiet(&self, views: &[Arc<TrialView>]) -> bool {
+        let is_idle = |view: &Arc<TrialView>| view.trial.running().is_none() && !view.has_jobs();
         views.iter().all(|view| is_idle(view) && !view.has_live_pods(&self.clock))
     }
 
     /// What each trial may do. Slots go to the longest trained first, then to the oldest: what was lowered pauses the newest.
-    pub(super) fn orders(&self, records: &mut Records, views: &[TrialView]) -> Vec<Orders> {
-        let ended = if self.confirmation.is_some() { is_finished(&self.experiment) } else { self.has_ended() };
-        let stalled = records.index(&self.plan).is_stalled(stall_cleared(&self.experiment));
+    pub(super) fn orders(&self, records: &mut Records, views: &[Arc<TrialView>]) -> Vec<Orders> {
+        let ended = if self.confirmation.is_some() { is_finished(&self.experiment()) } else { self.has_ended() };
+        let stalled = records.index(&self.plan).is_stalled(stall_cleared(&self.experiment()));
         let mut pending: Vec<usize> = (0..views.len()).filter(|at| views[*at].trial.running().is_some()).collect();
         pending.sort_by_key(|at| (std::cmp::Reverse(views[*at].trial.spec.target_rung), views[*at].trial.spec.number));
-        let slots = if self.experiment.spec.suspend { 0 } else { self.plan.parallel_trials };
+        let slots = if self.experiment().spec.suspend { 0 } else { self.plan.parallel_trials };
         let goes_on = records.excess_goes_on(self.plan.parallel_trials, pending.len(), Instant::now());
-        let excess = match goes_on.filter(|_| !self.experiment.spec.suspend) {
+        let excess = match goes_on.filter(|_| !self.experiment().spec.suspend) {
             Some(left) => {
                 self.wake(left);
                 Orders::Hold
@@ -259,49 +275,59 @@ impl Pass<'_> {
 
     /// Whether the end of the search is decided.
     pub(super) fn has_ended(&self) -> bool {
-        self.experiment.status.as_ref().is_some_and(|status| status.end.is_some())
+        self.experiment().status.as_ref().is_some_and(|status| status.end.is_some())
     }
 
     /// Writes the experiment's status, where it has changed.
     #[tracing::instrument(name = "status", level = "debug", skip_all)]
-    async fn report(&mut self, search: &mut Search, waiting: Vec<Waiting>, confirming: Confirming) -> Result<(), Error> {
-        let views = self.views(&mut search.searched);
-        let accelerator_seconds = self.accelerator_seconds(&search.searched, &views);
-        let failure = Failure::last(&mut search.searched, &self.plan, stall_cleared(&self.experiment));
-        let index = search.searched.index(&self.plan);
-        let inputs = Inputs {
-            plan: &self.plan,
-            index,
-            at_work: if confirming.has_begun() { search.confirmed.index(&self.plan) } else { index },
-            accelerator_seconds,
-            accelerators: self.accelerators(),
-            waiting,
-            failure,
-            is_quiet: self.is_quiet(&views),
-            confirming: &confirming,
-            now: self.clock.now,
-        };
-        let wanted = status(&self.experiment, &inputs);
+    async fn report(
+        &self,
+        shared: &Shared<'_>,
+        confirmed: &mut Records,
+        status_written: &mut Option<Instant>,
+        waiting: Vec<Waiting>,
+        confirming: Confirming,
+    ) -> Result<(), Error> {
+        let experiment = self.experiment();
+        let (wanted, accelerator_seconds) = shared.with(|records| {
+            let views = self.views(records);
+            let accelerator_seconds = self.accelerator_seconds(records, &views);
+            let failure = Failure::last(records, &self.plan, stall_cleared(&experiment));
+            let index = records.index(&self.plan);
+            let inputs = Inputs {
+                plan: &self.plan,
+                index,
+                at_work: if confirming.has_begun() { confirmed.index(&self.plan) } else { index },
+                accelerator_seconds,
+                accelerators: self.accelerators(),
+                waiting,
+                failure,
+                is_quiet: self.is_quiet(&views),
+                confirming: &confirming,
+                now: self.clock.now,
+            };
+            (status(&experiment, &inputs), accelerator_seconds)
+        });
         self.context.metrics.stands(
             self.group,
-            &self.experiment.spec.objective.metric,
+            &experiment.spec.objective.metric,
             &ExperimentStanding::of(&wanted, accelerator_seconds + confirming.accelerator_seconds),
         );
-        let old = self.experiment.status.clone().unwrap_or_default();
+        let old = experiment.status.clone().unwrap_or_default();
         if old == wanted {
             return Ok(());
         }
         let only_counts = old.conditions == wanted.conditions && old.stall_cleared_seq == wanted.stall_cleared_seq;
-        let since = search.status_written.map_or(STATUS_EVERY, |at| at.elapsed());
+        let since = status_written.map_or(STATUS_EVERY, |at| at.elapsed());
         if only_counts && since < STATUS_EVERY {
             self.wake(STATUS_EVERY.saturating_sub(since));
             return Ok(());
         }
-        let happened = transitions(&self.experiment, &wanted);
-        self.experiment = self.writer.write_status(&self.experiment, &wanted).await?;
-        search.status_written = Some(Instant::now());
+        let happened = transitions(&experiment, &wanted);
+        self.write_status(&wanted).await?;
+        *status_written = Some(Instant::now());
         for happened in happened {
-            self.context.events.tell(&self.experiment.object_ref(&()), happened);
+            self.context.events.tell(&experiment.object_ref(&()), happened);
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// A trial, and what is to be written on it.
-type Accounted = (TrialView, Account);
+type Accounted = (Arc<TrialView>, Account);
 /// A trial as it was written, and since when the outcome is known that was recorded on it.
 type Written = (Arc<NasTrial>, Option<Instant>);
 
@@ -43,8 +43,8 @@ impl Pass<'_> {
         });
         // A pass lasts, and what ended in it did not end before it.
         let clock = Clock { now: Timestamp::now(), ..self.clock };
-        let is_stalled = || shared.with(|records| records.index(&self.plan).is_stalled(stall_cleared(&self.experiment)));
-        let mut knows_all = self.experiment.spec.suspend;
+        let is_stalled = || shared.with(|records| records.index(&self.plan).is_stalled(stall_cleared(&self.experiment())));
+        let mut knows_all = self.experiment().spec.suspend;
         let mut batch = Vec::new();
         let mut ended = 0_usize;
         for (mut view, mut orders) in views.into_iter().zip(orders) {
@@ -55,8 +55,7 @@ impl Pass<'_> {
             let count = self.accelerators().max(1);
             let mut wanted = account(&self.plan, &view, orders, count, &clock);
             if wanted == Some(Account::Look) {
-                view.pods = self.writer.read_pods(&view.trial.name_any()).await?;
-                view.pods_are_live = true;
+                view = Arc::new(view.with_live_pods(self.writer.read_pods(&view.trial.name_any()).await?));
                 wanted = account(&self.plan, &view, orders, count, &clock);
             }
             let Some(wanted) = wanted else { continue };

@@ -50,8 +50,8 @@ impl Pass<'_> {
     }
 
     async fn try_retain(&self, shared: &Shared<'_>, cleanup: &mut Cleanup, is_finished: bool) -> Result<(), Error> {
-        let generation = self.experiment.metadata.generation;
-        let Some(claim) = self.experiment.spec.trial.checkpoints.clone() else {
+        let generation = self.experiment().metadata.generation;
+        let Some(claim) = self.experiment().spec.trial.checkpoints.clone() else {
             cleanup.nothing_to_remove = generation;
             return Ok(());
         };
@@ -73,11 +73,11 @@ impl Pass<'_> {
             self.wake(left);
             return Ok(());
         }
-        let name = cleanup_name(&self.experiment);
+        let name = cleanup_name(&self.experiment());
         let again = match self.writer.read_job(&name).await? {
             None => {
                 let names: Vec<String> = due.iter().take(AT_MOST).map(|trial| trial.name_any()).collect();
-                let job = build_cleanup(&self.experiment, &claim, &names, &self.context.settings());
+                let job = build_cleanup(&self.experiment(), &claim, &names, &self.context.settings());
                 self.writer.create_cleanup(&job).await?;
                 EVERY
             }
@@ -92,17 +92,18 @@ impl Pass<'_> {
 
     /// The trials whose checkpoints may go.
     fn due(&self, records: &mut Records, is_finished: bool) -> Vec<Arc<NasTrial>> {
-        let confirmed = self.experiment.status.as_ref().map_or(&[] as &[_], |status| &status.confirm);
+        let experiment = self.experiment();
+        let confirmed = experiment.status.as_ref().map_or(&[] as &[_], |status| &status.confirm);
         let trials: BTreeMap<u64, Arc<NasTrial>> =
             records.roster.all().map(|trial| (trial.number(), Arc::clone(trial))).collect();
         let index = records.index(&self.plan);
-        let mut due = self.experiment.spec.retention.loses(confirmed, index, trials.values().map(Arc::as_ref), is_finished);
+        let mut due = experiment.spec.retention.loses(confirmed, index, trials.values().map(Arc::as_ref), is_finished);
         due.retain(|trial| !has_lost(trial));
         due.into_iter().filter_map(|trial| trials.get(&trial.number()).cloned()).collect()
     }
 
     fn is_ours(&self, job: &Job) -> bool {
-        let uid = self.experiment.uid();
+        let uid = self.experiment().uid();
         job.metadata.deletion_timestamp.is_none() && job.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref())
     }
 
@@ -119,7 +120,7 @@ impl Pass<'_> {
                 if cleanup.failed.as_ref() != Some(&uid) {
                     let message =
                         format!("the Job {name} failed ({said}): see the log of its pod; it is tried again in ten minutes");
-                    self.context.events.tell(&self.experiment.object_ref(&()), Happened::CleanupFailed { message });
+                    self.context.events.tell(&self.experiment().object_ref(&()), Happened::CleanupFailed { message });
                     cleanup.failed = Some(uid.clone());
                 }
                 let began = job.metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);

@@ -123,11 +123,6 @@ impl Roster {
         self.running.contains(&number)
     }
 
-    /// Those with a granted rung that has no outcome.
-    pub(crate) fn running(&self) -> impl Iterator<Item = u64> {
-        self.running.iter().copied()
-    }
-
     /// Seconds for which segments that have ended held their accelerators, summed over these.
     pub(crate) fn ended_seconds(&self) -> f64 {
         self.held.values().sum()
@@ -162,7 +157,7 @@ mod tests {
     }
 
     fn stands(roster: &Roster) -> (Vec<String>, Vec<u64>) {
-        (roster.all().map(|trial| trial.name_any()).collect(), roster.running().collect())
+        (roster.all().map(|trial| trial.name_any()).collect(), roster.running.iter().copied().collect())
     }
 
     #[test]

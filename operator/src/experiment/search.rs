@@ -1,7 +1,7 @@
 //! What is remembered of an experiment between passes. All of it is read from the objects again after a restart.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,67 +12,20 @@ use nas_api::{
     Problem,
     objects::{NasExperiment, NasTrial},
 };
-use nas_search::{Index, Plan, Rungs};
+use nas_search::{Index, Plan};
 
-use super::roster::{Belongs, Roster};
+use super::{
+    roster::{Belongs, Roster},
+    views::Views,
+};
 use crate::{
     store::{Changes, Group},
-    trial::{TrialView, Waiting, held_seconds, segment_digest},
+    trial::Waiting,
     world::World,
 };
 
 /// A plan, or every problem of the experiment.
 pub(crate) type Checked = Result<Arc<Plan>, Vec<Problem>>;
-
-/// What was seen of a segment.
-#[derive(Default)]
-struct Seen {
-    trial_uid: Option<String>,
-    rung: i64,
-    attempt: i64,
-    /// Its digest: the same as long as it is the same segment.
-    digest: Arc<str>,
-    job: bool,
-    /// When its Job began to have pods.
-    started: Option<Timestamp>,
-    /// Seconds that each pod held its accelerators, by UID: also those that are gone.
-    pods: HashMap<String, f64>,
-}
-
-impl Seen {
-    /// The digest of the present segment of `trial`; what belongs to another segment is forgotten.
-    fn digest(&mut self, trial: &NasTrial, rungs: &Rungs) -> Arc<str> {
-        let spec = &trial.spec;
-        if (&self.trial_uid, self.rung, self.attempt) != (&trial.metadata.uid, spec.target_rung, spec.attempt) {
-            *self = Self {
-                trial_uid: trial.uid(),
-                rung: spec.target_rung,
-                attempt: spec.attempt,
-                digest: segment_digest(trial, rungs).into(),
-                ..Self::default()
-            };
-        }
-        Arc::clone(&self.digest)
-    }
-
-    /// Takes in what is there now, and tells the view what was there before.
-    fn tell(&mut self, view: &mut TrialView, now: Timestamp) {
-        if let Some(job) = view.job() {
-            self.job = true;
-            let status = job.status.as_ref();
-            let pods = status.map_or(0, |status| [status.active, status.failed, status.succeeded].into_iter().flatten().sum());
-            let started = status.filter(|_| pods > 0).and_then(|status| status.start_time.as_ref());
-            self.started = started.map(|time| time.0).or(self.started);
-        }
-        let there: HashMap<String, f64> =
-            view.segment_pods().map(|pod| (pod.uid().unwrap_or_default(), held_seconds(pod, now))).collect();
-        let vanished = self.pods.iter().filter(|(uid, _)| !there.contains_key(*uid)).map(|(_, held)| held).sum();
-        self.pods.extend(there);
-        view.job_was_seen = self.job;
-        view.job_started = self.started;
-        view.vanished_seconds = vanished;
-    }
-}
 
 /// The memory of one experiment.
 #[derive(Default)]
@@ -114,10 +67,7 @@ const EXCESS: Duration = Duration::from_secs(30);
 pub(crate) struct Records {
     index: Option<Index>,
     pub(crate) roster: Roster,
-    /// What was seen of each trial's present segment.
-    seen: HashMap<u64, Seen>,
-    /// Since when somebody else's Job is known to have the name that an attempt of a trial needs.
-    names_taken: HashMap<(u64, i64), Timestamp>,
+    pub(super) views: Views,
     /// The slots as they were last.
     slots: Option<usize>,
     /// When trials beyond them pause.
@@ -150,6 +100,7 @@ impl Records {
         let index = self.index.get_or_insert_with(|| Index::new(plan.direction, &plan.rungs));
         debug_assert_eq!(index.summaries(&plan.rungs).count(), plan.rungs.steps().len(), "rungs are immutable");
         for (number, trial) in self.roster.update(changes, belongs) {
+            self.views.note(number);
             match trial {
                 Some(trial) => index.apply(trial.to_record()),
                 None => index.forget(number),
@@ -161,6 +112,7 @@ impl Records {
     /// Takes in a trial that was just written.
     pub(crate) fn take(&mut self, plan: &Plan, trial: &Arc<NasTrial>) {
         if self.roster.put(trial) {
+            self.views.note(trial.number());
             self.index.get_or_insert_with(|| Index::new(plan.direction, &plan.rungs)).apply(trial.to_record());
         }
     }
@@ -184,13 +136,6 @@ impl Records {
         Some(left).filter(|left| !left.is_zero())
     }
 
-    /// Takes in for which trials somebody else's Job has the name, and forgets the others.
-    pub(crate) fn names_are_taken(&mut self, trials: &[Arc<NasTrial>], now: Timestamp) {
-        let known = std::mem::take(&mut self.names_taken);
-        let attempts = trials.iter().map(|trial| (trial.number(), trial.spec.attempt));
-        self.names_taken = attempts.map(|attempt| (attempt, known.get(&attempt).copied().unwrap_or(now))).collect();
-    }
-
     /// A trial that names the experiment and is not owned by it, and since when there is one.
     pub(crate) fn disowned(&mut self, now: Timestamp) -> Option<(&str, Timestamp)> {
         let Some(name) = self.roster.disowned() else {
@@ -199,43 +144,6 @@ impl Records {
         };
         Some((name, *self.disowned_since.get_or_insert(now)))
     }
-
-    /// The trials that have something running or to run, each with its Jobs and pods.
-    pub(crate) fn views(&mut self, world: &World, group: &Group, plan: &Plan, now: Timestamp) -> Vec<TrialView> {
-        let mut jobs = by_trial(&self.roster, world.jobs.of(group));
-        let mut pods = by_trial(&self.roster, world.pods_of(group));
-        let busy: BTreeSet<u64> = self.roster.running().chain(jobs.keys().copied()).chain(pods.keys().copied()).collect();
-        self.seen.retain(|number, _| self.roster.is_running(*number));
-        let mut views = Vec::with_capacity(busy.len());
-        for number in busy {
-            let Some(trial) = self.roster.get(number) else { continue };
-            let (jobs, pods) = (jobs.remove(&number).unwrap_or_default(), pods.remove(&number).unwrap_or_default());
-            let mut seen = self.roster.is_running(number).then(|| self.seen.entry(number).or_default());
-            let digest = match &mut seen {
-                Some(seen) => seen.digest(trial, &plan.rungs),
-                None => segment_digest(trial, &plan.rungs).into(),
-            };
-            let mut view = TrialView::new(Arc::clone(trial), jobs, pods, digest);
-            if let Some(seen) = seen {
-                seen.tell(&mut view, now);
-            }
-            view.name_taken_since = self.names_taken.get(&(number, trial.spec.attempt)).copied();
-            views.push(view);
-        }
-        views
-    }
-}
-
-/// What belongs to each trial, by its number.
-fn by_trial<K: ResourceExt>(roster: &Roster, objects: Vec<Arc<K>>) -> HashMap<u64, Vec<Arc<K>>> {
-    let mut found: HashMap<u64, Vec<Arc<K>>> = HashMap::new();
-    for object in objects {
-        let number = object.labels().get(crate::labels::TRIAL).and_then(|name| roster.number_of(name));
-        if let Some(number) = number {
-            found.entry(number).or_default().push(object);
-        }
-    }
-    found
 }
 
 /// The trials of this very experiment's search, by number: not those of a namesake that was deleted before.

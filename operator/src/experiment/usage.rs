@@ -1,8 +1,7 @@
 //! What a search, or its confirmation, has used: time, accelerators, and slots that are still held.
 
-use std::{collections::HashSet, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use kube::ResourceExt;
 use nas_search::Usage;
 
 use super::{
@@ -11,56 +10,52 @@ use super::{
     search::{Records, is_owned},
     status::stall_cleared,
 };
-use crate::{
-    labels,
-    trial::{TrialView, is_live},
-};
+use crate::trial::{TrialView, is_live};
 
 impl Pass<'_> {
     /// What decisions need to know of it.
-    pub(super) fn usage(&self, records: &Records, views: &[TrialView]) -> Usage {
-        let began = self.experiment.metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);
+    pub(super) fn usage(&self, records: &Records, views: &[Arc<TrialView>]) -> Usage {
+        let began = self.experiment().metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);
         let since = Duration::try_from(self.clock.now.duration_since(began)).unwrap_or_default();
         if let Some(limit) = self.plan.budget.wall_clock {
             self.wake(limit.saturating_sub(since).max(Duration::from_millis(100)));
         }
-        let lingering = |view: &&TrialView| view.trial.running().is_none() && view.has_live_pods(&self.clock);
+        let lingering = |view: &&Arc<TrialView>| view.trial.running().is_none() && view.has_live_pods(&self.clock);
         Usage {
             wall_clock: since,
             accelerator: Duration::try_from_secs_f64(self.accelerator_seconds(records, views)).unwrap_or(Duration::MAX),
             segments: Duration::try_from_secs_f64(records.roster.ended_seconds() / self.held_by_a_trial())
                 .unwrap_or(Duration::MAX),
-            stall_cleared: stall_cleared(&self.experiment),
-            suspended: self.experiment.spec.suspend,
+            stall_cleared: stall_cleared(&self.experiment()),
+            suspended: self.experiment().spec.suspend,
             at_most: Some(self.room_in_queue(views).min(GRANTS)),
-            held: views.iter().filter(lingering).count() + self.orphans(),
+            held: views.iter().filter(lingering).count() + self.orphans(records),
         }
     }
 
     /// How many more trials may wait in the queue, where there is one.
-    fn room_in_queue(&self, views: &[TrialView]) -> usize {
-        let Some(queue) = &self.experiment.spec.trial.queue else { return usize::MAX };
+    fn room_in_queue(&self, views: &[Arc<TrialView>]) -> usize {
+        let Some(queue) = &self.experiment().spec.trial.queue else { return usize::MAX };
         let most = usize::try_from(queue.max_pending_trials).unwrap_or_default();
         most.saturating_sub(views.iter().filter(|view| view.is_queued()).count())
     }
 
     /// Trials that a person deleted and that have a pod which has not ended.
-    fn orphans(&self) -> usize {
-        let pods = self.context.world.pods_of(self.group);
-        let left = pods.iter().filter(|pod| is_live(pod, &self.clock)).filter_map(|pod| pod.labels().get(labels::TRIAL));
-        let is_known = |name: &String| {
-            let trial = self.context.world.trials.get(self.group, name);
-            trial.is_some_and(|trial| is_owned(&trial, &self.experiment))
+    fn orphans(&self, records: &Records) -> usize {
+        let is_known = |name: &str| {
+            records.roster.number_of(name).is_some()
+                || self.context.world.trials.get(self.group, name).is_some_and(|trial| is_owned(&trial, &self.experiment()))
         };
-        left.collect::<HashSet<_>>().into_iter().filter(|name| !is_known(name)).count()
+        let pods = records.views.pods_by_trial();
+        pods.filter(|(name, pods)| !is_known(name) && pods.values().any(|pod| is_live(pod, &self.clock))).count()
     }
 
     /// Time that accelerators were held, by segments that ended and by pods that run.
-    pub(super) fn accelerator_seconds(&self, records: &Records, views: &[TrialView]) -> f64 {
+    pub(super) fn accelerator_seconds(&self, records: &Records, views: &[Arc<TrialView>]) -> f64 {
         if self.accelerators() == 0 {
             return 0.0;
         }
-        let open = |view: &&TrialView| view.trial.running().is_some() && !view.is_noted();
+        let open = |view: &&Arc<TrialView>| view.trial.running().is_some() && !view.is_noted();
         let running: f64 = views.iter().filter(open).map(|view| view.held_seconds(self.clock.now).0).sum();
         records.roster.ended_seconds() + running * self.held_by_a_trial()
     }
@@ -74,6 +69,6 @@ impl Pass<'_> {
 
     /// Accelerators that each trial holds.
     pub(super) fn accelerators(&self) -> i64 {
-        self.experiment.spec.trial.accelerator.as_ref().map_or(0, |accelerator| accelerator.count)
+        self.experiment().spec.trial.accelerator.as_ref().map_or(0, |accelerator| accelerator.count)
     }
 }

@@ -9,7 +9,7 @@ use nas_api::objects::NasTrial;
 use super::{reconcile::Pass, work::Shared};
 use crate::{
     Error,
-    conditions::{Conditions, Kind, reason},
+    conditions::{Conditions, Kind, holds, reason},
     trial::{TrialView, Waiting},
 };
 
@@ -34,7 +34,8 @@ impl Pass<'_> {
     /// Writes on each trial what it waits for, and that the wait is over.
     pub(super) async fn tell_waits(&self, shared: &Shared<'_>, waits: &[Wait]) -> Result<(), Error> {
         let known = shared.with(|records| std::mem::take(&mut records.waits));
-        for Wait { trial, waiting, trains } in waits {
+        let holds = |trial: &NasTrial| trial.status.as_ref().is_some_and(|status| holds(&status.conditions, Kind::Waiting));
+        for Wait { trial, waiting, trains } in waits.iter().filter(|wait| wait.waiting.is_some() || holds(&wait.trial)) {
             let Some(trial) = self.context.world.trials.get(self.group, &trial.name_any()) else { continue };
             let told = trial.status.as_ref().and_then(|status| reason(&status.conditions, Kind::Waiting));
             let Some(waiting) = waiting else {

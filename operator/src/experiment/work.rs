@@ -10,7 +10,6 @@ use std::{
 
 use futures::{FutureExt, StreamExt, channel::mpsc, future, future::BoxFuture};
 use nas_api::objects::NasTrial;
-use nas_search::{End, View};
 use tokio_util::sync::CancellationToken;
 
 use super::{reconcile::Pass, search::Records};
@@ -23,14 +22,6 @@ pub(super) const AT_ONCE: usize = 16;
 pub(super) struct Shared<'r> {
     records: Mutex<&'r mut Records>,
     batch: tokio::sync::Mutex<()>,
-}
-
-/// How the work of a pass ended.
-pub(super) enum Worked {
-    /// What trials wait for.
-    Waiting(Vec<Waiting>),
-    /// The search is to end.
-    End(End, View),
 }
 
 impl<'r> Shared<'r> {
@@ -51,12 +42,26 @@ impl<'r> Shared<'r> {
 }
 
 impl Pass<'_> {
-    /// Does what can be done now, and something else beside it.
-    pub(super) async fn work(&self, shared: &Shared<'_>, beside: BoxFuture<'_, ()>) -> Result<Worked, Error> {
-        let since = self.context.world.pods_until();
+    /// Records what has ended, and what ends until `working` is done.
+    pub(super) async fn recording<T>(&self, shared: &Shared<'_>, working: BoxFuture<'_, Result<T, Error>>) -> Result<T, Error> {
+        let since = self.context.world.pods.until();
         self.record(shared).await?;
-        let (grants, mut granted) = mpsc::unbounded();
         let done = CancellationToken::new();
+        let working = async {
+            let worked = working.await;
+            done.cancel();
+            worked
+        };
+        let (worked, recorded) = future::join(working, self.record_meanwhile(shared, since, &done).boxed()).await;
+        recorded?;
+        worked
+    }
+
+    /// Decides and sees to Jobs, as long as there is something to be done, and to something else beside it; returns what trials wait for.
+    pub(super) async fn work(&self, shared: &Shared<'_>, beside: BoxFuture<'_, ()>) -> Result<Vec<Waiting>, Error> {
+        let (grants, mut granted) = mpsc::unbounded();
+        // What has ended leaves while the next is decided; somebody listens.
+        let _ = grants.unbounded_send(());
         // Boxes, as one future of all of it would be large.
         let starting = async {
             while granted.next().await.is_some() {
@@ -70,31 +75,14 @@ impl Pass<'_> {
         let deciding = async {
             let (end, started) = future::join(self.grant(shared, grants).boxed(), starting).await;
             started?;
-            match end? {
-                Some((reason, view)) => Ok(Worked::End(reason, view)),
-                None => self.jobs(shared).await.map(Worked::Waiting),
+            if let Some((reason, view)) = end? {
+                self.end(reason, view).await?;
             }
+            self.jobs(shared).await
         }
         .boxed();
-        let working = async {
-            let (worked, ()) = future::join(deciding, beside).await;
-            done.cancel();
-            worked
-        };
-        let (worked, recorded) = future::join(working, self.record_meanwhile(shared, since, &done).boxed()).await;
-        recorded?;
+        let (worked, ()) = future::join(deciding, beside).await;
         worked
-    }
-
-    /// Ends the search, where that was decided; returns what trials wait for.
-    pub(super) async fn conclude(&mut self, worked: Worked, shared: &Shared<'_>) -> Result<Vec<Waiting>, Error> {
-        match worked {
-            Worked::Waiting(waiting) => Ok(waiting),
-            Worked::End(reason, view) => {
-                self.end(reason, view).await?;
-                self.jobs(shared).await
-            }
-        }
     }
 
     /// Records what ends after the moment `since`, until all is `done`.

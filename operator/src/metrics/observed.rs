@@ -81,7 +81,7 @@ impl Observed {
                 self.rung_best.with_label_values(&[namespace, name, &rung]).set(best);
             }
         }
-        let pods = world.pods_of(group);
+        let pods = world.pods.of(group);
         for phase in ["Pending", "Running"] {
             let is_in = |status: &k8s_openapi::api::core::v1::PodStatus| status.phase.as_deref().unwrap_or("Pending") == phase;
             let count = pods.iter().filter(|pod| pod.status.as_ref().is_some_and(is_in)).count();

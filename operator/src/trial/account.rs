@@ -66,7 +66,7 @@ pub(crate) fn account(plan: &Plan, view: &TrialView, orders: Orders, count: i64,
         }
         Standing::Ended(Ended { conclusion: again @ Conclusion::Again { .. }, .. }) => note((&again).into(), again.message()),
         Standing::Stuck => note(SegmentOutcome::Lost, "the pod's node does not answer"),
-        _ if orders == Orders::End && !view.has_live_pods(clock) && view.jobs.is_empty() => {
+        _ if orders == Orders::End && !view.has_live_pods(clock) && !view.has_jobs() => {
             if !view.pods_are_live {
                 // The watch of pods may lag behind that of Jobs: a pod that nobody knows of may still report.
                 return Some(Account::Look);
@@ -164,8 +164,9 @@ mod tests {
         let mut trial = (*view.trial).clone();
         trial.metadata.uid = Some("uid".to_owned());
         let job = json!({"metadata": {"name": crate::trial::job::job_name(&trial), "ownerReferences": [owner], "annotations": {labels::SEGMENT: ""}}});
-        view.jobs = vec![Arc::new(serde_json::from_value(job).unwrap_or_default())];
-        let pods = std::mem::take(&mut view.pods);
+        view.set_jobs(vec![Arc::new(serde_json::from_value(job).unwrap_or_default())]);
+        let pods = view.shared_segment_pods().cloned().collect();
+        view.set_pods(Vec::new());
         for (asked, is_noted) in [(None, false), (Some("1"), false), (Some("2"), true), (Some("now"), false)] {
             trial.metadata.annotations = asked.map(|asked| [(labels::RETRY.to_owned(), asked.to_owned())].into());
             view.trial = Arc::new(trial.clone());
@@ -177,7 +178,7 @@ mod tests {
         // What it reported counts all the same.
         trial.metadata.annotations = Some([(labels::RETRY.to_owned(), "2".to_owned())].into());
         view.trial = Arc::new(trial);
-        view.pods = pods;
+        view.set_pods(pods);
         let ended = account(&plan, &view, Orders::Run, 1, &clock());
         assert!(matches!(&ended, Some(Account::Note(segment)) if segment.outcome == SegmentOutcome::Crashed), "{ended:?}");
     }

@@ -339,7 +339,7 @@ mod tests {
                     "conditions": [{"type": "DisruptionTarget", "status": disrupted}]},
             });
             let mut view = view();
-            view.pods = vec![serde_json::from_value(pod).map(Arc::new).unwrap_or_default()];
+            view.set_pods(vec![serde_json::from_value(pod).map(Arc::new).unwrap_or_default()]);
             standing(&view, &clock())
         };
         let ended = |conclusion| Standing::Ended(Ended { conclusion, report: None });
@@ -370,8 +370,8 @@ mod tests {
         let crash = pod("containerStatuses", labels::CONTAINER, 1, "2026-01-01T00:00:00Z");
         let fetch = pod("initContainerStatuses", labels::FETCH, 137, "2026-01-01T00:01:00Z");
         let read = |pod| serde_json::from_value(pod).map(Arc::new).unwrap_or_default();
-        view.jobs = vec![serde_json::from_value(job).map(Arc::new).unwrap_or_default()];
-        view.pods = vec![read(crash.clone()), read(fetch)];
+        view.set_jobs(vec![serde_json::from_value(job).map(Arc::new).unwrap_or_default()]);
+        view.set_pods(vec![read(crash.clone()), read(fetch)]);
         let clock = clock();
         let Standing::Ended(Ended { conclusion: Conclusion::Again { counted, message }, .. }) = standing(&view, &clock) else {
             unreachable!("{:?}", standing(&view, &clock))
@@ -379,13 +379,13 @@ mod tests {
         assert_eq!((counted, message.as_str()), (false, "spec.trial.data.fetch: why (exit code 137)"));
         // So is one whose trainer could not write: the volume is full, and the next trial's will be.
         let full = pod("containerStatuses", labels::CONTAINER, 75, "2026-01-01T00:01:00Z");
-        view.pods = vec![read(crash.clone()), read(full)];
+        view.set_pods(vec![read(crash.clone()), read(full)]);
         let Standing::Ended(Ended { conclusion: Conclusion::Again { counted, message }, .. }) = standing(&view, &clock) else {
             unreachable!("{:?}", standing(&view, &clock))
         };
         assert_eq!((counted, message.as_str()), (false, "why"));
         // A crash is one.
-        view.pods = vec![read(crash)];
+        view.set_pods(vec![read(crash)]);
         assert!(matches!(standing(&view, &clock), Standing::Ended(Ended { conclusion: Conclusion::Record { .. }, .. })));
     }
 }

@@ -41,8 +41,11 @@ pub(super) fn end_of(since: Timestamp, wait: Duration) -> Option<Timestamp> {
 #[derive(Clone)]
 pub(crate) struct TrialView {
     pub(crate) trial: Arc<NasTrial>,
-    pub(crate) jobs: Vec<Arc<Job>>,
-    pub(crate) pods: Vec<Arc<Pod>>,
+    /// The Job of the present segment.
+    job: Option<Arc<Job>>,
+    other_jobs: Vec<Arc<Job>>,
+    segment_pods: Vec<Arc<Pod>>,
+    other_pods: Vec<Arc<Pod>>,
     /// Digest of the segment that was granted last.
     pub(crate) digest: Arc<str>,
     /// A Job of the present segment was seen before, in this life of the operator.
@@ -72,41 +75,75 @@ pub(crate) enum Orders {
 
 impl TrialView {
     pub(crate) fn new(trial: Arc<NasTrial>, jobs: Vec<Arc<Job>>, pods: Vec<Arc<Pod>>, digest: Arc<str>) -> Self {
-        Self {
+        let mut view = Self {
             trial,
-            jobs,
-            pods,
+            job: None,
+            other_jobs: Vec::new(),
+            segment_pods: Vec::new(),
+            other_pods: Vec::new(),
             digest,
             job_was_seen: false,
             job_started: None,
             vanished_seconds: 0.0,
             name_taken_since: None,
             pods_are_live: false,
-        }
+        };
+        view.set_jobs(jobs);
+        view.set_pods(pods);
+        view
+    }
+
+    pub(super) fn set_jobs(&mut self, jobs: Vec<Arc<Job>>) {
+        let name = job_name(&self.trial);
+        let (own, others) = jobs.into_iter().partition::<Vec<_>, _>(|job| job.name_any() == name);
+        self.job = own.into_iter().next();
+        self.other_jobs = others;
+    }
+
+    pub(super) fn set_pods(&mut self, pods: Vec<Arc<Pod>>) {
+        let spec = &self.trial.spec;
+        let wanted = [(labels::RUNG, spec.target_rung.to_string()), (labels::ATTEMPT, spec.attempt.to_string())];
+        (self.segment_pods, self.other_pods) = pods.into_iter().partition(|pod| {
+            let labels = pod.labels();
+            wanted.iter().all(|(label, value)| labels.get(*label) == Some(value))
+                // Pods of version 0.1 lack this label.
+                && labels.get(labels::SEGMENT).is_none_or(|digest| **digest == *self.digest)
+        });
+    }
+
+    /// The same with its pods as they were read from the server.
+    pub(crate) fn with_live_pods(&self, pods: Vec<Arc<Pod>>) -> Self {
+        let mut view = Self { pods_are_live: true, ..self.clone() };
+        view.set_pods(pods);
+        view
     }
 
     /// The Job of the present segment.
     pub(crate) fn job(&self) -> Option<&Job> {
-        let name = job_name(&self.trial);
-        self.jobs.iter().find(|job| job.name_any() == name).map(Arc::as_ref)
+        self.job.as_deref()
     }
 
     /// Jobs of other segments.
     pub(crate) fn other_jobs(&self) -> impl Iterator<Item = &Job> {
-        let name = job_name(&self.trial);
-        self.jobs.iter().map(Arc::as_ref).filter(move |job| job.name_any() != name)
+        self.other_jobs.iter().map(Arc::as_ref)
+    }
+
+    pub(crate) fn has_jobs(&self) -> bool {
+        self.job.is_some() || !self.other_jobs.is_empty()
     }
 
     /// The pods of the present segment, also where their Job is gone. Not those of a trial of this name that was deleted before.
     pub(crate) fn segment_pods(&self) -> impl Iterator<Item = &Pod> {
-        let spec = &self.trial.spec;
-        let wanted = [(labels::RUNG, spec.target_rung.to_string()), (labels::ATTEMPT, spec.attempt.to_string())];
-        self.pods
-            .iter()
-            .map(Arc::as_ref)
-            .filter(move |pod| wanted.iter().all(|(label, value)| pod.labels().get(*label) == Some(value)))
-            // Pods of version 0.1 lack this label.
-            .filter(|pod| pod.labels().get(labels::SEGMENT).is_none_or(|digest| **digest == *self.digest))
+        self.segment_pods.iter().map(Arc::as_ref)
+    }
+
+    /// The same, to be kept.
+    pub(crate) fn shared_segment_pods(&self) -> impl Iterator<Item = &Arc<Pod>> {
+        self.segment_pods.iter()
+    }
+
+    fn pods(&self) -> impl Iterator<Item = &Pod> {
+        self.segment_pods().chain(self.other_pods.iter().map(Arc::as_ref))
     }
 
     /// Whether its present segment has yet to begin for the first time: its Job is not there, or its queue has let no pod of it start.
@@ -117,7 +154,7 @@ impl TrialView {
 
     /// Whether a process of this trial may still be at work somewhere.
     pub(crate) fn has_live_pods(&self, clock: &Clock) -> bool {
-        self.pods.iter().any(|pod| is_live(pod, clock))
+        self.pods().any(|pod| is_live(pod, clock))
     }
 
     /// Seconds for which the present segment has held one accelerator, and whether they are estimated: where nobody saw a pod, the time
@@ -169,7 +206,7 @@ impl TrialView {
     /// When the next wait will be over: for a pod that should be gone, for a name, or until a fetch is told about. One that is over already
     /// wakes nobody again.
     pub(crate) fn wakes_at(&self, clock: &Clock) -> Option<Timestamp> {
-        let leaving = self.pods.iter().filter(|pod| !is_terminal(pod)).filter_map(|pod| pod.metadata.deletion_timestamp.as_ref());
+        let leaving = self.pods().filter(|pod| !is_terminal(pod)).filter_map(|pod| pod.metadata.deletion_timestamp.as_ref());
         let pods = leaving.filter_map(|time| end_of(time.0, clock.stuck_after));
         pods.chain(self.segment_pods().filter_map(fetch::told_at))
             .chain(self.name_taken_since.and_then(|since| end_of(since, clock.name_taken_after)))
