@@ -75,6 +75,12 @@ results at the rungs: {}; {} segments in {seconds:.0} s.
         row("for retirements and for conditions, apart", format!("{:.2}, {:.2}", per_trial(retired), per_trial(conditions)), "");
         row("reads, per trial", format!("{:.3}", per_trial(reads)), "0");
         row("from a pod's end to its outcome on the trial, half / 99 of 100 within", quantiles(&seen.commits), "20 / 100 ms");
+        let within = [0.5, 0.99].map(|share| self.requests.outcomes_within(share));
+        row(
+            "the API server's own time for the write of an outcome, by the bounds of its histogram, half / 99 of 100 within",
+            format!("{} / {} ms", within[0], within[1]),
+            "",
+        );
         row("from a pod's end to the next Job, half / 99 of 100 within", quantiles(&seen.gaps), "- / 250 ms");
         row("slots that were busy while trials were created", format!("{:.1} %", 100.0 * seen.busy), "95 %");
         row("segments per second then", format!("{:.1}", seen.rate), "");
@@ -112,7 +118,7 @@ results at the rungs: {}; {} segments in {seconds:.0} s.
         page.push_str(
             "\nRequests per trial, as the API server counts them:\n\n| resource | verb | per trial |\n|---|---|---:|\n",
         );
-        for ((verb, resource), count) in &self.requests.0 {
+        for ((verb, resource), count) in &self.requests.counts {
             let is_told =
                 OWN.contains(&resource.as_str()) || ["events", "leases", "pods", "jobs/status"].contains(&resource.as_str());
             if is_told && per_trial(*count) >= 0.005 {

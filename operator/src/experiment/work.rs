@@ -60,8 +60,6 @@ impl Pass<'_> {
     /// Decides and sees to Jobs, as long as there is something to be done, and to something else beside it; returns what trials wait for.
     pub(super) async fn work(&self, shared: &Shared<'_>, beside: BoxFuture<'_, ()>) -> Result<Vec<Waiting>, Error> {
         let (grants, mut granted) = mpsc::unbounded();
-        // What has ended leaves while the next is decided; somebody listens.
-        let _ = grants.unbounded_send(());
         // Boxes, as one future of all of it would be large.
         let starting = async {
             while granted.next().await.is_some() {
