@@ -5,7 +5,8 @@ use std::time::Duration;
 use nas_search::{Assignment, Outcome, Plan};
 
 use crate::{
-    contract::{Exit, Report, Reported},
+    contract::{Exit, Report, Reported, RungResult},
+    objects::NasTrial,
     one_line,
 };
 
@@ -33,6 +34,28 @@ impl RungEnd {
     }
 }
 
+/// A process of a trial, as far as its end is judged by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// The attempt that it was started as.
+    pub attempt: u32,
+    /// The rung that it was to reach.
+    pub target_rung: usize,
+    /// Rungs of its trial that were recorded before.
+    pub recorded: usize,
+    /// Ends of this segment that counted against the trial before.
+    pub counted: usize,
+}
+
+/// What the end of a process means, and the report that it left.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Concluded {
+    /// What to do.
+    pub conclusion: Conclusion,
+    /// Its report, where it left a valid one.
+    pub report: Option<Report>,
+}
+
 /// What to do after a process ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Conclusion {
@@ -53,49 +76,6 @@ pub enum Conclusion {
 }
 
 impl Conclusion {
-    /// An end that counts against the trial: the next attempt, or none where it was the last.
-    pub fn crashed(message: String, recorded: usize, counted: usize) -> Self {
-        if counted + 1 < MAX_ATTEMPTS {
-            return Self::Again { counted: true, message };
-        }
-        let message = format!("{MAX_ATTEMPTS} attempts ended like this: {message}");
-        Self::Record { ends: vec![RungEnd::new(recorded, Outcome::Failed)], message }
-    }
-
-    /// The end of a process that was stopped since it took `limit`, its `spec.trial.timeLimit`: it counts, since what hangs once may hang again.
-    pub fn overran(limit: Duration, recorded: usize, counted: usize) -> Self {
-        let message = format!(
-            "stopped after {} s, at its spec.trial.timeLimit: the log of its trainer says whether it hung; if training takes so long, \
-             a new experiment needs a longer timeLimit",
-            limit.as_secs()
-        );
-        Self::crashed(message, recorded, counted)
-    }
-
-    /// With the values of the additional objectives, of which the trainer told in `report`. A trainer that does not report one of them
-    /// is the wrong one for its experiment.
-    #[must_use]
-    pub fn measured(self, plan: &Plan, assignment: &Assignment, report: Option<&Report>) -> Self {
-        let Self::Record { mut ends, message } = self else { return self };
-        for at in 0..ends.len() {
-            let RungEnd { rung, outcome, additional } = &mut ends[at];
-            if !matches!(outcome, Outcome::Value(_)) {
-                continue;
-            }
-            let metrics = report.and_then(|report| report.results.get(*rung)).map(|result| &result.metrics);
-            match plan.measure(assignment, |name| metrics?.get(name).copied()) {
-                Ok(values) => *additional = values.0[..plan.additional.len()].to_vec(),
-                Err(missing) => {
-                    let message = format!("the trainer reports no metric {missing:?}, which spec.objective.additional names");
-                    *outcome = Outcome::Misconfigured;
-                    ends.truncate(at + 1);
-                    return Self::Record { ends, message };
-                }
-            }
-        }
-        Self::Record { ends, message }
-    }
-
     /// Why, for people.
     pub fn message(&self) -> &str {
         match self {
@@ -104,57 +84,158 @@ impl Conclusion {
     }
 }
 
-/// Concludes from how a process ended.
-///
-/// `message` is its termination message, `attempt` and `target_rung` what it was started with, `recorded` the number of rungs
-/// recorded before, `counted` how many ends of this segment counted against it before.
-pub fn conclude(exit: Exit, message: &str, attempt: u32, target_rung: usize, recorded: usize, counted: usize) -> Conclusion {
-    let first_words = one_line(message, WORDS);
-    let ended = |outcome| Conclusion::Record { ends: vec![RungEnd::new(recorded, outcome)], message: first_words.clone() };
-    let crashed = |message| Conclusion::crashed(message, recorded, counted);
-    match exit {
-        Exit::Reported => match Report::from_message(message, attempt, target_rung) {
-            Ok(report) if report.results.len() <= recorded => {
-                crashed(format!("the report ends at rung {}, which was recorded before", report.results.len().saturating_sub(1)))
-            }
-            Ok(report) => of_report(&report, recorded),
-            Err(problem) => crashed(one_line(&problem.to_string(), WORDS)),
-        },
-        Exit::Usage | Exit::Data | Exit::Configuration => ended(Outcome::Misconfigured),
-        Exit::OutOfMemory => ended(Outcome::OutOfMemory),
-        Exit::Stopped | Exit::Fenced | Exit::Temporary => Conclusion::Again { counted: false, message: first_words },
-        Exit::Other(code) => crashed(format!("the trainer ended with exit code {code}: {first_words}")),
+impl From<Conclusion> for Concluded {
+    /// Without a report.
+    fn from(conclusion: Conclusion) -> Self {
+        Self { conclusion, report: None }
     }
 }
 
-fn of_report(report: &Report, recorded: usize) -> Conclusion {
-    let ends = report.results.iter().skip(recorded).map(|result| {
+impl NasTrial {
+    /// The process of its present segment.
+    pub fn process(&self) -> Process {
+        Process {
+            attempt: u32::try_from(self.spec.attempt).unwrap_or_default(),
+            target_rung: usize::try_from(self.spec.target_rung).unwrap_or_default(),
+            recorded: self.status.as_ref().map_or(0, |status| status.rungs.len()),
+            counted: self.counted_ends(),
+        }
+    }
+}
+
+impl Process {
+    /// Concludes from how it ended; `message` is its termination message.
+    pub fn conclude(self, exit: Exit, message: &str) -> Concluded {
+        let first_words = one_line(message, WORDS);
+        match exit {
+            Exit::Reported => return self.of_report(message),
+            Exit::Usage | Exit::Data | Exit::Configuration => self.ended(Outcome::Misconfigured, first_words),
+            Exit::OutOfMemory => self.ended(Outcome::OutOfMemory, first_words),
+            Exit::Stopped | Exit::Fenced | Exit::Temporary => Conclusion::Again { counted: false, message: first_words },
+            Exit::Other(code) => self.crashed(format!("the trainer ended with exit code {code}: {first_words}")),
+        }
+        .into()
+    }
+
+    /// An end that counts against the trial: the next attempt, or none where it was the last.
+    pub fn crashed(self, message: String) -> Conclusion {
+        if self.counted + 1 < MAX_ATTEMPTS {
+            return Conclusion::Again { counted: true, message };
+        }
+        self.ended(Outcome::Failed, format!("{MAX_ATTEMPTS} attempts ended like this: {message}"))
+    }
+
+    /// The end of one that was stopped since it took `limit`, its `spec.trial.timeLimit`: it counts, since what hangs once may hang again.
+    pub fn overran(self, limit: Duration) -> Conclusion {
+        self.crashed(format!(
+            "stopped after {} s, at its spec.trial.timeLimit: the log of its trainer says whether it hung; if training takes so long, \
+             a new experiment needs a longer timeLimit",
+            limit.as_secs()
+        ))
+    }
+
+    /// An end at the first rung that is not recorded yet.
+    pub fn ended(self, outcome: Outcome, message: String) -> Conclusion {
+        Conclusion::Record { ends: vec![RungEnd::new(self.recorded, outcome)], message }
+    }
+
+    fn of_report(self, message: &str) -> Concluded {
+        let report = match Report::from_message(message, self.attempt, self.target_rung) {
+            Ok(report) => report,
+            Err(problem) => return self.crashed(one_line(&problem.to_string(), WORDS)).into(),
+        };
+        let results = &report.results;
+        let conclusion = if results.len() <= self.recorded {
+            self.crashed(format!("the report ends at rung {}, which was recorded before", results.len().saturating_sub(1)))
+        } else {
+            let message = results.last().and_then(|result| result.message.as_deref()).unwrap_or_default();
+            let ends = results.iter().skip(self.recorded).map(RungEnd::from);
+            Conclusion::Record { ends: ends.collect(), message: one_line(message, WORDS) }
+        };
+        Concluded { conclusion, report: Some(report) }
+    }
+}
+
+impl From<&RungResult> for RungEnd {
+    fn from(result: &RungResult) -> Self {
         let outcome = match (result.outcome, result.value) {
             (Reported::Value, Some(value)) => Outcome::Value(value),
             (Reported::Infeasible, _) => Outcome::Infeasible,
             (Reported::Value | Reported::Diverged, _) => Outcome::Diverged,
         };
-        RungEnd::new(result.rung, outcome)
-    });
-    let message = report.results.last().and_then(|result| result.message.as_deref()).unwrap_or_default();
-    Conclusion::Record { ends: ends.collect(), message: one_line(message, WORDS) }
+        Self::new(result.rung, outcome)
+    }
+}
+
+impl Concluded {
+    /// With the values of the additional objectives, of which the report tells. A trainer that does not report one of them is the wrong one for its
+    /// experiment.
+    #[must_use]
+    pub fn measured(self, plan: &Plan, assignment: &Assignment) -> Self {
+        let Self { conclusion: Conclusion::Record { mut ends, message }, report } = self else { return self };
+        for at in 0..ends.len() {
+            let RungEnd { rung, outcome, additional } = &mut ends[at];
+            if !matches!(outcome, Outcome::Value(_)) {
+                continue;
+            }
+            let result = report.as_ref().and_then(|report| report.results.get(*rung));
+            match plan.measure(assignment, |name| result?.metrics.get(name).copied()) {
+                Ok(values) => *additional = values.0[..plan.additional.len()].to_vec(),
+                Err(missing) => {
+                    let message = format!("the trainer reports no metric {missing:?}, which spec.objective.additional names");
+                    *outcome = Outcome::Misconfigured;
+                    ends.truncate(at + 1);
+                    return Self { conclusion: Conclusion::Record { ends, message }, report };
+                }
+            }
+        }
+        Self { conclusion: Conclusion::Record { ends, message }, report }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use nas_search::{NewTrial, View};
+
     use super::*;
+    use crate::objects::{RunSegment, SegmentOutcome};
 
     const REPORT: &str = r#"{"attempt":2,"seq":3,"step":60,"results":[
         {"rung":0,"outcome":"Value","value":0.5},{"rung":1,"outcome":"Value","value":0.75}]}"#;
 
+    fn ended(exit: i32, message: &str, counted: usize) -> Concluded {
+        Process { attempt: 2, target_rung: 1, recorded: 1, counted }.conclude(Exit::from_code(exit), message)
+    }
+
     fn concluded(exit: i32, message: &str, counted: usize) -> Conclusion {
-        conclude(Exit::from_code(exit), message, 2, 1, 1, counted)
+        ended(exit, message, counted).conclusion
     }
 
     #[test]
     fn a_report_gives_the_rungs_that_are_not_recorded_yet() {
         let expected = Conclusion::Record { ends: vec![RungEnd::new(1, Outcome::Value(0.75))], message: String::new() };
         assert_eq!(concluded(0, REPORT, 0), expected);
+    }
+
+    #[test]
+    fn a_report_goes_on_with_what_is_concluded_from_it_and_counts_only_after_exit_code_0() {
+        let report = ended(0, REPORT, 0).report.unwrap();
+        assert_eq!(report.results.len(), 2);
+        assert_eq!(ended(1, REPORT, 0).report, None);
+        assert_eq!(ended(0, "{", 0).report, None);
+    }
+
+    #[test]
+    fn a_process_is_judged_by_what_its_trial_has_recorded() {
+        let mut trial = NasTrial::create("small", &NewTrial { rung: 2, ..NewTrial::default() }, View::default());
+        trial.spec.attempt = 7;
+        assert_eq!(trial.process(), Process { attempt: 7, target_rung: 2, recorded: 0, counted: 0 });
+        let status = trial.status.get_or_insert_default();
+        status.record(&[RungEnd::new(0, Outcome::Value(0.5))], 0);
+        for (rung, outcome) in [(2, SegmentOutcome::Crashed), (1, SegmentOutcome::Crashed), (2, SegmentOutcome::Lost)] {
+            status.note(RunSegment { rung, outcome, ..RunSegment::default() });
+        }
+        assert_eq!(trial.process(), Process { attempt: 7, target_rung: 2, recorded: 1, counted: 1 });
     }
 
     #[test]
@@ -174,18 +255,15 @@ mod tests {
         };
         let report = r#"{"attempt":2,"seq":3,"step":60,"results":[
             {"rung":0,"outcome":"Value","value":0.5},{"rung":1,"outcome":"Value","value":0.75,"metrics":{"latency":12.5}}]}"#;
-        let measured = |metric: &str| {
-            let parsed = Report::from_message(report, 2, 1).ok();
-            concluded(0, report, 0).measured(&plan(metric), &Assignment::new(), parsed.as_ref())
-        };
+        let measured = |metric: &str| ended(0, report, 0).measured(&plan(metric), &Assignment::new()).conclusion;
         let end = RungEnd { additional: vec![12.5], ..RungEnd::new(1, Outcome::Value(0.75)) };
         assert_eq!(measured("latency"), Conclusion::Record { ends: vec![end], message: String::new() });
         let Conclusion::Record { ends, message } = measured("energy") else { unreachable!() };
         assert_eq!(ends, [RungEnd::new(1, Outcome::Misconfigured)]);
         assert!(message.contains("\"energy\"") && message.contains("spec.objective.additional"), "{message}");
         // An end without a value needs none.
-        let crashed = concluded(71, "", 0);
-        assert_eq!(crashed.clone().measured(&plan("energy"), &Assignment::new(), None), crashed);
+        let crashed = ended(71, "", 0);
+        assert_eq!(crashed.clone().measured(&plan("energy"), &Assignment::new()), crashed);
     }
 
     #[test]

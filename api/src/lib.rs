@@ -20,7 +20,7 @@ mod warm_start;
 mod words;
 mod yaml;
 
-pub use conclude::{Conclusion, MAX_ATTEMPTS, RungEnd, conclude};
+pub use conclude::{Concluded, Conclusion, MAX_ATTEMPTS, Process, RungEnd};
 pub use confirm::{Confirmation, verdict};
 pub use darts_space::{AUXILIARY, INIT_CHANNELS, LAYERS, genotype, network, to_object};
 pub use policy::{TRAINER, trainer_policy};

@@ -68,8 +68,35 @@ impl NasTrial {
             },
             reporting: surroundings.reporting,
             threads: surroundings.threads,
+            accelerators: spec.trial.accelerator.as_ref().and_then(|accelerator| u32::try_from(accelerator.count).ok()),
             termination_log: surroundings.termination_log,
             traceparent: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nas_search::{NewTrial, View};
+
+    use super::*;
+    use crate::read_experiment;
+
+    #[test]
+    fn a_trainer_is_told_of_the_accelerators_that_its_experiment_asks_for() {
+        let text = include_str!("../../configs/quickstart.yaml");
+        let asks = text.replacen("  trial:\n", "  trial:\n    accelerator: {count: 2}\n", 1);
+        for (text, expected) in [(text, None), (asks.as_str(), Some(2))] {
+            let Ok(source) = read_experiment(text) else { unreachable!() };
+            let surroundings = Surroundings {
+                checkpoint_dir: "/checkpoints".into(),
+                data_dir: "/data".into(),
+                termination_log: "/dev/termination-log".into(),
+                threads: None,
+                reporting: Reporting::TerminationMessage,
+            };
+            let trial = NasTrial::create("quickstart", &NewTrial::default(), View::default());
+            assert_eq!(trial.segment(&source.experiment, &source.plan.rungs, surroundings).accelerators, expected);
         }
     }
 }

@@ -128,11 +128,14 @@ fn what_does_not_go_together_is_named() {
     let accuracy =
         write(folder.path(), "acc.yaml", &EXPERIMENT.replace("{metric: loss, direction: Minimize}", "{metric: accuracy}"));
     let (quickstart, adaptive) = (config("quickstart.yaml"), config("adaptive-experiment.yaml"));
+    let text = fs::read_to_string(&adaptive).unwrap();
+    let with_none = write(folder.path(), "none.yaml", &text.replace("operations: [", "operations: [none, "));
     for (file, curves, words) in [
         (&quickstart, "nb301", "searches learning_rate"),
         (&own, "nb301", "spec.objective.metric is loss"),
         (&accuracy, "nb301", "searches learning_rate"),
         (&adaptive, "nb101", "the experiment searches normal_node1_edge1"),
+        (&with_none, "nb301", "may be none, of which there are no curves: use max_pool_3x3, avg_pool_3x3"),
         (&own, &other, "line 1 has no learning_rate in its assignment"),
         (&own, &wrong, "line 4: curve[1].value must be a number"),
         (&early, &good, "line 1: curve begins at step 8, but rung 0 (1) is at 2.0"),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import nas_operator
-from nas_operator import Client, Search, SearchFailed, ToolError
+from nas_operator import Client, NotAccepted, Search, SearchFailed, ToolError
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = str(Path(nas_operator.__file__).parents[1])
@@ -58,7 +58,7 @@ class RunTest(unittest.TestCase):
 
     @staticmethod
     def end(search: Search) -> None:
-        search.stop()
+        search.suspend()
         with contextlib.suppress(SearchFailed, ToolError):
             search.wait(progress=False)
 
@@ -95,20 +95,50 @@ class RunTest(unittest.TestCase):
         self.assertLessEqual({"trial", "value", "state", "params.learning_rate", "rung_0"}, set(table.columns))
         self.assertEqual(table["trial"].tolist(), [0, 1, 2, 3])
 
-    def test_a_search_that_was_stopped_goes_on_by_the_same_call(self) -> None:
+    def test_a_search_that_was_suspended_goes_on_by_the_same_call(self) -> None:
         document = experiment(scheduler={"fullLength": {}}, resource={"unit": "batches", "max": 400}, maxTrials=2)
 
-        def stop_at_the_first_result(line: str) -> None:
-            search.stop()
+        def suspend(line: str) -> None:
+            search.suspend()
 
         search = self.begin(document)
         with self.assertRaises(ToolError) as stopped:
-            search.wait(progress=stop_at_the_first_result)
+            search.wait(progress=suspend)
         self.assertEqual(stopped.exception.code, 130, stopped.exception)
+        with self.assertRaisesRegex(RuntimeError, "Client.run goes on"):
+            search.resume()
         with self.assertRaisesRegex(RuntimeError, "has not ended"):
             Client().search(self.folder / "run").wait()
         done = self.begin(document).wait(progress=False)
         self.assertEqual([trial["state"] for trial in done.trials()], ["Value", "Value"])
+
+    def test_a_search_that_was_stopped_has_ended(self) -> None:
+        document = experiment(scheduler={"fullLength": {}}, resource={"unit": "batches", "max": 400}, maxTrials=2)
+        lines: list[str] = []
+
+        def stop_at_the_first_line(line: str) -> None:
+            if not lines:
+                search.stop()
+            lines.append(line)
+
+        search = self.begin(document)
+        search.wait(progress=stop_at_the_first_line)
+        self.assertIn("wallClock", search.describe()["end"]["message"])
+        # Whoever else waits hears the same, and it ends once.
+        self.assertIs(search.wait(progress=False), search)
+        Client().search(self.folder / "run").wait()
+        with self.assertRaisesRegex(ToolError, "has ended"):
+            search.stop()
+
+    def test_who_waits_no_longer_ends_nothing(self) -> None:
+        def interrupt(line: str) -> None:
+            raise KeyboardInterrupt
+
+        search = self.begin(experiment())
+        with self.assertRaises(KeyboardInterrupt):
+            search.wait(progress=interrupt)
+        search.wait(progress=False)
+        self.assertTrue(search.describe()["end"]["succeeded"])
 
     def test_a_search_without_success_says_why(self) -> None:
         document = experiment(maxFailedTrials=0, trial={"data": {"name": "none"}, "env": {"PYTHONPATH": "/nowhere"}})
@@ -170,9 +200,9 @@ class ClusterTest(unittest.TestCase):
         self.kubectl("patch", "nasexp", name, "-n", "research", "--subresource=status", "--type=merge", "--patch", patch)
 
     @staticmethod
-    def condition(kind: str, status: bool, reason: str, message: str) -> dict[str, Any]:
+    def condition(kind: str, status: bool, reason: str, message: str, **more: Any) -> dict[str, Any]:
         at = "2026-01-01T00:00:00Z"
-        return {"type": kind, "status": str(status), "reason": reason, "message": message, "lastTransitionTime": at}
+        return {"type": kind, "status": str(status), "reason": reason, "message": message, "lastTransitionTime": at, **more}
 
     def test_an_experiment_is_submitted_and_found_again(self) -> None:
         client = Client(namespace="research")
@@ -189,10 +219,24 @@ class ClusterTest(unittest.TestCase):
 
     def test_it_is_suspended_and_resumed(self) -> None:
         search = Client(namespace="research").submit(experiment("paused"))
-        search.stop()
+        search.suspend()
         self.assertTrue(search.experiment()["spec"]["suspend"])
         search.resume()
         self.assertFalse(search.experiment()["spec"]["suspend"])
+
+    def test_it_is_stopped_for_good_as_nasctl_does(self) -> None:
+        search = Client(namespace="research").submit(experiment("over"))
+        search.stop()
+        spec = search.experiment()["spec"]
+        self.assertIn("wallClock", spec["budget"])
+        self.assertFalse(spec.get("suspend"))
+
+    def test_it_is_drained(self) -> None:
+        search = Client(namespace="research").submit(experiment("drained"))
+        counts = ("completed", "retired", "infeasible", "diverged", "outOfMemory", "failed", "misconfigured", "cancelled")
+        self.write_status("drained", {"trials": {"created": 2, "running": 2, **dict.fromkeys(counts, 0)}})
+        search.stop(drain=True)
+        self.assertEqual(search.experiment()["spec"]["maxTrials"], 2)
 
     def test_the_end_is_waited_for(self) -> None:
         search = Client(namespace="research").submit(experiment("ends"))
@@ -211,6 +255,26 @@ class ClusterTest(unittest.TestCase):
         self.write_status("fails", {"conditions": ended})
         with self.assertRaisesRegex(SearchFailed, why):
             search.wait(progress=False)
+
+    def test_one_that_is_refused_is_not_waited_for(self) -> None:
+        search = Client(namespace="research").submit(experiment("refused"))
+        why = "there is no PersistentVolumeClaim checkpoints in namespace research"
+        self.write_status("refused", {"conditions": [self.condition("Accepted", False, "ClaimMissing", why, observedGeneration=1)]})
+        with self.assertRaisesRegex(NotAccepted, rf"refused is not accepted \(ClaimMissing\): {why}"):
+            search.wait(progress=False)
+        with self.assertRaisesRegex(ToolError, "refused is not accepted.*kubectl delete"):
+            search.stop()
+        # What was edited since is looked at anew.
+        search = Client(namespace="research").submit(experiment("refused", maxTrials=9))
+        with self.assertRaises(TimeoutError):
+            search.wait(timeout=0, progress=False)
+
+    def test_one_that_waits_for_an_earlier_one_is_waited_for(self) -> None:
+        search = Client(namespace="research").submit(experiment("later"))
+        why = "first has not finished yet: this experiment waits for it"
+        self.write_status("later", {"conditions": [self.condition("Accepted", False, "WarmStartRunning", why)]})
+        with self.assertRaisesRegex(TimeoutError, why):
+            search.wait(timeout=0, progress=False)
 
     def test_what_is_not_there_is_told(self) -> None:
         with self.assertRaisesRegex(ToolError, "absent"):

@@ -23,9 +23,9 @@ pub enum CodeError {
     /// An edge reads a node that is not there yet.
     #[error(transparent)]
     Genotype(#[from] GenotypeError),
-    /// No code has the operation `none`.
-    #[error("an edge applies none, which no table and no surrogate knows")]
-    NoConnection,
+    /// No code has an operation beyond [`Op::SEARCHED`], such as `none`.
+    #[error("an edge applies {0}, which no table and no surrogate knows: they know {known}", known = Op::SEARCHED.map(Op::as_str).join(", "))]
+    Unknown(Op),
     /// Both edges of a node read the same input.
     #[error("both edges of a node read input {0}, which no table and no surrogate knows")]
     SameInput(usize),
@@ -51,7 +51,7 @@ impl Code {
     ///
     /// # Errors
     ///
-    /// Where it has an edge without operation, or a node that reads one input twice.
+    /// Where an edge applies what no table knows, or a node reads one input twice.
     pub fn of(genotype: &Genotype) -> Result<Self, CodeError> {
         let mut code = [0; 16];
         let nodes = genotype.normal.nodes().iter().chain(genotype.reduce.nodes());
@@ -70,7 +70,7 @@ impl Code {
 }
 
 fn byte(edge: Edge) -> Result<u8, CodeError> {
-    let op = Op::SEARCHED.iter().position(|op| *op == edge.op).ok_or(CodeError::NoConnection)?;
+    let op = Op::SEARCHED.iter().position(|op| *op == edge.op).ok_or(CodeError::Unknown(edge.op))?;
     // 7 operations and 5 inputs: at most 52.
     Ok(u8::try_from(8 * op + edge.input).unwrap_or(u8::MAX))
 }
@@ -145,7 +145,13 @@ mod tests {
         let mut nodes = *SOME.genotype().unwrap().normal.nodes();
         let code = |nodes| Code::of(&Genotype { normal: Cell::new(nodes).unwrap(), ..SOME.genotype().unwrap() });
         nodes[2][1].op = Op::None;
-        assert_eq!(code(nodes), Err(CodeError::NoConnection));
+        let unknown = code(nodes).unwrap_err();
+        assert_eq!(unknown, CodeError::Unknown(Op::None));
+        let said = unknown.to_string();
+        assert!(
+            said.starts_with("an edge applies none, which no table") && said.contains("they know max_pool_3x3, avg_pool_3x3"),
+            "{said}"
+        );
         nodes[2][1] = nodes[2][0];
         assert_eq!(code(nodes), Err(CodeError::SameInput(nodes[2][0].input)));
         assert_eq!(Code([56; 16]).genotype(), Err(CodeError::NoOperation { place: 0, byte: 56 }));

@@ -17,10 +17,6 @@ const EDGES: usize = 14;
 /// Where the possible edges of each node begin.
 const FIRST_EDGE: [usize; NODES] = [0, 2, 5, 9];
 
-/// The operations in the order of the categories, which begins with none.
-const CATEGORIES: [Op; 8] =
-    [Op::None, Op::AvgPool3x3, Op::DilConv3x3, Op::DilConv5x5, Op::MaxPool3x3, Op::SepConv3x3, Op::SepConv5x5, Op::SkipConnect];
-
 /// Categories of all columns: edges of both cells, then pairs of inputs of nodes 2 to 4 of both.
 const CATEGORY_COUNTS: [usize; 34] =
     [8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 4, 7, 11, 4, 7, 11];
@@ -204,6 +200,21 @@ fn selu(value: f32) -> f32 {
     SCALE * if value > 0.0 { value } else { ALPHA * (libm::expf(value) - 1.0) }
 }
 
+/// The category of an edge that applies `op`, in the order of the benchmark, where 0 is a possible edge that is not there. `None`: the network was
+/// not made of edges that apply it.
+const fn category(op: Op) -> Option<usize> {
+    Some(match op {
+        Op::None => return None,
+        Op::AvgPool3x3 => 1,
+        Op::DilConv3x3 => 2,
+        Op::DilConv5x5 => 3,
+        Op::MaxPool3x3 => 4,
+        Op::SepConv3x3 => 5,
+        Op::SepConv5x5 => 6,
+        Op::SkipConnect => 7,
+    })
+}
+
 /// The category of each column.
 fn categories(code: Code) -> Result<[usize; 34], CodeError> {
     let genotype = code.genotype()?;
@@ -222,8 +233,7 @@ fn categories(code: Code) -> Result<[usize; 34], CodeError> {
 fn fill(cell: &Cell, columns: &mut [usize; 34], edges: usize, pairs: usize) -> Result<(), CodeError> {
     for (node, pair) in cell.nodes().iter().enumerate() {
         for edge in pair {
-            let category = CATEGORIES.iter().position(|op| *op == edge.op).unwrap_or_default();
-            columns[edges + FIRST_EDGE[node] + edge.input] = category;
+            columns[edges + FIRST_EDGE[node] + edge.input] = category(edge.op).ok_or(CodeError::Unknown(edge.op))?;
         }
         let (low, high) = (pair[0].input.min(pair[1].input), pair[0].input.max(pair[1].input));
         if low == high {
@@ -241,6 +251,8 @@ fn fill(cell: &Cell, columns: &mut [usize; 34], edges: usize, pairs: usize) -> R
 
 #[cfg(test)]
 mod tests {
+    use nas_darts::Edge;
+
     use super::*;
 
     #[test]
@@ -254,6 +266,19 @@ mod tests {
         assert_eq!(columns[..14], [4, 4, 0, 4, 4, 0, 0, 4, 4, 0, 4, 0, 0, 3]);
         assert_eq!(columns[14..28], columns[..14]);
         assert_eq!(columns[28..], [3, 6, 7, 3, 6, 7]);
+    }
+
+    #[test]
+    fn an_operation_without_a_category_is_refused_and_no_other() {
+        let columns = |op| {
+            let node = [Edge { op, input: 0 }, Edge { op: Op::SkipConnect, input: 1 }];
+            let mut columns = [0; 34];
+            fill(&Cell::new([node; NODES]).unwrap(), &mut columns, 0, 2 * EDGES).map(|()| columns[0])
+        };
+        let mut found = Op::SEARCHED.map(|op| columns(op).unwrap());
+        found.sort_unstable();
+        assert_eq!(found, [1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(columns(Op::None), Err(CodeError::Unknown(Op::None)));
     }
 
     #[test]

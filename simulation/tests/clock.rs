@@ -15,7 +15,7 @@ struct Plain;
 
 fn x(assignment: &Assignment) -> Result<f64, LandscapeError> {
     match assignment["x"].as_f64().unwrap() {
-        x if x < 0.0 => Err(CodeError::NoConnection.into()),
+        x if x < 0.0 => Err(CodeError::SameInput(0).into()),
         x => Ok(x),
     }
 }

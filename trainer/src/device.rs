@@ -95,6 +95,12 @@ impl Machine {
         Ok(Self { device, precision, records })
     }
 
+    /// That it has no GPU where an experiment asks for so many accelerators, in words that go behind `trains`; `None`: nothing is amiss.
+    pub fn lack(self, asked: Option<u32>) -> Option<String> {
+        let count = asked.filter(|count| *count > 0 && !self.device.is_cuda())?;
+        Some(format!("on the CPU, though spec.trial.accelerator asks for {count}: libtorch finds no GPU here (docs/gpu.md)"))
+    }
+
     /// What `compute` gives with all in f32, whatever this machine trains in: outside of [`Self::begin`], and without TF32.
     pub fn in_f32<T>(self, compute: impl FnOnce() -> T) -> T {
         let rounds = self.device.is_cuda() && self.precision == Precision::Bf16;

@@ -67,6 +67,9 @@ pub(crate) fn data_cache() -> Option<PathBuf> {
 fn read_environment() -> Result<(Segment, Machine), TrainerError> {
     let segment = Segment::from_env(|name| env::var(name).ok())?;
     let machine = Machine::from_env()?;
+    if let Some(words) = machine.lack(segment.accelerators) {
+        eprintln!("warning: trains {words}");
+    }
     if let Some(threads) = segment.threads {
         tch::set_num_threads(i32::from(threads));
         tch::set_num_interop_threads(1);

@@ -317,11 +317,16 @@ impl Trainer {
     }
 
     fn report(&self, progress: &Progress) -> Report {
+        let mut results = progress.results.clone();
+        let lack = self.learner.machine.lack(self.segment.accelerators);
+        if let (Some(last), Some(words)) = (results.last_mut(), lack) {
+            last.message.get_or_insert_with(|| format!("trained {words}"));
+        }
         Report {
             attempt: self.segment.attempt,
             seq: progress.seq,
             step: self.steps.whole(progress.batches),
-            results: progress.results.clone(),
+            results,
             curve: thinned(&progress.curve),
         }
     }

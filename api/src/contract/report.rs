@@ -150,8 +150,9 @@ impl Report {
             return Err(NotAReport::Empty);
         }
         let malformed = |reason| NotAReport::Malformed { reason, start: message.chars().take(160).collect() };
-        let mut report: Self = serde_json::from_str(message).map_err(|error| malformed(error.to_string()))?;
-        if !has_the_schemas_shape(message) {
+        let document: Value = serde_json::from_str(message).map_err(|error| malformed(error.to_string()))?;
+        let mut report = Self::deserialize(&document).map_err(|error| malformed(error.to_string()))?;
+        if !has_the_schemas_shape(&document) {
             return Err(malformed("the report and its results and points must be objects, an outcome a text".to_owned()));
         }
         if report.attempt != attempt {
@@ -179,8 +180,7 @@ impl Report {
 }
 
 /// Serde also reads a list as a struct, and an object as an enum; the schema does not, and other readers of the report will not either.
-fn has_the_schemas_shape(message: &str) -> bool {
-    let document: Value = serde_json::from_str(message).unwrap_or_default();
+fn has_the_schemas_shape(document: &Value) -> bool {
     let all = |field: &str, is: fn(&Value) -> bool| document[field].as_array().is_none_or(|entries| entries.iter().all(is));
     document.is_object() && all("results", |result| result["outcome"].is_string()) && all("curve", Value::is_object)
 }

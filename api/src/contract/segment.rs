@@ -60,6 +60,8 @@ pub struct Segment {
     pub reporting: Reporting,
     /// `NAS_THREADS`: threads for computing on the CPU; absent: the trainer's choice.
     pub threads: Option<u16>,
+    /// `NAS_ACCELERATORS`: accelerators that the experiment asks for; absent: none.
+    pub accelerators: Option<u32>,
     /// `NAS_TERMINATION_LOG`: where the report goes; absent: `/dev/termination-log`, as in a pod.
     pub termination_log: PathBuf,
     /// `TRACEPARENT`: W3C trace context, passed on.
@@ -164,6 +166,9 @@ impl Segment {
         if let Some(threads) = self.threads {
             env.insert("NAS_THREADS", threads.to_string());
         }
+        if let Some(accelerators) = self.accelerators {
+            env.insert("NAS_ACCELERATORS", accelerators.to_string());
+        }
         if let Some(traceparent) = &self.traceparent {
             env.insert("TRACEPARENT", traceparent.clone());
         }
@@ -207,6 +212,7 @@ impl Segment {
             validation: env.optional("NAS_VALIDATION").unwrap_or(Validation::Heldout),
             reporting: env.optional("NAS_REPORTING").unwrap_or(Reporting::TerminationMessage),
             threads: env.optional("NAS_THREADS"),
+            accelerators: env.optional("NAS_ACCELERATORS"),
             termination_log: (env.lookup)("NAS_TERMINATION_LOG").map_or_else(|| "/dev/termination-log".into(), PathBuf::from),
             traceparent: (env.lookup)("TRACEPARENT"),
         };
@@ -342,6 +348,7 @@ mod tests {
             validation: Validation::Heldout,
             reporting: Reporting::TerminationMessage,
             threads: Some(1),
+            accelerators: Some(2),
             termination_log: "/tmp/t".into(),
             traceparent: None,
         }

@@ -62,6 +62,7 @@ impl Setting {
             validation: Validation::Heldout,
             reporting: Reporting::TerminationMessage,
             threads: Some(self.threads),
+            accelerators: None,
             termination_log: self.of_attempt(trial, attempt, "termination"),
             traceparent: None,
         }

@@ -1,7 +1,7 @@
 //! The weights of a trial: its newest checkpoint, without what only training needs.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -77,8 +77,20 @@ pub(super) fn newest(folder: &Path, trial: &NasTrial) -> Result<Trained, Weights
     }
     let unreadable = |source| WeightsError::Tensors { path: folder.join(&record.file), source };
     let (weights, reference) = parts(&state).map_err(unreadable)?;
-    let input = fs::read(folder.join(INPUT)).ok().and_then(|text| serde_json::from_slice(&text).ok());
-    Ok(Trained { weights, reference, batches: record.progress.batches, input: input.unwrap_or_default() })
+    Ok(Trained { weights, reference, batches: record.progress.batches, input: input(&folder.join(INPUT)) })
+}
+
+/// How the images of a training were scaled. A trainer of one's own may say nothing of that; what says it and cannot be read is told of.
+fn input(path: &Path) -> Input {
+    let read = match fs::read(path) {
+        Ok(text) => serde_json::from_slice(&text).map_err(|error| error.to_string()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Input::default()),
+        Err(error) => Err(error.to_string()),
+    };
+    read.unwrap_or_else(|reason| {
+        eprintln!("warning: {} cannot be read ({reason}): set MEAN and STD in model.py", path.display());
+        Input::default()
+    })
 }
 
 /// The weights of a checkpoint, and its images with what the network says of them.

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use nas_api::{
-    Conclusion, Confirmation, RungEnd, SourceFile, conclude,
-    contract::{Exit, Report},
+    Concluded, Conclusion, Confirmation, Process, RungEnd, SourceFile,
+    contract::Exit,
     objects::{ConfirmStatus, EndStatus, NasTrial, NasTrialStatus, RunSegment, SegmentOutcome},
 };
 use nas_search::{Decision, Index, Outcome, Usage};
@@ -167,18 +167,16 @@ impl Ledger {
     /// If the journal cannot be written, or, once its end is recorded, the trainer says that this machine lacks something for now.
     pub(super) fn conclude(&mut self, end: &TrainerEnd) -> Result<Vec<String>, Failure> {
         let mut trial = self.trial(end.trial)?;
-        let target = usize::try_from(trial.spec.target_rung).unwrap_or_default();
-        let attempt = u32::try_from(end.attempt).unwrap_or_default();
-        let (counted, assignment, name) = (trial.counted_ends(), trial.spec.assignment.clone(), name_of(&trial));
+        let name = name_of(&trial);
+        let process = Process { attempt: u32::try_from(end.attempt).unwrap_or_default(), ..trial.process() };
         let at = |rung: usize| if self.confirmation.is_some() { String::new() } else { format!(" at rung {rung}") };
-        let status = trial.status.get_or_insert_default();
-        let report = Report::from_message(&end.message, attempt, target).ok();
         let overran = self.source.experiment.time_limit().filter(|_| end.overran);
-        let conclusion = match (overran, end.exit) {
-            (Some(limit), Exit::Stopped | Exit::Other(_)) => Conclusion::overran(limit, status.rungs.len(), counted),
-            (_, exit) => conclude(exit, &end.message, attempt, target, status.rungs.len(), counted),
+        let concluded: Concluded = match (overran, end.exit) {
+            (Some(limit), Exit::Stopped | Exit::Other(_)) => process.overran(limit).into(),
+            (_, exit) => process.conclude(exit, &end.message),
         };
-        let conclusion = conclusion.measured(&self.source.plan, &assignment, report.as_ref());
+        let Concluded { conclusion, .. } = concluded.measured(&self.source.plan, trial.assignment());
+        let status = trial.status.get_or_insert_default();
         status.note(RunSegment {
             rung: trial.spec.target_rung,
             attempt: end.attempt,

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -207,7 +207,7 @@ impl Runner {
             trial: ended.trial,
             attempt: running.attempt,
             exit: ended.exit,
-            message: fs::read_to_string(termination_log(&folder, &running.attempt.to_string())).unwrap_or_default(),
+            message: left_in(&termination_log(&folder, &running.attempt.to_string())),
             overran: running.overran(),
             held: running.held(),
         })?;
@@ -239,4 +239,30 @@ impl Runner {
 /// Where a trainer writes its report: each attempt a file of its own.
 fn termination_log(folder: &Path, log: &str) -> PathBuf {
     folder.join(format!("termination-{log}"))
+}
+
+/// What a trainer has left there, in whatever bytes; nothing, where it has left nothing.
+fn left_in(termination_log: &Path) -> String {
+    match fs::read(termination_log) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => format!("{} cannot be read: {error}", termination_log.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_words_that_are_no_text_are_words_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = termination_log(folder.path(), "1");
+        assert_eq!(left_in(&path), "");
+        fs::write(&path, b"m\xe9moire insuffisante").unwrap();
+        assert_eq!(left_in(&path), "m\u{fffd}moire insuffisante");
+        // A trainer may leave anything there.
+        let said = left_in(folder.path());
+        assert!(said.starts_with(folder.path().to_str().unwrap()) && said.contains("cannot be read: "), "{said}");
+    }
 }

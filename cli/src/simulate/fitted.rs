@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use nas_api::SourceFile;
-use nas_darts::{Cell, choice_names};
+use nas_darts::{Cell, Op, choice_names};
 use nas_search::{Assignment, Direction, Domain, Parameter, Plan, Scalar, Verdict};
 use nas_simulation::{Landscape, LandscapeError, assignment, genotype, permutation};
 
@@ -81,7 +81,7 @@ impl Fitted {
         }
     }
 
-    /// Every choice of the space must be there and none may be `none`; returns constants that are no choices.
+    /// Every choice of the space must be there, with operations that there are curves of; returns constants that are no choices.
     fn fit_surrogate(&mut self, plan: &Plan) -> Result<Vec<Arc<str>>, Misfit> {
         let mut unknown = Vec::new();
         for parameter in plan.space.parameters() {
@@ -89,10 +89,13 @@ impl Fitted {
             match &parameter.domain {
                 Domain::Constant(_) if !is_choice => unknown.push(Arc::clone(&parameter.name)),
                 _ if !is_choice => return Err(searched(&parameter.name)),
-                domain if contains(domain, &Scalar::from("none")) => {
-                    return Err(Misfit(format!("{} may be none, which no curve is of: leave it out", parameter.name)));
+                domain => {
+                    if let Some(operation) = beyond(domain) {
+                        let known = Op::SEARCHED.map(Op::as_str).join(", ");
+                        let problem = format!("{} may be {operation}, of which there are no curves: use {known}", parameter.name);
+                        return Err(Misfit(problem));
+                    }
                 }
-                _ => {}
             }
         }
         for choice in choice_names() {
@@ -310,6 +313,16 @@ fn searched(name: &str) -> Misfit {
     Misfit(format!("the experiment searches {name}, of which the curves know nothing: make it a constant"))
 }
 
+/// An operation that a choice of this domain may be, and of which there are no curves.
+fn beyond(domain: &Domain) -> Option<&str> {
+    let values: &[Scalar] = match domain {
+        Domain::Constant(value) => std::slice::from_ref(value),
+        Domain::Categorical(values) => values,
+        Domain::Int { .. } | Domain::Double { .. } => return None,
+    };
+    values.iter().filter_map(Scalar::as_text).find(|name| Op::SEARCHED.iter().all(|op| op.as_str() != *name))
+}
+
 fn contains(domain: &Domain, value: &Scalar) -> bool {
     match domain {
         Domain::Constant(constant) => constant == value,
@@ -365,6 +378,16 @@ mod tests {
         assert!((nb301.position(150) - 49.0).abs() < 1e-12);
         let same = of(Source::Surrogate(data::nb301_surrogate(0).unwrap()), 98);
         assert_eq!([1, 9, 98].map(|step| same.level(step)), [1, 9, 98]);
+    }
+
+    #[test]
+    fn an_operation_without_curves_is_found_in_whatever_domain() {
+        let words = |names: &[&str]| Domain::Categorical(names.iter().map(|name| Scalar::from(*name)).collect());
+        assert_eq!(beyond(&words(&Op::SEARCHED.map(Op::as_str))), None);
+        assert_eq!(beyond(&words(&["skip_connect", "none"])), Some("none"));
+        // One that the trainer may know some day.
+        assert_eq!(beyond(&Domain::Constant(Scalar::from("conv_7x1_1x7"))), Some("conv_7x1_1x7"));
+        assert_eq!(beyond(&Domain::Int { min: 0, max: 4, scale: nas_search::Scale::Linear }), None);
     }
 
     #[test]

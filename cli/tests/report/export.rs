@@ -88,6 +88,16 @@ fn what_is_exported_is_the_newest_of_the_best_and_can_be_trained_anew() {
     assert_eq!(preview["trials"], json!([best.assignment()]));
     assert_eq!(preview["rungs"], json!([{"step": 256, "trials": 1}]));
 
+    // How its images were scaled is said, or that it is not known.
+    let scaling = newest.with_file_name(INPUT);
+    fs::write(&scaling, r#"{"mean": [0.25,"#).unwrap();
+    let (code, text) = said(&export);
+    assert!(code == 0 && text.contains("input.json cannot be read (EOF") && text.contains("set MEAN and STD"), "{code}: {text}");
+    assert!(fs::read_to_string(taken.join("model.py")).unwrap().contains("MEAN = None"));
+    fs::remove_file(&scaling).unwrap();
+    let (code, text) = said(&export);
+    assert!(code == 0 && !text.contains("warning"), "{code}: {text}");
+
     // What is not as it was written is passed over, as the trainer does.
     let whole = fs::read(&newest).unwrap();
     fs::write(&newest, "cut").unwrap();

@@ -3,7 +3,7 @@
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::ResourceExt;
 use nas_api::{
-    Conclusion, RungEnd,
+    Concluded, Conclusion, RungEnd,
     contract::Report,
     objects::{RunSegment, SegmentOutcome},
     one_line,
@@ -11,7 +11,7 @@ use nas_api::{
 use nas_search::{Outcome, Plan};
 
 use super::{
-    standing::{Ended, Standing, lost, standing},
+    standing::{Standing, lost, standing},
     view::{Clock, Orders, TrialView},
 };
 
@@ -47,15 +47,15 @@ pub(crate) fn account(plan: &Plan, view: &TrialView, orders: Orders, count: i64,
     if standing == Standing::Absent && view.job_was_seen && !noted && orders != Orders::End {
         standing = lost(view, "the Job is gone: somebody deleted it");
     }
-    if noted && matches!(&standing, Standing::Ended(Ended { report: None, .. })) {
+    if noted && matches!(&standing, Standing::Ended(Concluded { report: None, .. })) {
         // Accounted for, and one of those that count by now: it must not count once more.
         standing = Standing::Absent;
     }
     match standing {
         Standing::Unclear => Some(Account::Look),
-        Standing::Ended(Ended { conclusion: conclusion @ Conclusion::Record { .. }, report }) => {
-            let measured = conclusion.measured(plan, view.trial.assignment(), report.as_ref());
-            let Conclusion::Record { ends, message } = measured else { return None };
+        Standing::Ended(concluded @ Concluded { conclusion: Conclusion::Record { .. }, .. }) => {
+            let Concluded { conclusion, report } = concluded.measured(plan, view.trial.assignment());
+            let Conclusion::Record { ends, message } = conclusion else { return None };
             let refused = ends.iter().any(|end| end.outcome == Outcome::Misconfigured);
             if refused && orders == Orders::Hold {
                 // One more of the ends that stalled the search: the trial starts anew once a person has looked.
@@ -64,7 +64,7 @@ pub(crate) fn account(plan: &Plan, view: &TrialView, orders: Orders, count: i64,
             let outcome = ends.last().map_or(SegmentOutcome::Value, |end| end.outcome.into());
             Some(Account::Record { segment: segment(view, outcome, &message, count, clock.now), ends, report })
         }
-        Standing::Ended(Ended { conclusion: again @ Conclusion::Again { .. }, .. }) => note((&again).into(), again.message()),
+        Standing::Ended(Concluded { conclusion: again @ Conclusion::Again { .. }, .. }) => note((&again).into(), again.message()),
         Standing::Stuck => note(SegmentOutcome::Lost, "the pod's node does not answer"),
         _ if orders == Orders::End && !view.has_live_pods(clock) && !view.has_jobs() => {
             if !view.pods_are_live {

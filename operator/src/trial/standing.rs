@@ -11,10 +11,7 @@ use k8s_openapi::api::{
     core::v1::{ContainerStatus, Pod},
 };
 use kube::ResourceExt;
-use nas_api::{
-    Conclusion, RungEnd, conclude,
-    contract::{Exit, Report},
-};
+use nas_api::{Concluded, Conclusion, contract::Exit};
 use nas_search::Outcome;
 
 use super::{
@@ -36,16 +33,9 @@ pub(crate) enum Standing {
     /// The node of its pod does not answer.
     Stuck,
     /// It has ended.
-    Ended(Ended),
+    Ended(Concluded),
     /// The Job has ended, but the pod that would say how is not in the cache.
     Unclear,
-}
-
-/// The end of a segment.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Ended {
-    pub(crate) conclusion: Conclusion,
-    pub(crate) report: Option<Report>,
 }
 
 /// Why a trial waits, for people.
@@ -100,7 +90,7 @@ pub(crate) fn standing(view: &TrialView, clock: &Clock) -> Standing {
         return Standing::Ended(ended);
     }
     if let Some(conclusion) = view.segment_pods().find_map(|pod| overran(view, pod)) {
-        return Standing::Ended(Ended { conclusion, report: None });
+        return Standing::Ended(conclusion.into());
     }
     let Some(job) = view.job() else { return Standing::Absent };
     if let Some(waiting) = blocked(view, job) {
@@ -124,25 +114,20 @@ pub(crate) fn standing(view: &TrialView, clock: &Clock) -> Standing {
 
 /// An end that counts towards the attempts.
 pub(crate) fn lost(view: &TrialView, message: &str) -> Standing {
-    let conclusion = Conclusion::crashed(message.to_owned(), recorded(view), view.trial.counted_ends());
-    Standing::Ended(Ended { conclusion, report: None })
-}
-
-fn recorded(view: &TrialView) -> usize {
-    view.trial.status.as_ref().map_or(0, |status| status.rungs.len())
+    Standing::Ended(view.trial.process().crashed(message.to_owned()).into())
 }
 
 /// An end that a pod shows and that nothing else can change.
-fn ended_pod(view: &TrialView) -> Option<Ended> {
+fn ended_pod(view: &TrialView) -> Option<Concluded> {
     let ends: Vec<_> = view.segment_pods().filter(|pod| !is_disrupted(pod)).filter_map(PodEnd::of).collect();
     let first = |wanted: fn(Exit) -> bool| ends.iter().find(|end| wanted(end.exit()));
     let end = first(|exit| exit == Exit::Reported)
         .or_else(|| first(|exit| exit.is_misconfiguration() || matches!(exit, Exit::Fenced | Exit::OutOfMemory)))?;
-    Some(conclude_end(view, end.exit(), &end.words()))
+    Some(view.trial.process().conclude(end.exit(), &end.words()))
 }
 
 /// A trainer that ended beside a container that somebody added to its pod and that runs on: neither the pod nor its Job would ever end.
-fn ended_beside(view: &TrialView) -> Option<Ended> {
+fn ended_beside(view: &TrialView) -> Option<Concluded> {
     let beside = |pod: &Pod| {
         let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
         let is_at_work = |container: &&ContainerStatus| container.state.as_ref().is_some_and(|state| state.running.is_some());
@@ -155,27 +140,18 @@ fn ended_beside(view: &TrialView) -> Option<Ended> {
             end.words()
         );
         if end.is_oom_kill() {
-            return Some(Ended { conclusion: out_of_memory(view), report: None });
+            return Some(out_of_memory(view));
         }
-        Some(conclude_end(view, end.exit(), &message))
+        Some(view.trial.process().conclude(end.exit(), &message))
     };
     // One that was told to stop is stopping.
     let stays = |pod: &&Pod| !is_terminal(pod) && !is_disrupted(pod) && pod.metadata.deletion_timestamp.is_none();
     view.segment_pods().filter(stays).find_map(beside)
 }
 
-fn out_of_memory(view: &TrialView) -> Conclusion {
+fn out_of_memory(view: &TrialView) -> Concluded {
     let message = "the container was killed for using more memory than spec.trial.memory allows".to_owned();
-    Conclusion::Record { ends: vec![RungEnd::new(recorded(view), Outcome::OutOfMemory)], message }
-}
-
-fn conclude_end(view: &TrialView, exit: Exit, message: &str) -> Ended {
-    let spec = &view.trial.spec;
-    let attempt = u32::try_from(spec.attempt).unwrap_or_default();
-    let target = usize::try_from(spec.target_rung).unwrap_or_default();
-    let conclusion = conclude(exit, message, attempt, target, recorded(view), view.trial.counted_ends());
-    let report = Report::from_message(message, attempt, target).ok().filter(|_| exit == Exit::Reported);
-    Ended { conclusion, report }
+    view.trial.process().ended(Outcome::OutOfMemory, message).into()
 }
 
 /// The pod was stopped at its `activeDeadlineSeconds`. Its Job would start another, but a person is to hear of it.
@@ -185,7 +161,7 @@ fn overran(view: &TrialView, pod: &Pod) -> Option<Conclusion> {
     }
     let seconds = pod.spec.as_ref()?.active_deadline_seconds.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or_default();
     if terminated(pod).is_some_and(|end| end.started_at.is_some()) {
-        return Some(Conclusion::overran(Duration::from_secs(seconds), recorded(view), view.trial.counted_ends()));
+        return Some(view.trial.process().overran(Duration::from_secs(seconds)));
     }
     let message = format!(
         "the pod was stopped after {seconds} s, at its spec.trial.timeLimit, before its trainer began: the pull of its image and the \
@@ -198,25 +174,23 @@ fn overran(view: &TrialView, pod: &Pod) -> Option<Conclusion> {
 /// The Job has given up.
 fn failed_job(view: &TrialView, failed: &JobCondition) -> Standing {
     let said = failed.message.clone().unwrap_or_default();
-    let record = |outcome, message| {
-        let conclusion = Conclusion::Record { ends: vec![RungEnd::new(recorded(view), outcome)], message };
-        Standing::Ended(Ended { conclusion, report: None })
-    };
+    let process = view.trial.process();
+    let has_failed = |message| Standing::Ended(process.ended(Outcome::Failed, message).into());
     let last = view.segment_pods().filter(|pod| !is_disrupted(pod)).filter_map(PodEnd::of).max_by_key(PodEnd::finished_at);
     match (failed.reason.as_deref(), last) {
         // Somebody's deadline for Jobs: a trial that goes on from its checkpoint may still come to its end.
         (Some("DeadlineExceeded"), _) => lost(view, &format!("the Job was stopped at its deadline: {said}")),
         (_, None) if !view.pods_are_live => Standing::Unclear,
         (Some("PodFailurePolicy"), _) => match exit_code_in(&said) {
-            Some(code) => Standing::Ended(conclude_end(view, Exit::from_code(code), &said)),
-            None => record(Outcome::Failed, said),
+            Some(code) => Standing::Ended(process.conclude(Exit::from_code(code), &said)),
+            None => has_failed(said),
         },
-        (_, Some(end)) if end.is_of_fetch() || end.may_pass() => Standing::Ended(conclude_end(view, end.exit(), &end.words())),
-        (_, Some(end)) if end.is_oom_kill() => Standing::Ended(Ended { conclusion: out_of_memory(view), report: None }),
+        (_, Some(end)) if end.is_of_fetch() || end.may_pass() => Standing::Ended(process.conclude(end.exit(), &end.words())),
+        (_, Some(end)) if end.is_oom_kill() => Standing::Ended(out_of_memory(view)),
         (_, Some(end)) => {
-            record(Outcome::Failed, format!("{said}; the last pod ended with exit code {}: {}", end.code(), end.words().trim()))
+            has_failed(format!("{said}; the last pod ended with exit code {}: {}", end.code(), end.words().trim()))
         }
-        (_, None) => record(Outcome::Failed, said),
+        (_, None) => has_failed(said),
     }
 }
 
@@ -342,11 +316,10 @@ mod tests {
             view.set_pods(vec![serde_json::from_value(pod).map(Arc::new).unwrap_or_default()]);
             standing(&view, &clock())
         };
-        let ended = |conclusion| Standing::Ended(Ended { conclusion, report: None });
-        let overran = Conclusion::overran(Duration::from_secs(90), 0, 0);
-        assert_eq!(standing(Some("2026-01-01T00:00:00Z"), "False"), ended(overran));
+        let overran = view().trial.process().overran(Duration::from_secs(90));
+        assert_eq!(standing(Some("2026-01-01T00:00:00Z"), "False"), Standing::Ended(overran.into()));
         // Its image was not there yet; the kubelet gives the container an end all the same.
-        let Standing::Ended(Ended { conclusion: Conclusion::Again { counted, message }, .. }) = standing(None, "False") else {
+        let Standing::Ended(Concluded { conclusion: Conclusion::Again { counted, message }, .. }) = standing(None, "False") else {
             unreachable!("{:?}", standing(None, "False"))
         };
         assert!(!counted && message.contains("after 90 s, at its spec.trial.timeLimit, before its trainer began"), "{message}");
@@ -373,19 +346,19 @@ mod tests {
         view.set_jobs(vec![serde_json::from_value(job).map(Arc::new).unwrap_or_default()]);
         view.set_pods(vec![read(crash.clone()), read(fetch)]);
         let clock = clock();
-        let Standing::Ended(Ended { conclusion: Conclusion::Again { counted, message }, .. }) = standing(&view, &clock) else {
+        let Standing::Ended(Concluded { conclusion: Conclusion::Again { counted, message }, .. }) = standing(&view, &clock) else {
             unreachable!("{:?}", standing(&view, &clock))
         };
         assert_eq!((counted, message.as_str()), (false, "spec.trial.data.fetch: why (exit code 137)"));
         // So is one whose trainer could not write: the volume is full, and the next trial's will be.
         let full = pod("containerStatuses", labels::CONTAINER, 75, "2026-01-01T00:01:00Z");
         view.set_pods(vec![read(crash.clone()), read(full)]);
-        let Standing::Ended(Ended { conclusion: Conclusion::Again { counted, message }, .. }) = standing(&view, &clock) else {
+        let Standing::Ended(Concluded { conclusion: Conclusion::Again { counted, message }, .. }) = standing(&view, &clock) else {
             unreachable!("{:?}", standing(&view, &clock))
         };
         assert_eq!((counted, message.as_str()), (false, "why"));
         // A crash is one.
         view.set_pods(vec![read(crash)]);
-        assert!(matches!(standing(&view, &clock), Standing::Ended(Ended { conclusion: Conclusion::Record { .. }, .. })));
+        assert!(matches!(standing(&view, &clock), Standing::Ended(Concluded { conclusion: Conclusion::Record { .. }, .. })));
     }
 }

@@ -4,6 +4,6 @@ A trainer imports `nas_operator.trial` alone, which loads nothing but a little o
 imports begin.
 """
 
-from nas_operator.client import Best, Client, Search, SearchFailed, ToolError, Trials
+from nas_operator.client import Best, Client, NotAccepted, Search, SearchFailed, ToolError, Trials
 
-__all__ = ["Best", "Client", "Search", "SearchFailed", "ToolError", "Trials"]
+__all__ = ["Best", "Client", "NotAccepted", "Search", "SearchFailed", "ToolError", "Trials"]

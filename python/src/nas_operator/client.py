@@ -8,8 +8,8 @@
     search.trials().to_pandas()
     network = search.best().module()                              # a torch.nn.Module with the trained weights
 
-What is asked is asked of `nasctl` and, for what writes to a cluster, of `kubectl`: so every kubeconfig and every way to log in works, and what a notebook
-shows is what a terminal shows.
+What is asked is asked of `nasctl` and, to give an experiment to a cluster, of `kubectl`: so every kubeconfig and every way to log in works, and what a
+notebook shows and does is what a terminal shows and does.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ import atexit
 import importlib.util
 import json
 import os
+import queue
 import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -38,6 +40,8 @@ Progress = Union[bool, Callable[[str], None]]
 
 POLL_SECONDS = 2.0
 """Between two looks at an experiment on a cluster."""
+STOPPED = 130
+"""Exit code of a `nasctl run` that was told to stop."""
 
 
 class ToolError(RuntimeError):
@@ -51,6 +55,10 @@ class ToolError(RuntimeError):
 
 class SearchFailed(RuntimeError):
     """A search ended without success; the message says why."""
+
+
+class NotAccepted(SearchFailed):
+    """The operator does not accept an experiment; the message says why. It looks again: once what it names is there, the experiment can be waited for."""
 
 
 class Trials(list[dict[str, Any]]):
@@ -98,10 +106,7 @@ class Client:
         for option, value in (("--trainer", trainer), ("--data-dir", data_dir), ("--threads", threads)):
             if value is not None:
                 command += [option, str(value)]
-        log = tempfile.TemporaryFile("w+")
-        # Ctrl-C in a notebook ends the cell, not the search: that is what `stop` is for.
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, stdin=subprocess.DEVNULL, start_new_session=True)
-        return Search(self, str(where), run=_Run(process, log, command))
+        return Search(self, str(where), run=_Run(command))
 
     def submit(self, experiment: Experiment) -> Search:
         """Gives an experiment to the operator. One that is there already, and the same, is found again; a change that it cannot take is refused."""
@@ -162,34 +167,62 @@ class Client:
 
 
 class _Run:
-    """A `nasctl run` that this process has started."""
+    """A `nasctl run` that this process has started.
 
-    def __init__(self, process: subprocess.Popen[str], log: Any, command: list[str]) -> None:
-        self.process = process
-        self.log = log
+    Its lines are taken as they come, whether or not somebody waits for them: a program whose lines nobody takes stands still, and one whose reader goes
+    away ends.
+    """
+
+    def __init__(self, command: list[str]) -> None:
         self.command = command
         self.failure: Exception | None = None
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+        # Ctrl-C in a notebook ends the cell, not the search: that is what `suspend` is for.
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            stdin=subprocess.DEVNULL,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        """Takes the lines until the run ends, and finds out how it ended."""
+        assert self.process.stdout is not None
+        last = ""
+        with self.process.stdout as lines, self._log as log:
+            for line in lines:
+                last = line.rstrip()
+                self._lines.put(last)
+            code = self.process.wait()
+            log.seek(0)
+            said = log.read()
+        if code == 1:
+            self.failure = SearchFailed(said.strip() or last)
+        elif code:
+            self.failure = ToolError(self.command, code, said)
+        self._lines.put(None)
 
     def follow(self, tell: Callable[[str], None]) -> None:
-        """Tells each line until the run ends.
+        """Tells each line that was not told yet, until the run ends.
 
         Raises SearchFailed where the search ended without success, ToolError where nasctl could not carry it out.
         """
-        last = ""
-        if self.process.stdout is not None and not self.process.stdout.closed:
-            with self.process.stdout as lines, self.log:
-                for line in lines:
-                    last = line.rstrip()
-                    tell(last)
-                code = self.process.wait()
-                self.log.seek(0)
-                said = self.log.read()
-            if code == 1:
-                self.failure = SearchFailed(said.strip() or last)
-            elif code:
-                self.failure = ToolError(self.command, code, said)
+        while (line := self._lines.get()) is not None:
+            tell(line)
+        # For whoever waits again.
+        self._lines.put(None)
         if self.failure is not None:
             raise self.failure
+
+    def stop(self) -> None:
+        """Has it stop after checkpoints, and waits until it has. Nothing is sent to one that has ended."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
 
 
 class Search:
@@ -210,15 +243,23 @@ class Search:
         return self._run is not None or Path(self.name, "journal.jsonl").exists()
 
     def wait(self, *, timeout: float | None = None, progress: Progress = True) -> Search:
-        """Waits for the end, and says what comes in. Raises SearchFailed where it ends without success, TimeoutError after `timeout` seconds.
+        """Waits for the end, and says what comes in.
 
-        A run is waited for by who began it.
+        Raises SearchFailed where it ends without success, NotAccepted where the operator does not accept it, TimeoutError after `timeout` seconds. A run
+        is waited for by who began it: ToolError where it stops without an end, as after `suspend`.
         """
         tell: Callable[[str], None] = progress if callable(progress) else print if progress else lambda line: None
         if self._run is not None:
             if timeout is not None:
                 raise ValueError("a run has no timeout here: set budget.wallClock in the experiment")
-            self._run.follow(tell)
+            try:
+                self._run.follow(tell)
+            except ToolError as stopped:
+                # A run that is told to stop may go on later, but for `stop`, which then ends the search.
+                end = self.describe()["end"] if stopped.code == STOPPED else None
+                if end is None:
+                    raise
+                return self._judged(end)
             return self
         if self.is_run:
             document = self.describe()
@@ -231,7 +272,8 @@ class Search:
         until = None if timeout is None else time.monotonic() + timeout
         told = ""
         while True:
-            status = self.experiment().get("status") or {}
+            experiment = self.experiment()
+            status = experiment.get("status") or {}
             if (line := _progress(status)) != told:
                 told = line
                 tell(line)
@@ -239,6 +281,8 @@ class Search:
             if conditions.get("Finished", {}).get("status") == "True":
                 succeeded = conditions.get("Succeeded", {}).get("status") == "True"
                 return self._judged({"succeeded": succeeded, "message": conditions["Finished"]["message"]})
+            if (accepted := conditions.get("Accepted")) and _is_refusal(accepted, experiment["metadata"]["generation"]):
+                raise NotAccepted(f"{self.name} is not accepted ({accepted['reason']}): {accepted['message']}")
             if until is not None and time.monotonic() >= until:
                 raise TimeoutError(f"{self.name} has not ended: {told}")
             time.sleep(POLL_SECONDS)
@@ -248,23 +292,25 @@ class Search:
             raise SearchFailed(str(end["message"]))
         return self
 
-    def stop(self) -> None:
-        """Stops the search after checkpoints: a run is ended and goes on by `Client.run`, an experiment is suspended and goes on by `resume`."""
+    def suspend(self) -> None:
+        """Stops the search after checkpoints, as `nasctl suspend` does: an experiment goes on by `resume`, a run by `Client.run`."""
         if self._run is not None:
-            # Nothing is sent to one that has ended.
-            self._run.process.send_signal(signal.SIGTERM)
+            self._run.stop()
         else:
-            self._suspend(True)
+            self._client._ask_nasctl("suspend", *self._target())
 
     def resume(self) -> None:
-        """Lets a suspended experiment go on."""
-        self._suspend(False)
-
-    def _suspend(self, suspend: bool) -> None:
+        """Lets an experiment go on that was suspended or is stalled, as `nasctl resume` does."""
         if self.is_run:
-            raise RuntimeError(f"{self.name} is a run: stop it where it was begun, and go on with Client.run")
-        patch = json.dumps({"spec": {"suspend": suspend}})
-        self._client._ask_kubectl("patch", "nasexperiment", self.name, "--type", "merge", "--patch", patch)
+            raise RuntimeError(f"{self.name} is a run: Client.run goes on with it")
+        self._client._ask_nasctl("resume", *self._target())
+
+    def stop(self, *, drain: bool = False) -> None:
+        """Ends the search for good, as `nasctl stop` does: the best is fixed, and nothing goes on from there.
+
+        With `drain`, for an experiment on a cluster, no more trials are created, and those that were go as far as they can.
+        """
+        self._client._ask_nasctl("stop", *self._target(), *(["--drain"] if drain else []))
 
     def experiment(self) -> dict[str, Any]:
         """The NasExperiment, with its status where it is on a cluster."""
@@ -378,8 +424,19 @@ def _progress(status: Mapping[str, Any]) -> str:
     line = f"{trials.get('created', 0)} trials, {trials.get('running', 0)} running"
     if best := status.get("best"):
         line += f", best {best[0]['value']:.4f} ({best[0]['trial']})"
-    waits = [condition for condition in status.get("conditions", []) if condition["type"] == "Stalled" and condition["status"] == "True"]
-    if waits:
-        line += f"; stalled: {waits[0]['message']}"
+    held_up = {("Accepted", "False"): "not accepted", ("Stalled", "True"): "stalled"}
+    for condition in status.get("conditions", []):
+        if word := held_up.get((condition["type"], condition["status"])):
+            line += f"; {word}: {condition['message']}"
     return line
+
+
+def _is_refusal(accepted: Mapping[str, Any], generation: int) -> bool:
+    """Whether an experiment of this generation is refused.
+
+    The condition may be of what stood there before an edit, and an experiment that learns from one that still runs begins by itself.
+    """
+    refused: bool = accepted["status"] == "False" and accepted["reason"] != "WarmStartRunning"
+    seen: int = accepted.get("observedGeneration", generation)
+    return refused and seen >= generation
 

@@ -111,6 +111,22 @@ fn sigterm_leaves_a_checkpoint_and_143() {
     child.wait().unwrap();
 }
 
+#[test]
+fn a_trial_that_is_to_have_a_gpu_and_trains_on_the_cpu_says_so() {
+    let mut trial = Trial::new();
+    trial.env.insert("NAS_LIBTORCH_CUDA", String::new());
+    assert_eq!(trial.report(0, 0).results[0].message, None);
+    trial.env.insert("NAS_ACCELERATORS", "1".to_owned());
+    let output = trial.run(1, 1);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let words = "on the CPU, though spec.trial.accelerator asks for 1: ";
+    assert!(output.status.success() && said.starts_with(&format!("warning: trains {words}")), "{said}");
+    // Once in a report: the message of the last result is that of the segment.
+    let results = Report::from_message(&trial.message(), 1, 1).unwrap().results;
+    assert_eq!(results[0].message, None);
+    assert!(results[1].message.as_ref().unwrap().starts_with(&format!("trained {words}")), "{results:?}");
+}
+
 /// oneDNN wrote beyond its memory here, before its 1x1 convolutions at stride 2 were kept away from it.
 #[test]
 fn two_channels_and_two_threads_train_within_their_memory() {

@@ -200,6 +200,8 @@ mod tests {
             let queues = queues.map(|names| Ok(names.iter().map(|name| (*name).to_owned()).collect()));
             queue(&Facts { queues, ..facts() }, Some(&source(experiment))).map(|finding| finding.level)
         };
+        let unseen = queue(&Facts { queues: Some(Err("forbidden".to_owned())), ..facts() }, Some(&source("queue: {name: team}")));
+        assert_eq!(unseen.map(|finding| finding.level), Some(Level::Warning), "it may be there");
         assert_eq!(judged(None, "cpu: 1"), None);
         assert_eq!(judged(None, "queue: {name: team}"), Some(Level::Problem));
         assert_eq!(judged(Some(&["other"]), "queue: {name: team}"), Some(Level::Problem));

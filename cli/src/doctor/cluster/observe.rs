@@ -67,7 +67,8 @@ async fn facts(client: &Client, namespace: String, server: String) -> Facts {
         let level = space.metadata.labels.and_then(|mut labels| labels.remove("pod-security.kubernetes.io/enforce"));
         level.map_or(Namespaced::Open, Namespaced::Enforces)
     };
-    let groups = client.list_api_groups().await.map(|list| list.groups).unwrap_or_default();
+    let groups = client.list_api_groups().await.map_err(why);
+    let kueue = groups.map(|list| list.groups.into_iter().find(|group| group.name == KUEUE)).transpose();
     Facts {
         definitions: seen,
         operators: list(Api::all(own(client)), &of_operator).await,
@@ -79,8 +80,9 @@ async fn facts(client: &Client, namespace: String, server: String) -> Facts {
         quotas: list(Api::namespaced(own(client), &namespace), &all).await,
         limit_ranges: list(Api::namespaced(own(client), &namespace), &all).await,
         pod_security: spaces.get_opt(&namespace).await.map(|space| space.map_or(Namespaced::Missing, level)).map_err(why),
-        queues: match groups.iter().find(|group| group.name == KUEUE) {
-            Some(group) => Some(queues(client, &namespace, group).await),
+        queues: match kueue {
+            Some(Ok(group)) => Some(queues(client, &namespace, &group).await),
+            Some(Err(unseen)) => Some(Err(unseen)),
             None => None,
         },
         server,
