@@ -18,6 +18,7 @@ mod segment;
 mod space;
 mod template;
 mod trial;
+mod trial_record;
 
 pub use change::{MUTABLE, only_these_may_change};
 pub use confirm::{ConfirmSpec, ConfirmStatus};
