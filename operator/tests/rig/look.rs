@@ -33,6 +33,12 @@ impl Rig {
         trials
     }
 
+    /// How the segments of a trial ended, in order.
+    pub async fn segments(&self, number: usize) -> Vec<&'static str> {
+        let status = self.trials().await[number].status.clone().unwrap_or_default();
+        status.segments.into_iter().map(|segment| segment.outcome.name()).collect()
+    }
+
     /// How many trials there are, also such as this version cannot read.
     pub async fn trials_unread(&self) -> usize {
         self.namespace.api::<NasTrial>().list_metadata(&ListParams::default()).await.unwrap().items.len()
