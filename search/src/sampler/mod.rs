@@ -7,7 +7,7 @@ mod evidence;
 mod grid;
 mod guided;
 mod mutation;
-mod scale;
+mod standardization;
 mod tpe;
 mod weights;
 
