@@ -11,7 +11,7 @@ mutants=$(scripts/tool.sh cargo-mutants)
 shard=${1:-0/1}
 files=("${@:2}")
 if [ ${#files[@]} -eq 0 ]; then
-  files=(bracket decide digest earlier history horizon index metric pareto plan ranking reason replay rungs
+  files=(bracket decide digest earlier history horizon index index/rungs metric pareto plan ranking reason replay rungs
     scheduler/mod scheduler/brackets scheduler/order scheduler/pasha)
   files=("${files[@]/%/.rs}")
 fi

@@ -52,8 +52,8 @@ pub use reason::{Cutoff, End, Ranked, Retirement};
 pub use replay::{Difference, Replay, replay};
 pub use rungs::{MAX_RUNGS, Rungs, RungsError};
 pub use sampler::{
-    Estimate, Grid, GridError, Guided, MAX_DRAWS, Memory, NoSample, Pool, Sample, Sampler, Settings, best_estimate, first_draw,
-    first_samples, rejections, sample,
+    Estimate, Grid, GridError, Guided, GuidedSettings, MAX_DRAWS, Memory, NoSample, Pool, Sample, Sampler, best_estimate,
+    first_draw, first_samples, rejections, sample,
 };
 pub use scalar::Scalar;
 pub use scheduler::{Brackets, Course, Halving, Scheduler};
@@ -61,3 +61,6 @@ pub use simulate::{Simulation, simulate};
 pub use space::{Condition, Domain, Parameter, Scale, Space, SpaceProblem};
 pub use trial::{Outcome, Recorded, Trial};
 pub use welch::{mean, standard_deviation, welch};
+
+// What `scheduler` calls them.
+use sampler::GuidedSettings as Settings;

@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use nas_search::{
-    Assignment, Condition, Constraints, Direction, Domain, EarlierTrial, End, Guided, Index, Memory, Outcome, Parameter, Plan,
-    Rungs, Sampler, Scalar, Scale, Settings, Space, Trial, Usage, best_estimate, decide, earlier_trials, first_draw,
+    Assignment, Condition, Constraints, Direction, Domain, EarlierTrial, End, Guided, GuidedSettings, Index, Memory, Outcome,
+    Parameter, Plan, Rungs, Sampler, Scalar, Scale, Space, Trial, Usage, best_estimate, decide, earlier_trials, first_draw,
     first_samples, sample, simulate,
 };
 use proptest::prelude::*;
@@ -250,21 +250,21 @@ fn new_trials_begin_at_the_lowest_rung_that_says_what_comes() {
 #[test]
 fn every_setting_of_the_guided_sampler_makes_a_difference() {
     let rungs = || Rungs::explicit(vec![1, 3, 9, 27, 81], 3, 81, 150).unwrap();
-    let search = |settings: Settings| {
+    let search = |settings: GuidedSettings| {
         let sampler = Sampler::Guided(Guided { settings, ..Guided::default() });
         simulate(&Plan { rungs: rungs(), ..mixed_plan(sampler, 150) }, outcome).decisions
     };
-    let default = Settings::default();
+    let default = GuidedSettings::default();
     let others = [
-        Settings { random_share: 0.4, ..default },
-        Settings { optimism: 0.0, ..default },
-        Settings { trusted: None, ..default },
-        Settings { trusted: Some(0.0), ..default },
-        Settings { fewest: 1, ..default },
-        Settings { quota: 300, ..default },
-        Settings { counts: false, ..default },
-        Settings { chained: false, ..default },
-        Settings { learned_first_rung: false, ..default },
+        GuidedSettings { random_share: 0.4, ..default },
+        GuidedSettings { optimism: 0.0, ..default },
+        GuidedSettings { trusted: None, ..default },
+        GuidedSettings { trusted: Some(0.0), ..default },
+        GuidedSettings { fewest: 1, ..default },
+        GuidedSettings { quota: 300, ..default },
+        GuidedSettings { counts: false, ..default },
+        GuidedSettings { chained: false, ..default },
+        GuidedSettings { learned_first_rung: false, ..default },
     ];
     let usual = search(default);
     assert_eq!(search(default), usual);
@@ -277,7 +277,7 @@ fn every_setting_of_the_guided_sampler_makes_a_difference() {
 fn from_a_pool_each_member_is_tried_once_and_nothing_else() {
     let members: Vec<Assignment> =
         simulate(&mixed_plan(Sampler::Random, 60), outcome).index.trials().map(|trial| trial.assignment.clone()).collect();
-    let guided = Guided::among(Settings::default(), &mixed(), members.clone());
+    let guided = Guided::among(GuidedSettings::default(), &mixed(), members.clone());
     let simulation = simulate(&mixed_plan(Sampler::Guided(guided), 200), outcome);
     let tried: Vec<Assignment> = simulation.index.trials().map(|trial| trial.assignment.clone()).collect();
     assert_eq!((tried.len(), simulation.end.name()), (60, "SpaceExhausted"));

@@ -1,12 +1,10 @@
 //! `NasExperiment`: what a user writes.
 
-use std::collections::BTreeMap;
-
 use kube::{CustomResource, KubeSchema, core::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConfirmSpec, DataSet, NasExperimentStatus, PodOverlay, Queue, ReportingSpec, SpaceSpec, duration};
+use super::{ConfirmSpec, NasExperimentStatus, SchedulerSpec, SpaceSpec, TrialTemplate, duration};
 
 /// A search for the best neural architecture or hyperparameters within a budget.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -199,94 +197,6 @@ pub struct WarmStart {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Empty {}
 
-/// How training time is divided among trials.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub enum SchedulerSpec {
-    /// Every trial trains to full length.
-    FullLength(Empty),
-    /// Asynchronous successive halving (Li et al. 2020): the best 1 / eta of each rung go on to the next.
-    Asha(Asha),
-    /// Hyperband (Li et al. 2018): brackets of fixed sizes that begin at different rungs, one after the other until maxTrials; the best
-    /// 1 / eta of a rung go on once all of its trials have ended.
-    Hyperband(Ladder),
-    /// PASHA (Bohdal et al. 2023): asynchronous successive halving that begins with two rungs and opens the next only while the ranking
-    /// of the trials differs between the two highest. Trials may end before full length.
-    Progressive(Ladder),
-}
-
-/// Rungs: either listed (`rungs`) or computed (`maxRungs`).
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("!(has(self.rungs) && has(self.maxRungs))").message("give rungs or maxRungs, not both"),
-)]
-pub struct Ladder {
-    /// One in `eta` trials goes on from a rung to the next.
-    #[serde(default = "default_eta")]
-    #[schemars(range(min = 2, max = 64))]
-    pub eta: i64,
-    /// Number of rungs, each `eta` times longer than the one before and the last of full length; lowered where `maxTrials` or the
-    /// full length is too small for as many. Default: 4, so that the lowest is 1 / 27 of full length with `eta` 3.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 16))]
-    pub max_rungs: Option<i64>,
-    /// Training length at each rung, ascending; the last is `resource.max`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 16), inner(range(min = 1)), extend("x-kubernetes-list-type" = "set"))]
-    pub rungs: Option<Vec<i64>>,
-}
-
-/// Asynchronous successive halving. The rungs are either listed (`rungs`) or computed (`maxRungs`).
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("!(has(self.rungs) && has(self.maxRungs))").message("give rungs or maxRungs, not both"),
-)]
-pub struct Asha {
-    /// Promotion: trials pause at each rung, and any of the best may go on, then or later. Stopping: a trial's arrival at a rung decides.
-    #[serde(rename = "type", default)]
-    pub kind: AshaType,
-    /// How early trials are stopped. Brackets share `maxTrials` and the slots; trials are compared with those of their own bracket.
-    #[serde(default)]
-    pub bracket: Bracket,
-    /// One in `eta` trials goes on from a rung to the next.
-    #[serde(default = "default_eta")]
-    #[schemars(range(min = 2, max = 64))]
-    pub eta: i64,
-    /// Number of rungs, each `eta` times longer than the one before and the last of full length; lowered where `maxTrials` or the
-    /// full length is too small for as many. Default: 4, so that the lowest is 1 / 27 of full length with `eta` 3.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 16))]
-    pub max_rungs: Option<i64>,
-    /// Training length at each rung, ascending; the last is `resource.max`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 16), inner(range(min = 1)), extend("x-kubernetes-list-type" = "set"))]
-    pub rungs: Option<Vec<i64>>,
-}
-
-/// The kind of successive halving.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AshaType {
-    /// Trials pause at each rung until they are promoted.
-    #[default]
-    Promotion,
-    /// A trial that is not among the best 1 / eta of those before it is stopped for good; every other goes on at once.
-    Stopping,
-}
-
-/// How early trials are stopped.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Bracket {
-    /// All trials are compared from the lowest rung: one bracket.
-    #[default]
-    Aggressive,
-    /// As many brackets as half of the rungs, each beginning one rung higher than the one before.
-    Standard,
-    /// As many brackets as rungs: the last trains all of its trials in full.
-    Conservative,
-}
-
 /// How long a full training is.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 pub struct ResourceSpec {
@@ -345,91 +255,6 @@ pub enum Retained {
     All,
 }
 
-/// How one trial is trained.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct TrialTemplate {
-    /// Container image of the trainer. Default: the trainer image of the operator's installation. `nasctl run` uses its own trainer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512))]
-    pub image: Option<String>,
-    /// What each trial computes on. Default: CPU only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub accelerator: Option<Accelerator>,
-    /// CPUs that each trial requests, and threads that it computes with; where a trial trains on CPUs alone, its values depend on it
-    /// in the last digits. Default: no request, and as many threads as the machine has CPUs. `nasctl run` divides the machine.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 256))]
-    pub cpu: Option<i64>,
-    /// Memory that each trial gets, such as `8Gi`: one that needs more is killed and counts as OutOfMemory. Default: no limit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))")
-        .message("must be an amount of memory, such as 8Gi"))]
-    #[schemars(length(min = 1, max = 32))]
-    pub memory: Option<String>,
-    /// What is trained on.
-    pub data: DataSet,
-    /// Epochs between evaluations; 0: only where a rung ends.
-    #[serde(default = "default_evaluate_every")]
-    #[schemars(range(min = 0, max = 1_000_000))]
-    pub evaluate_every: i64,
-    /// Time between checkpoints inside a rung, such as `300s`; a rung's end always has one.
-    #[serde(default = "default_checkpoint_every")]
-    #[schemars(length(max = 32))]
-    #[serde(deserialize_with = "duration::read")]
-    pub checkpoint_every: Duration,
-    /// The most time that the process of one segment may take, such as `2h`, so that a trainer that hangs is noticed: then it is stopped, after a
-    /// checkpoint if it still can, and the next attempt goes on from there; after five attempts that took so long the trial has Failed. At least
-    /// 10s, rounded up to seconds. The longest segment is that to the top rung, or a training of `confirm`. On a cluster it is the pod's
-    /// `activeDeadlineSeconds`: it counts from when a node takes the pod, so that the pull of the image and the fetch of the data set count, and the
-    /// wait in a queue does not. Default: no limit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('10s')")
-        .message("must be at least 10s: pods take seconds to begin"))]
-    #[schemars(length(max = 32))]
-    #[serde(deserialize_with = "duration::read_optional")]
-    pub time_limit: Option<Duration>,
-    /// Environment variables of a trial's containers, by name: of the trainer, and of the one that fetches the data set, such as `HTTPS_PROXY` and
-    /// `NO_PROXY`. They stand here to be read by all who may read the experiment: no place for passwords. Names that begin with NAS_ are the
-    /// contract's, all but NAS_TRAINER_* and NAS_DATA_CACHE, the settings of the trainer that comes along. `nasctl run` sets them beside its own environment.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "maxLength": 4096}))]
-    pub env: BTreeMap<String, String>,
-    /// Where checkpoints lie. `nasctl run` keeps them in its own folder.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checkpoints: Option<Claim>,
-    /// The queue in which segments wait for their turn, where Kueue shares a cluster out. Default: none. `nasctl run` does without.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub queue: Option<Queue>,
-    /// What is added to each trial's pod: where it may run, its priority, devices by claim. `nasctl run` does without.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pod: Option<PodOverlay>,
-    /// How trials report. CRStatus shows learning curves while they grow; the chart must be installed with `trainer.reporting`. `nasctl run` does without.
-    #[serde(default)]
-    pub reporting: ReportingSpec,
-}
-
-/// A device that pods request.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
-pub struct Accelerator {
-    /// Name of the extended resource.
-    #[serde(default = "default_accelerator")]
-    #[schemars(length(min = 1, max = 128))]
-    pub resource: String,
-    /// How many each trial gets.
-    #[serde(default = "default_accelerator_count")]
-    #[schemars(range(min = 1, max = 64))]
-    pub count: i64,
-}
-
-/// A PersistentVolumeClaim.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// Its name.
-    #[schemars(length(min = 1, max = 253))]
-    pub claim: String,
-}
-
 impl Default for Objective {
     fn default() -> Self {
         Self { metric: default_metric(), direction: DirectionSpec::default(), additional: Vec::new() }
@@ -460,26 +285,6 @@ fn default_max_infeasible_trials() -> i64 {
     100
 }
 
-fn default_eta() -> i64 {
-    3
-}
-
-fn default_evaluate_every() -> i64 {
-    1
-}
-
 fn default_retained_best() -> i64 {
     5
-}
-
-fn default_checkpoint_every() -> Duration {
-    Duration::from(std::time::Duration::from_mins(5))
-}
-
-fn default_accelerator() -> String {
-    "nvidia.com/gpu".to_owned()
-}
-
-fn default_accelerator_count() -> i64 {
-    1
 }

@@ -13,17 +13,19 @@ mod pod;
 mod queue;
 mod reported;
 mod scalar;
+mod scheduler;
 mod segment;
 mod space;
+mod template;
 mod trial;
+mod trial_record;
 
 pub use change::{MUTABLE, only_these_may_change};
 pub use confirm::{ConfirmSpec, ConfirmStatus};
 pub use data::{DataSet, FetchSpec, ImageShape, ValidationSpec};
 pub use experiment::{
-    Accelerator, AdditionalObjectiveSpec, Asha, AshaType, Bracket, BudgetSpec, Claim, ConstraintSpec, DirectionSpec, Empty,
-    Ladder, NasExperiment, NasExperimentSpec, Objective, ResourceSpec, Retained, Retention, SamplerSpec, SchedulerSpec,
-    TrialTemplate, UnitSpec, WarmStart,
+    AdditionalObjectiveSpec, BudgetSpec, ConstraintSpec, DirectionSpec, Empty, NasExperiment, NasExperimentSpec, Objective,
+    ResourceSpec, Retained, Retention, SamplerSpec, UnitSpec, WarmStart,
 };
 pub use experiment_status::{
     BestEstimate, BestTrial, BudgetStatus, EndStatus, FrontTrialStatus, NasExperimentStatus, RungStatus, TrialCounts,
@@ -32,8 +34,10 @@ pub use pod::PodOverlay;
 pub use queue::Queue;
 pub use reported::{ReportedPoint, ReportedResult, ReportedStatus, ReportingSpec};
 pub use scalar::ScalarValue;
+pub use scheduler::{Asha, AshaType, Bracket, Ladder, SchedulerSpec};
 pub use segment::{RunSegment, SegmentOutcome};
 pub use space::{
     CategoricalDomain, DartsSpace, DomainSpec, DoubleDomain, IntDomain, ParameterSpec, ScaleSpec, SpaceSpec, WhenSpec,
 };
+pub use template::{Accelerator, Claim, TrialTemplate};
 pub use trial::{Grant, NasTrial, NasTrialSpec, NasTrialStatus, OutcomeName, RecordedRung, ViewStatus};

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::{OutcomeName, trial::whole};
+use super::{OutcomeName, trial_record::whole};
 use crate::contract::{CurvePoint, Report, Reported, RungResult};
 
 /// How a trial reports.

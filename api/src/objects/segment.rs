@@ -5,7 +5,7 @@ use nas_search::Outcome;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::NasTrialStatus;
+use super::{NasTrialStatus, OutcomeName};
 use crate::Conclusion;
 
 /// One process that trained a segment of a trial.
@@ -120,6 +120,20 @@ impl From<Outcome> for SegmentOutcome {
             Outcome::Failed => Self::Failed,
             Outcome::Misconfigured => Self::Misconfigured,
             Outcome::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<OutcomeName> for SegmentOutcome {
+    fn from(outcome: OutcomeName) -> Self {
+        match outcome {
+            OutcomeName::Value => Self::Value,
+            OutcomeName::Diverged => Self::Diverged,
+            OutcomeName::Infeasible => Self::Infeasible,
+            OutcomeName::OutOfMemory => Self::OutOfMemory,
+            OutcomeName::Failed => Self::Failed,
+            OutcomeName::Misconfigured => Self::Misconfigured,
+            OutcomeName::Cancelled => Self::Cancelled,
         }
     }
 }

@@ -1,35 +1,28 @@
-//! From an experiment that somebody wrote to a plan that can be carried out: every problem, with its field.
+//! From an experiment that somebody wrote to a plan that can be carried out: every problem, with its field. It may take half a minute
+//! (`try_out`): nothing for an async task.
 
 mod confirm;
 mod data;
 mod document;
 mod pod;
+mod scheduler;
 mod space;
+mod try_out;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kube::core::Duration as ObjectDuration;
 use nas_search::{
-    AdditionalObjective, Brackets, Budget, Constraints, Direction, Grid, GridError, Guided, Halving, Index, MAX_ADDITIONAL,
-    Memory, Plan, Rungs, RungsError, Sampler, Scheduler, Space, first_draw, rejections, sample,
+    AdditionalObjective, Budget, Constraints, Direction, Grid, GridError, Guided, MAX_ADDITIONAL, Memory, Plan, Sampler, Space,
 };
 
 pub use document::{SourceFile, read_experiment};
 
 use crate::{
     Problem, amount, darts_space,
-    objects::{
-        AdditionalObjectiveSpec, Asha, AshaType, Bracket, DirectionSpec, Ladder, NasExperiment, Objective, RungStatus,
-        SamplerSpec, SchedulerSpec,
-    },
+    objects::{AdditionalObjectiveSpec, DirectionSpec, NasExperiment, Objective, SamplerSpec},
 };
 
-/// Rungs where an experiment names no number of them.
-const DEFAULT_RUNGS: i64 = 4;
-/// Draws on which rules are tried at acceptance, so that what cannot be evaluated is found before a trial exists.
-const TRIED_DRAWS: u32 = 500;
-/// A space in which nothing is found for so long is refused.
-const LONGEST_TRY: Duration = Duration::from_secs(30);
 /// The least `spec.trial.timeLimit`: pods take seconds to begin.
 const SHORTEST_TIME_LIMIT: Duration = Duration::from_secs(10);
 /// Longest name: trials and Jobs append to it within Kubernetes' 63 characters.
@@ -87,7 +80,7 @@ impl NasExperiment {
             Some(Sampler::Grid(grid)) => max_trials.min(grid.len()),
             _ => max_trials,
         };
-        let rungs = rungs(&spec.scheduler, max, max_trials, begun).map_err(|problem| problems.push(problem)).ok();
+        let rungs = scheduler::rungs(&spec.scheduler, max, max_trials, begun).map_err(|problem| problems.push(problem)).ok();
         let budget = self.budget(&mut problems);
         if spec.target.is_some_and(|target| !target.is_finite()) {
             problems.push(Problem::new("spec.target", "must be finite"));
@@ -119,7 +112,7 @@ impl NasExperiment {
             sampler,
             constraints,
             rungs,
-            scheduler: scheduler(&spec.scheduler),
+            scheduler: scheduler::build(&spec.scheduler),
             max_trials,
             parallel_trials: usize::try_from(spec.parallel_trials).unwrap_or_default(),
             max_failed_trials: spec.max_failed_trials.and_then(|max| u64::try_from(max).ok()),
@@ -181,67 +174,6 @@ impl NasExperiment {
             };
             problems.push(Problem::new(format!("spec.objective.additional[{at}].metric"), problem));
         }
-    }
-
-    /// Draws from the space: rules that cannot be evaluated, spaces that nothing satisfies, networks that do not fit the images.
-    fn try_plan(&self, plan: &Plan) -> Result<(), Vec<Problem>> {
-        let one = |path: String, message: String| Err(vec![Problem::new(path, message)]);
-        let shape = darts_space::shape(&self.spec.trial.data);
-        if let Err((rule, reason)) = rejections(plan, TRIED_DRAWS) {
-            return Err(vec![self.broken_rule(&plan.constraints, rule, reason)]);
-        }
-        let began = Instant::now();
-        let found = match plan.sampler {
-            Sampler::Grid(_) => sample(plan, &Index::new(plan.direction, &plan.rungs), &[], 0),
-            _ => first_draw(plan, || began.elapsed() < LONGEST_TRY),
-        };
-        let drawn = match found {
-            Ok(drawn) => drawn,
-            Err(nothing) => {
-                let worst = nothing.worst_rule().unwrap_or_default();
-                let rejected = nothing.rejected.get(&worst).copied().unwrap_or_default();
-                let message = format!(
-                    "no configuration satisfies the constraints: of {} drawn in at most {} s, this rule ({}) rejected {rejected}, more than any other; loosen it or widen the space",
-                    nothing.draws,
-                    LONGEST_TRY.as_secs(),
-                    plan.constraints.message(worst),
-                );
-                return one(rule_path(worst), message);
-            }
-        };
-        let of_architecture = |name: &str| matches!(name, "params" | "flops");
-        if let (Some(_), Err(metric)) =
-            (&self.spec.space.darts, plan.measure(&drawn.assignment, |name| (!of_architecture(name)).then_some(0.0)))
-        {
-            return one(
-                "spec.trial.data.shape".to_owned(),
-                self.unknown_shape(&format!("spec.objective.additional names {metric}")),
-            );
-        }
-        if let (Some(_), Some(shape)) = (&self.spec.space.darts, shape) {
-            let fits = darts_space::skeleton(&drawn.assignment, shape).map(|skeleton| skeleton.cells());
-            if let Some(Err(error)) = fits {
-                return one("spec.space.parameters".to_owned(), error.to_string());
-            }
-        }
-        Ok(())
-    }
-
-    /// A rule that cannot be evaluated: what is wrong with it, or what it needs to know.
-    fn broken_rule(&self, constraints: &Constraints, rule: usize, reason: String) -> Problem {
-        let text = constraints.text(rule);
-        let data = &self.spec.trial.data;
-        if darts_space::shape(data).is_some() || !(text.contains("params") || text.contains("flops")) {
-            return Problem::new(rule_path(rule), reason);
-        }
-        Problem::new("spec.trial.data.shape", self.unknown_shape("a constraint speaks of parameters or FLOPs"))
-    }
-
-    fn unknown_shape(&self, why: &str) -> String {
-        format!(
-            "is needed, since {why} and the size of the images of {:?} is not known: state {{channels, height, width, classes}}",
-            self.spec.trial.data.name
-        )
     }
 
     /// The sampler; none while there are other problems, since a grid tries every point.
@@ -329,53 +261,4 @@ fn at_least_one(value: i64, path: &str, problems: &mut Vec<Problem>) -> u64 {
         problems.push(Problem::new(path, format!("is {value}, but must be at least 1")));
         1
     })
-}
-
-/// Who goes on from a rung.
-fn scheduler(spec: &SchedulerSpec) -> Scheduler {
-    match spec {
-        SchedulerSpec::FullLength(_) => Scheduler::Asha { kind: Halving::Promotion, brackets: Brackets::Aggressive },
-        SchedulerSpec::Asha(asha) => Scheduler::Asha {
-            kind: match asha.kind {
-                AshaType::Promotion => Halving::Promotion,
-                AshaType::Stopping => Halving::Stopping,
-            },
-            brackets: match asha.bracket {
-                Bracket::Aggressive => Brackets::Aggressive,
-                Bracket::Standard => Brackets::Standard,
-                Bracket::Conservative => Brackets::Conservative,
-            },
-        },
-        SchedulerSpec::Hyperband(_) => Scheduler::Hyperband,
-        SchedulerSpec::Progressive(_) => Scheduler::Progressive,
-    }
-}
-
-fn rungs(scheduler: &SchedulerSpec, max: u64, max_trials: u64, begun: &[RungStatus]) -> Result<Rungs, Problem> {
-    let (name, eta, max_rungs, rungs) = match scheduler {
-        SchedulerSpec::FullLength(_) => return Ok(Rungs::full_length(max)),
-        SchedulerSpec::Asha(Asha { eta, max_rungs, rungs, .. }) => ("asha", eta, max_rungs, rungs),
-        SchedulerSpec::Hyperband(Ladder { eta, max_rungs, rungs }) => ("hyperband", eta, max_rungs, rungs),
-        SchedulerSpec::Progressive(Ladder { eta, max_rungs, rungs }) => ("progressive", eta, max_rungs, rungs),
-    };
-    let path = |field: &str| format!("spec.scheduler.{name}{field}");
-    let Some(eta) = u64::try_from(*eta).ok().filter(|eta| *eta >= 2) else {
-        return Err(Problem::new(path(".eta"), format!("is {eta}, but must be at least 2")));
-    };
-    if !begun.is_empty() {
-        let steps = begun.iter().map(|rung| u64::try_from(rung.step).unwrap_or_default()).collect();
-        return Rungs::explicit(steps, eta, max, u64::MAX).map_err(|error| Problem::new("status.rungs", error.to_string()));
-    }
-    match (rungs, max_rungs) {
-        (Some(_), Some(_)) => Err(Problem::new(path(""), "has rungs and maxRungs: give only one of them")),
-        (Some(steps), None) => {
-            let steps = steps.iter().map(|step| u64::try_from(*step).unwrap_or_default()).collect();
-            let rungs = Rungs::explicit(steps, eta, max, max_trials);
-            rungs.map_err(|error: RungsError| Problem::new(path(".rungs"), error.to_string()))
-        }
-        (None, count) => {
-            let count = usize::try_from(count.unwrap_or(DEFAULT_RUNGS)).unwrap_or(1);
-            Ok(Rungs::geometric(max, eta, count, max_trials))
-        }
-    }
 }

@@ -16,11 +16,13 @@ mod broken;
 mod confirm;
 mod faults;
 mod fetching;
+mod leading;
 mod placing;
 mod protocol;
 mod retention;
 mod retrying;
 #[path = "../rig/mod.rs"]
 mod rig;
+mod steering;
 mod trust;
 mod waiting;

@@ -8,12 +8,12 @@ use std::{
 use super::{
     axes::{Axes, Point},
     guided::{Features, Fitted},
-    scale::Scale,
+    standardization::Standardization,
     weights::Weights,
 };
 use crate::{Assignment, Direction, Evidence, Index, Outcome, Plan, Recorded, Trial};
 
-/// So few values have no scale.
+/// So few values are not standardised.
 const ENOUGH: usize = 4;
 
 /// What a sampler has computed before and would compute again: points of configurations, and the last fit. It never changes what is
@@ -92,16 +92,16 @@ pub(crate) fn evidence(
     seen
 }
 
-/// At each rung the scales of earlier trials and of this search's own: other data or a longer schedule shift all values alike. Until there
-/// are enough of its own, they are taken as they are.
-fn shifts(earlier: &[Evidence], own: &[Vec<f64>]) -> Vec<(Scale, Scale)> {
-    let scale = |values: Vec<f64>| (values.len() >= ENOUGH).then(|| Scale::of(&values));
+/// How values are standardised at each rung, those of earlier trials and this search's own: other data or a longer schedule shift all values
+/// alike. Until there are enough of its own, they are taken as they are.
+fn shifts(earlier: &[Evidence], own: &[Vec<f64>]) -> Vec<(Standardization, Standardization)> {
+    let standardization = |values: Vec<f64>| (values.len() >= ENOUGH).then(|| Standardization::of(&values));
     let rungs = earlier.iter().map(|evidence| evidence.values.len()).max().unwrap_or_default();
     let at = |rung: usize| {
         let finite = |values: &[f64]| values.get(rung).copied().filter(|value| value.is_finite());
-        let from = scale(earlier.iter().filter_map(|evidence| finite(&evidence.values)).collect());
-        let to = scale(own.iter().filter_map(|values| finite(values)).collect());
-        from.zip(to).unwrap_or((Scale::UNIT, Scale::UNIT))
+        let from = standardization(earlier.iter().filter_map(|evidence| finite(&evidence.values)).collect());
+        let to = standardization(own.iter().filter_map(|values| finite(values)).collect());
+        from.zip(to).unwrap_or((Standardization::UNIT, Standardization::UNIT))
     };
     (0..rungs).map(at).collect()
 }

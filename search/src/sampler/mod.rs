@@ -7,7 +7,7 @@ mod evidence;
 mod grid;
 mod guided;
 mod mutation;
-mod scale;
+mod standardization;
 mod tpe;
 mod weights;
 
@@ -17,7 +17,7 @@ pub use ahead::first_samples;
 pub use draw::{MAX_DRAWS, first_draw, rejections};
 pub use evidence::Memory;
 pub use grid::{Grid, GridError};
-pub use guided::{Estimate, Guided, Pool, Settings, best_estimate};
+pub use guided::{Estimate, Guided, GuidedSettings, Pool, best_estimate};
 pub(crate) use guided::{deep_trials, estimates, first_rung};
 
 use crate::{Assignment, Index, Plan, Verdict};
@@ -47,8 +47,8 @@ impl Sampler {
     }
 
     /// How it goes about it; those that cannot be set are as the guided one is by default.
-    pub(crate) fn settings(&self) -> Settings {
-        if let Self::Guided(guided) = self { guided.settings } else { Settings::default() }
+    pub(crate) fn settings(&self) -> GuidedSettings {
+        if let Self::Guided(guided) = self { guided.settings } else { GuidedSettings::default() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Several objectives as one, for samplers that learn: a weighted sum, with other weights from trial to trial, so that the front is approached
 //! everywhere (`ParEGO`, Knowles 2006; random scalarisations, Paria et al. 2019).
 
-use super::scale::Scale;
+use super::standardization::Standardization;
 use crate::{
     Plan, Trial,
     pareto::{MAX_ADDITIONAL, Point, point},
@@ -45,15 +45,15 @@ impl Weights {
             let points: Vec<Option<Point>> =
                 trials.iter().map(|(trial, rungs)| (rung < *rungs).then(|| point(plan, trial, rung)).flatten()).collect();
             let of_axis = |axis: usize| points.iter().flatten().map(|point| point[axis]).collect::<Vec<f64>>();
-            let scales: [Scale; 1 + MAX_ADDITIONAL] = std::array::from_fn(|axis| match of_axis(axis).as_slice() {
-                [] => Scale::UNIT,
-                values => Scale::of(values),
+            let axes: [Standardization; 1 + MAX_ADDITIONAL] = std::array::from_fn(|axis| match of_axis(axis).as_slice() {
+                [] => Standardization::UNIT,
+                values => Standardization::of(values),
             });
             for ((values, point), (_, rungs)) in values.iter_mut().zip(&points).zip(trials) {
                 if rung >= *rungs {
                     continue;
                 }
-                let term = |axis: usize, value: f64| self.of[axis] * scales[axis].standard(value);
+                let term = |axis: usize, value: f64| self.of[axis] * axes[axis].standard(value);
                 let sum = |point: &Point| point.iter().enumerate().map(|(axis, value)| term(axis, *value)).sum();
                 values.push(point.as_ref().map_or(f64::NEG_INFINITY, sum));
             }

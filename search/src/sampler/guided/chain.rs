@@ -12,7 +12,7 @@ use crate::{
     random::Words,
     sampler::{
         axes::real,
-        scale::{NO_DEVIATION, Scale},
+        standardization::{NO_DEVIATION, Standardization},
     },
 };
 
@@ -45,10 +45,10 @@ pub(super) type Function = (f64, Vec<f64>);
 #[derive(Debug)]
 struct Rung {
     clip: (f64, f64),
-    values: Scale,
+    values: Standardization,
     /// Of the predictions and residuals of the rung below.
-    predictions: Scale,
-    residuals: Scale,
+    predictions: Standardization,
+    residuals: Standardization,
     /// Coefficients of [1, prediction, residual], all standardised.
     below: [f64; 3],
     factor: Cholesky,
@@ -110,7 +110,7 @@ impl Chain {
         let mut drawn: Function = (0.0, Vec::new());
         for (rung, model) in self.rungs.iter().enumerate() {
             let weights = model.ridge.draw(words);
-            let Scale { mean, deviation } = model.values;
+            let Standardization { mean, deviation } = model.values;
             if rung == 0 {
                 drawn = (mean, weights.into_iter().map(|weight| deviation * weight).collect());
                 continue;
@@ -132,13 +132,14 @@ impl Chain {
 impl Rung {
     /// Fits clipped values on where the trials stood at the rung below (`None`: this is the lowest) and on their features.
     fn fit(layout: &Layout, clip: (f64, f64), values: &[f64], features: &[&Features], before: Option<&Vec<Track>>) -> Self {
-        let scale = Scale::of(values);
-        let mut targets: Vec<f64> = values.iter().map(|value| scale.standard(*value)).collect();
-        let (mut predictions, mut residuals, mut below, mut noise) = (Scale::UNIT, Scale::UNIT, [0.0; 3], 0.0);
+        let standardization = Standardization::of(values);
+        let mut targets: Vec<f64> = values.iter().map(|value| standardization.standard(*value)).collect();
+        let (mut predictions, mut residuals) = (Standardization::UNIT, Standardization::UNIT);
+        let (mut below, mut noise) = ([0.0; 3], 0.0);
         let mut products = [0.0; 9];
         if let Some(before) = before {
-            predictions = Scale::of(&before.iter().map(|track| track.prediction).collect::<Vec<_>>());
-            residuals = Scale::of(&before.iter().map(|track| track.residual).collect::<Vec<_>>());
+            predictions = Standardization::of(&before.iter().map(|track| track.prediction).collect::<Vec<_>>());
+            residuals = Standardization::of(&before.iter().map(|track| track.residual).collect::<Vec<_>>());
             let rows: Vec<[f64; 3]> = before
                 .iter()
                 .map(|track| [1.0, predictions.standard(track.prediction), residuals.standard(track.residual)])
@@ -162,7 +163,7 @@ impl Rung {
         }
         let (factor, _) = Cholesky::of(&products, 3, PRIOR_RESULTS);
         let ridge = Ridge::fit(features, &targets, layout.width());
-        Self { clip, values: scale, predictions, residuals, below, factor, noise, ridge }
+        Self { clip, values: standardization, predictions, residuals, below, factor, noise, ridge }
     }
 
     /// Where a trial stands at this rung; `None`: it has not come so far.

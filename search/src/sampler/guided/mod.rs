@@ -19,7 +19,7 @@ pub(crate) use features::Features;
 use features::Layout;
 pub(crate) use first_rung::{deep_trials, first_rung};
 pub use pool::Pool;
-pub use settings::{Guided, Settings};
+pub use settings::{Guided, GuidedSettings};
 
 use super::{
     axes::{Axes, Point, real},
@@ -210,7 +210,7 @@ fn fitted(
 /// The highest rung that is a model by itself.
 fn highest_known(trials: &[(Arc<Features>, &[f64])]) -> usize {
     let at = |rung: usize| trials.iter().filter(|(_, values)| values.get(rung).is_some_and(|value| value.is_finite())).count();
-    (0..MAX_RUNGS).rev().find(|rung| at(*rung) >= Settings::ENOUGH).unwrap_or_default()
+    (0..MAX_RUNGS).rev().find(|rung| at(*rung) >= GuidedSettings::ENOUGH).unwrap_or_default()
 }
 
 /// The points of the best trials, by what the model holds of them; of equal ones the older first.

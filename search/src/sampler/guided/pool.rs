@@ -11,7 +11,7 @@ const LOOKED_AT: usize = 4000;
 pub struct Pool(Vec<(Assignment, Features)>);
 
 impl Pool {
-    /// These configurations of a space; `counts` as in [`Settings`](super::Settings).
+    /// These configurations of a space; `counts` as in [`GuidedSettings`](super::GuidedSettings).
     pub(super) fn new(space: &Space, configurations: impl IntoIterator<Item = Assignment>, counts: bool) -> Self {
         let axes = Axes::new(space);
         let layout = Layout::new(space, axes.list(), counts);

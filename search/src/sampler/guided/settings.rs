@@ -9,7 +9,7 @@ use crate::{Assignment, Memory, Space};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Guided {
     /// How it goes about it.
-    pub settings: Settings,
+    pub settings: GuidedSettings,
     /// What may be tried, as [`Guided::among`] sets it; `None`: the whole space.
     pub pool: Option<Arc<Pool>>,
     /// What it has computed before.
@@ -18,7 +18,7 @@ pub struct Guided {
 
 impl Guided {
     /// Tries these configurations of a space and no others: for a table of trainings, beside which nothing is known.
-    pub fn among(settings: Settings, space: &Space, configurations: impl IntoIterator<Item = Assignment>) -> Self {
+    pub fn among(settings: GuidedSettings, space: &Space, configurations: impl IntoIterator<Item = Assignment>) -> Self {
         let pool = Some(Arc::new(Pool::new(space, configurations, settings.counts)));
         Self { settings, pool, memory: Memory::default() }
     }
@@ -26,7 +26,7 @@ impl Guided {
 
 /// What `make ablation` varies.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
+pub struct GuidedSettings {
     /// Share of trials that are drawn at random ever after: what the model cannot see is found by nothing else.
     pub random_share: f64,
     /// Deviations of the posterior that are added to its mean: the upper confidence bound.
@@ -39,18 +39,18 @@ pub struct Settings {
     pub quota: usize,
     /// Whether the model sees how often alike parameters make a choice.
     pub counts: bool,
-    /// Whether all rungs inform the model; if not, only the highest one with [`Settings::ENOUGH`] values does.
+    /// Whether all rungs inform the model; if not, only the highest one with [`GuidedSettings::ENOUGH`] values does.
     pub chained: bool,
     /// Whether new trials begin where the data say that short trainings tell something.
     pub learned_first_rung: bool,
 }
 
-impl Settings {
+impl GuidedSettings {
     /// Values that a rung must have to be a model by itself.
     pub(super) const ENOUGH: usize = 16;
 }
 
-impl Default for Settings {
+impl Default for GuidedSettings {
     fn default() -> Self {
         Self {
             random_share: 0.2,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use nas_search::{Guided, Sampler, Settings};
+use nas_search::{Guided, GuidedSettings, Sampler};
 use nas_simulation::{Crossing, Field, Interactions, Landscape, LandscapeError, Pairs, Surrogate};
 
 use crate::{
@@ -16,26 +16,26 @@ const FIRST_SEED: u64 = 15;
 const FIELD: (u64, f64) = (104, 0.2);
 
 /// A row: its name, what is other than in the product, and the place of its first rung.
-type Row = (&'static str, fn(Settings) -> Settings, usize);
+type Row = (&'static str, fn(GuidedSettings) -> GuidedSettings, usize);
 
 /// What is varied; first the product's.
 const ROWS: [Row; 16] = [
     ("the product's settings, rungs from 3", |product| product, 1),
-    ("no trials at random after the first 16", |product| Settings { random_share: 0.0, ..product }, 1),
-    ("two in five trials at random", |product| Settings { random_share: 0.4, ..product }, 1),
-    ("the mean is climbed", |product| Settings { optimism: 0.0, ..product }, 1),
-    ("twice the optimism", |product| Settings { optimism: 2.0, ..product }, 1),
-    ("who goes on is ranked by values", |product| Settings { trusted: None, ..product }, 1),
-    ("residuals do not count for who goes on", |product| Settings { trusted: Some(0.0), ..product }, 1),
-    ("residuals count in full for who goes on", |product| Settings { trusted: Some(1.0), ..product }, 1),
-    ("rungs do not wait for 12 entries", |product| Settings { fewest: 1, ..product }, 1),
-    ("no quota: 1 / eta of each rung as soon as may be", |product| Settings { quota: 300, ..product }, 1),
-    ("a quota of 2 / eta", |product| Settings { quota: 200, ..product }, 1),
-    ("a quota of 1 / eta", |product| Settings { quota: 100, ..product }, 1),
-    ("alike choices are not counted", |product| Settings { counts: false, ..product }, 1),
-    ("the highest rung with 16 values alone informs the model", |product| Settings { chained: false, ..product }, 1),
+    ("no trials at random after the first 16", |product| GuidedSettings { random_share: 0.0, ..product }, 1),
+    ("two in five trials at random", |product| GuidedSettings { random_share: 0.4, ..product }, 1),
+    ("the mean is climbed", |product| GuidedSettings { optimism: 0.0, ..product }, 1),
+    ("twice the optimism", |product| GuidedSettings { optimism: 2.0, ..product }, 1),
+    ("who goes on is ranked by values", |product| GuidedSettings { trusted: None, ..product }, 1),
+    ("residuals do not count for who goes on", |product| GuidedSettings { trusted: Some(0.0), ..product }, 1),
+    ("residuals count in full for who goes on", |product| GuidedSettings { trusted: Some(1.0), ..product }, 1),
+    ("rungs do not wait for 12 entries", |product| GuidedSettings { fewest: 1, ..product }, 1),
+    ("no quota: 1 / eta of each rung as soon as may be", |product| GuidedSettings { quota: 300, ..product }, 1),
+    ("a quota of 2 / eta", |product| GuidedSettings { quota: 200, ..product }, 1),
+    ("a quota of 1 / eta", |product| GuidedSettings { quota: 100, ..product }, 1),
+    ("alike choices are not counted", |product| GuidedSettings { counts: false, ..product }, 1),
+    ("the highest rung with 16 values alone informs the model", |product| GuidedSettings { chained: false, ..product }, 1),
     ("rungs from 1, begins where it has learned to", |product| product, 0),
-    ("rungs from 1, begins there", |product| Settings { learned_first_rung: false, ..product }, 0),
+    ("rungs from 1, begins there", |product| GuidedSettings { learned_first_rung: false, ..product }, 0),
 ];
 
 /// What the rows are measured on.
@@ -83,7 +83,7 @@ fn benchmark<'a>(
         landscape: Box::new(move |seed| landscape(FIRST_SEED + seed)),
         plan: Box::new(move |seed| {
             let seed = FIRST_SEED + seed;
-            let sampler = Sampler::Guided(Guided { settings: vary(Settings::default()), ..Guided::default() });
+            let sampler = Sampler::Guided(Guided { settings: vary(GuidedSettings::default()), ..Guided::default() });
             learning(seed, space(), sampler, &steps[first..])
         }),
         knows_its_end: false,
@@ -108,7 +108,7 @@ pub(crate) fn page(results: &[(&Benchmark, &[Measured])], seeds: usize) -> Strin
     let mut text = format!(
         "# What each part of the guided sampler is worth\n\n\
         Made by `make ablation`, which writes the same bytes each time; [search.md](search.md) says how searches are simulated. One part at a time is other than in the product\n\
-        (`nas_search::Settings`). Seeds {FIRST_SEED} to {}: the settings were chosen with those before. The interactions are a field that nothing was chosen with, of whose variance\n\
+        (`nas_search::GuidedSettings`). Seeds {FIRST_SEED} to {}: the settings were chosen with those before. The interactions are a field that nothing was chosen with, of whose variance\n\
         {} is additive.\n\n\
         The first row is the mean true accuracy of the incumbent, in percent. The others are what is won over it, seed by seed, ± the standard error of that; **bold** where\n\
         it is more than twice as large as its error. Of {differences} differences, {} would be bold by chance alone.\n",

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use nas_search::{
-    Assignment, Budget, Direction, EarlierTrial, Guided, Index, Plan, Sampler, Scalar, Settings, Trial, best_estimate, sample,
+    Assignment, Budget, Direction, EarlierTrial, Guided, GuidedSettings, Index, Plan, Sampler, Scalar, Trial, best_estimate,
+    sample,
 };
 use nas_simulation::{Conditions, Field, Interactions, Landscape, LandscapeError, Pairs, Run, Surrogate, simulate, trajectory};
 
@@ -50,8 +51,8 @@ struct Row {
     at: f64,
 }
 
-fn guided(vary: fn(Settings) -> Settings) -> Sampler {
-    Sampler::Guided(Guided { settings: vary(Settings::default()), ..Guided::default() })
+fn guided(vary: fn(GuidedSettings) -> GuidedSettings) -> Sampler {
+    Sampler::Guided(Guided { settings: vary(GuidedSettings::default()), ..Guided::default() })
 }
 
 /// What others are measured against, then what can be done, then what cannot.
@@ -59,14 +60,14 @@ fn rows() -> [Row; 12] {
     let row =
         |name, sampler| Row { name, sampler, first: 1, shows: Shows::Run, knows_parts: false, knows_its_end: false, at: AT };
     let product = || guided(|product| product);
-    let quota = || guided(|product| Settings { quota: 200, ..product });
+    let quota = || guided(|product| GuidedSettings { quota: 200, ..product });
     [
         row("the product's settings, rungs from 3", product),
         row("a quota of 2 / eta", quota),
         Row { knows_its_end: true, ..row("it knows when it ends", product) },
         Row {
             first: 0,
-            ..row("rungs from 1, begins there", || guided(|product| Settings { learned_first_rung: false, ..product }))
+            ..row("rungs from 1, begins there", || guided(|product| GuidedSettings { learned_first_rung: false, ..product }))
         },
         Row { shows: Shows::Mean, ..row("oracle: trainings have no noise", product) },
         Row { shows: Shows::Mean, ..row("oracle: trainings have no noise; a quota of 2 / eta", quota) },

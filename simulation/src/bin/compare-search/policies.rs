@@ -4,7 +4,7 @@
 //! space instead of a list.
 
 use nas_search::{
-    Brackets, Budget, Constraints, Direction, Guided, Halving, Memory, Plan, Rungs, Sampler, Scheduler, Settings, Space,
+    Brackets, Budget, Constraints, Direction, Guided, GuidedSettings, Halving, Memory, Plan, Rungs, Sampler, Scheduler, Space,
 };
 use nas_simulation::{BySize, Crossing, Landscape, Pairs, Surrogate, Table, permutation};
 
@@ -145,7 +145,7 @@ pub(crate) fn reseeded(surrogate: &Surrogate, seed: u64) -> Pairs {
 /// The guided sampler with the rows of a table as its choice.
 fn among_rows(table: &Table) -> Guided {
     let rows = (0..table.len()).filter_map(|row| Pairs::named(&table.assignment(row)?).ok());
-    Guided::among(Settings::default(), &Pairs::space(), rows)
+    Guided::among(GuidedSettings::default(), &Pairs::space(), rows)
 }
 
 /// The space of NAS-Bench-101 on CIFAR-10. All that a sampler can learn from is an architecture's number of parameters.

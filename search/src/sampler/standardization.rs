@@ -1,4 +1,4 @@
-//! Numbers in deviations from their mean.
+//! Numbers in deviations from their mean, and back.
 
 use super::axes::real;
 
@@ -7,12 +7,12 @@ pub(super) const NO_DEVIATION: f64 = 1e-9;
 
 /// Mean and standard deviation.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Scale {
+pub(crate) struct Standardization {
     pub(super) mean: f64,
     pub(super) deviation: f64,
 }
 
-impl Scale {
+impl Standardization {
     pub(super) const UNIT: Self = Self { mean: 0.0, deviation: 1.0 };
 
     pub(super) fn of(values: &[f64]) -> Self {
