@@ -1,6 +1,7 @@
 //! Constraints: CEL rules over a configuration, checked before a trial exists.
 
 mod cost;
+mod names;
 mod values;
 
 use std::{fmt, sync::Arc};
@@ -100,18 +101,15 @@ impl Constraints {
         if steps > cost::MAX_STEPS {
             return Err(RuleError::TooCostly { steps });
         }
-        let references = program.references();
-        let mut variables: Vec<_> = references.variables().into_iter().map(str::to_owned).collect();
-        variables.sort_unstable();
-        if let Some(unknown) = variables.iter().find(|name| !matches!(name.as_str(), "hp" | "arch")) {
-            return Err(RuleError::UnknownVariable(unknown.clone()));
+        let variables = names::variables(program.expression());
+        if let Some(unknown) = variables.iter().find(|name| !["hp", "arch"].contains(name)) {
+            return Err(RuleError::UnknownVariable((*unknown).to_owned()));
         }
-        let names = |wanted: &str| variables.iter().any(|name| name == wanted);
-        if names("arch") && self.describe.is_none() {
+        if variables.contains("arch") && self.describe.is_none() {
             return Err(RuleError::NoArchitecture);
         }
-        self.uses_hp |= names("hp");
-        self.uses_arch |= names("arch");
+        self.uses_hp |= variables.contains("hp");
+        self.uses_arch |= variables.contains("arch");
         self.rules.push(Rule { text: text.to_owned(), message: message.to_owned(), program });
         Ok(())
     }

@@ -32,6 +32,8 @@ fn rules_see_nested_parameters_and_the_architecture() {
         "arch.params >= 2500000 && arch.params <= 4500000",
         "!has(hp.optimizer.beta2) || hp.optimizer.beta2 > 0.9",
         "!has(hp.nothing)",
+        "['normal'].all(cell, arch[cell].skip_connect in [1, 2])",
+        "[4, 8].exists(layers, hp.layers == layers)",
     ] {
         assert_eq!(verdict(rule), Verdict::Satisfied, "{rule}");
     }
