@@ -17,7 +17,7 @@ use crate::{
     context::Context,
     labels,
     request::{manager, post},
-    store::{Compared, Group, version},
+    store::{Compared, ExperimentKey, version},
     trial::Waiting,
     world::to_value,
 };
@@ -50,7 +50,7 @@ pub(crate) enum Granted {
 /// Writes for one experiment.
 pub(crate) struct Writer<'a> {
     pub(crate) context: &'a Context,
-    pub(crate) group: &'a Group,
+    pub(crate) key: &'a ExperimentKey,
 }
 
 impl Writer<'_> {
@@ -59,13 +59,13 @@ impl Writer<'_> {
         K: kube::Resource<Scope = kube::core::NamespaceResourceScope>,
         K::DynamicType: Default,
     {
-        self.context.requests.api(&self.group.namespace)
+        self.context.requests.api(&self.key.namespace)
     }
 
     /// Creates a trial.
     pub(crate) async fn create_trial(&self, experiment: &NasExperiment, mut trial: NasTrial) -> Result<Granted, Error> {
         let name = trial.name_any();
-        trial.metadata.namespace = Some(self.group.namespace.clone());
+        trial.metadata.namespace = Some(self.key.namespace.clone());
         trial.metadata.owner_references = kube::Resource::controller_owner_ref(experiment, &()).map(|owner| vec![owner]);
         trial.metadata.labels = Some([(labels::EXPERIMENT.to_owned(), trial.spec.experiment.clone())].into());
         let api = self.api::<NasTrial>();
@@ -152,7 +152,7 @@ impl Writer<'_> {
                 Err(conflict @ Error::Conflict { .. }) => conflict,
                 answer => return answer,
             };
-            let latest = self.context.world.trials.get(self.group, &trial.name_any());
+            let latest = self.context.world.trials.get(self.key, &trial.name_any());
             let reported = |latest: &Arc<NasTrial>| {
                 latest.resource_version() != seen.resource_version() && latest.differs_in_report_alone(&seen)
             };
@@ -187,7 +187,7 @@ impl Writer<'_> {
             Err(error @ Error::Conflict { .. }) => {
                 match self.context.requests.send("get", "NasTrial", name, self.api::<NasTrial>().get_opt(name)).await? {
                     Some(trial) => drop(trials.written(trial)),
-                    None => trials.gone(self.group, name),
+                    None => trials.gone(self.key, name),
                 }
                 Err(error)
             }
@@ -200,7 +200,7 @@ impl Writer<'_> {
         match self.context.requests.send("get", "NasTrial", name, self.api::<NasTrial>().get(name)).await {
             Ok(trial) => Ok(Some(self.context.world.trials.written(trial))),
             Err(Error::Api { source, .. }) if is_not_found(&source) => {
-                self.context.world.trials.gone(self.group, name);
+                self.context.world.trials.gone(self.key, name);
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -215,12 +215,12 @@ impl Writer<'_> {
     /// Holds the cache against all trials of the experiment on the server, and reads those that it does not know as they are; returns
     /// whether it knew otherwise.
     pub(crate) async fn read_trials(&self) -> Result<bool, Error> {
-        let mut page = ListParams::default().fields(&format!("spec.experiment={}", self.group.experiment)).limit(PAGE);
+        let mut page = ListParams::default().fields(&format!("spec.experiment={}", self.key.experiment)).limit(PAGE);
         let api = self.api::<NasTrial>();
         let mut listed = HashMap::new();
         // All pages are of one version.
         let at = loop {
-            let found = self.context.requests.send("list", "NasTrial", &self.group.experiment, api.list_metadata(&page)).await?;
+            let found = self.context.requests.send("list", "NasTrial", &self.key.experiment, api.list_metadata(&page)).await?;
             listed.extend(found.items.iter().map(|trial| (trial.name_any(), version(trial))));
             match found.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => page = page.continue_token(&token),
@@ -228,7 +228,7 @@ impl Writer<'_> {
             }
         };
         let world = &self.context.world;
-        let Compared { old, some_are_gone } = world.trials.compare(self.group, &listed, at);
+        let Compared { old, some_are_gone } = world.trials.compare(self.key, &listed, at);
         let mut knew_otherwise = some_are_gone;
         let api = self.api::<DeserializeGuard<NasTrial>>();
         for name in old {
@@ -239,8 +239,8 @@ impl Writer<'_> {
                     knew_otherwise = true;
                 }
                 None => {
-                    knew_otherwise |= world.trials.get(self.group, &name).is_some();
-                    world.trials.gone(self.group, &name);
+                    knew_otherwise |= world.trials.get(self.key, &name).is_some();
+                    world.trials.gone(self.key, &name);
                 }
             }
         }
@@ -296,12 +296,12 @@ impl Writer<'_> {
                     Some(job) if job.metadata.deletion_timestamp.is_some() && job.labels().contains_key(labels::TRIAL) => {
                         drop(self.context.world.jobs.written(job));
                     }
-                    _ => self.context.world.jobs.gone(self.group, name),
+                    _ => self.context.world.jobs.gone(self.key, name),
                 }
                 Ok(())
             }
             Err(Error::Api { source, .. }) if is_not_found(&source) => {
-                self.context.world.jobs.gone(self.group, name);
+                self.context.world.jobs.gone(self.key, name);
                 Ok(())
             }
             // Another Job has the name by now.

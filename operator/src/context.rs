@@ -9,7 +9,7 @@ use std::{
 use kube::Client;
 
 use crate::{
-    Config, Metrics, events::Events, experiment::Search, request::Requests, store::Group, telemetry, trial::Settings,
+    Config, Metrics, events::Events, experiment::Search, request::Requests, store::ExperimentKey, telemetry, trial::Settings,
     world::World,
 };
 
@@ -19,9 +19,9 @@ pub(crate) struct Context {
     pub(crate) world: Arc<World>,
     pub(crate) metrics: Metrics,
     pub(crate) events: Events,
-    searches: Mutex<HashMap<Group, Arc<tokio::sync::Mutex<Search>>>>,
+    searches: Mutex<HashMap<ExperimentKey, Arc<tokio::sync::Mutex<Search>>>>,
     /// Since when the passes over an experiment fail.
-    failing: Mutex<HashMap<Group, Instant>>,
+    failing: Mutex<HashMap<ExperimentKey, Instant>>,
 }
 
 impl Context {
@@ -38,26 +38,26 @@ impl Context {
     }
 
     /// What is remembered of an experiment between passes; all of it could be read again.
-    pub(crate) fn search(&self, group: &Group) -> Arc<tokio::sync::Mutex<Search>> {
+    pub(crate) fn search(&self, key: &ExperimentKey) -> Arc<tokio::sync::Mutex<Search>> {
         let mut searches = self.searches.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(searches.entry(group.clone()).or_default())
+        Arc::clone(searches.entry(key.clone()).or_default())
     }
 
     /// A pass over it did not fail.
-    pub(crate) fn succeeded(&self, group: &Group) {
-        self.failing.lock().unwrap_or_else(PoisonError::into_inner).remove(group);
+    pub(crate) fn succeeded(&self, key: &ExperimentKey) {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
     /// A pass over it has failed; returns for how long all of them do.
-    pub(crate) fn failed(&self, group: &Group) -> Duration {
-        self.failing.lock().unwrap_or_else(PoisonError::into_inner).entry(group.clone()).or_insert_with(Instant::now).elapsed()
+    pub(crate) fn failed(&self, key: &ExperimentKey) -> Duration {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_insert_with(Instant::now).elapsed()
     }
 
     /// The experiment is gone.
-    pub(crate) fn forget(&self, group: &Group) {
-        self.searches.lock().unwrap_or_else(PoisonError::into_inner).remove(group);
-        self.succeeded(group);
-        self.metrics.forget(group);
+    pub(crate) fn forget(&self, key: &ExperimentKey) {
+        self.searches.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.succeeded(key);
+        self.metrics.forget(key);
     }
 
     pub(crate) fn settings(&self) -> Settings {

@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use nas_api::objects::NasTrial;
 
-use crate::{labels, store::Group, trial::is_terminal};
+use crate::{labels, store::ExperimentKey, trial::is_terminal};
 
 /// The last state of each pod, by the trial's name and the pod's own.
 type Pods = BTreeMap<(String, String), Arc<Pod>>;
@@ -20,43 +20,43 @@ type Pods = BTreeMap<(String, String), Arc<Pod>>;
 /// What pods said last.
 #[derive(Default)]
 pub(crate) struct LastWords {
-    groups: Mutex<HashMap<Group, Pods>>,
+    groups: Mutex<HashMap<ExperimentKey, Pods>>,
 }
 
 impl LastWords {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Group, Pods>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ExperimentKey, Pods>> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps a pod that is gone, if `trial` as it is known waits for how it ended.
-    pub(crate) fn keep(&self, group: Group, pod: Pod, trial: Option<&NasTrial>) {
+    pub(crate) fn keep(&self, key: ExperimentKey, pod: Pod, trial: Option<&NasTrial>) {
         if trial.is_some_and(|trial| waits_for(trial, &pod)) {
             let name = (pod.labels().get(labels::TRIAL).cloned().unwrap_or_default(), pod.name_any());
-            self.lock().entry(group).or_default().insert(name, Arc::new(pod));
+            self.lock().entry(key).or_default().insert(name, Arc::new(pod));
         }
     }
 
     /// A trial is as it is now, or gone: forgets what it does not wait for.
-    pub(crate) fn settle(&self, group: &Group, name: &str, trial: Option<&NasTrial>) {
+    pub(crate) fn settle(&self, key: &ExperimentKey, name: &str, trial: Option<&NasTrial>) {
         let mut groups = self.lock();
-        let Some(pods) = groups.get_mut(group) else { return };
+        let Some(pods) = groups.get_mut(key) else { return };
         pods.retain(|(of, _), pod| of != name || trial.is_some_and(|trial| waits_for(trial, pod)));
         if pods.is_empty() {
-            groups.remove(group);
+            groups.remove(key);
         }
     }
 
     /// Forgets what no trial waits for, `trial` being the one of a group with a name.
-    pub(crate) fn settle_all(&self, trial: impl Fn(&Group, &str) -> Option<Arc<NasTrial>>) {
-        self.lock().retain(|group, pods| {
-            pods.retain(|(name, _), pod| trial(group, name).is_some_and(|trial| waits_for(&trial, pod)));
+    pub(crate) fn settle_all(&self, trial: impl Fn(&ExperimentKey, &str) -> Option<Arc<NasTrial>>) {
+        self.lock().retain(|key, pods| {
+            pods.retain(|(name, _), pod| trial(key, name).is_some_and(|trial| waits_for(&trial, pod)));
             !pods.is_empty()
         });
     }
 
     /// The pods of an experiment that are kept.
-    pub(crate) fn of(&self, group: &Group) -> Vec<Arc<Pod>> {
-        self.lock().get(group).map(|pods| pods.values().cloned().collect()).unwrap_or_default()
+    pub(crate) fn of(&self, key: &ExperimentKey) -> Vec<Arc<Pod>> {
+        self.lock().get(key).map(|pods| pods.values().cloned().collect()).unwrap_or_default()
     }
 }
 

@@ -21,7 +21,7 @@ use self::{
     register::{OfExperiment, Register},
     segment::Segments,
 };
-use crate::store::Group;
+use crate::store::ExperimentKey;
 
 /// All metrics of the operator, in a registry of their own.
 #[derive(Clone)]
@@ -165,17 +165,17 @@ impl Metrics {
         self.0.observed.leads(leads);
     }
 
-    pub(crate) fn decided(&self, group: &Group, decision: &str) {
-        self.0.decisions.with_label_values(&[&group.namespace, &group.experiment, &decision.to_owned()]).inc();
+    pub(crate) fn decided(&self, key: &ExperimentKey, decision: &str) {
+        self.0.decisions.with_label_values(&[&key.namespace, &key.experiment, &decision.to_owned()]).inc();
     }
 
-    pub(crate) fn recorded(&self, group: &Group, outcome: &str) {
-        self.0.outcomes.with_label_values(&[&group.namespace, &group.experiment, &outcome.to_owned()]).inc();
+    pub(crate) fn recorded(&self, key: &ExperimentKey, outcome: &str) {
+        self.0.outcomes.with_label_values(&[&key.namespace, &key.experiment, &outcome.to_owned()]).inc();
     }
 
     /// Where an experiment stands.
-    pub(crate) fn stands(&self, group: &Group, metric: &str, standing: &ExperimentStanding) {
-        let Group { namespace, experiment } = group;
+    pub(crate) fn stands(&self, key: &ExperimentKey, metric: &str, standing: &ExperimentStanding) {
+        let ExperimentKey { namespace, experiment } = key;
         for (state, count) in standing.trials {
             self.0.trials.with_label_values(&[namespace, experiment, &state.to_owned()]).set(count);
         }
@@ -190,9 +190,9 @@ impl Metrics {
     }
 
     /// The experiment is gone: its series go, too.
-    pub(crate) fn forget(&self, group: &Group) {
-        self.0.queue.taken(group);
-        self.0.of_experiment.iter().for_each(|metric| metric.forget(group));
+    pub(crate) fn forget(&self, key: &ExperimentKey) {
+        self.0.queue.taken(key);
+        self.0.of_experiment.iter().for_each(|metric| metric.forget(key));
     }
 }
 

@@ -30,7 +30,7 @@ use crate::{
     events::Events,
     experiment::{Next, delete_orphans, reconcile, tell_failing, tell_unreadable},
     lease::Candidate,
-    store::Group,
+    store::ExperimentKey,
     telemetry, web,
     world::{World, all, owned, watch},
 };
@@ -86,17 +86,17 @@ pub async fn run(config: Config, client: Client, metrics: Metrics, stop: Cancell
     let take = move |event: Event<NasExperiment>| {
         keep.lock().unwrap_or_else(std::sync::PoisonError::into_inner).apply_watcher_event(&event);
         let groups = store.experiments.take(event);
-        for group in &groups {
-            store.note_readable(group, None);
+        for key in &groups {
+            store.note_readable(key, None);
         }
         groups
     };
     let store = Arc::clone(&world);
     let unreadable = move |invalid: &InvalidObject| {
-        let group = Group { namespace: invalid.metadata.namespace.clone()?, experiment: invalid.metadata.name.clone()? };
+        let key = ExperimentKey { namespace: invalid.metadata.namespace.clone()?, experiment: invalid.metadata.name.clone()? };
         let gone = invalid.metadata.deletion_timestamp.is_some();
-        store.note_readable(&group, (!gone).then(|| invalid.error.clone()));
-        Some(group)
+        store.note_readable(&key, (!gone).then(|| invalid.error.clone()));
+        Some(key)
     };
     spawn(Box::pin(watch(client.clone(), namespace(), all(), take, unreadable, Arc::clone(&world), touch.clone())));
     let left_alone = |_: &InvalidObject| None;
@@ -154,8 +154,8 @@ pub async fn run(config: Config, client: Client, metrics: Metrics, stop: Cancell
 async fn passes(
     context: Arc<Context>,
     reader: reflector::Store<NasExperiment>,
-    touch: mpsc::UnboundedSender<Group>,
-    touched: mpsc::UnboundedReceiver<Group>,
+    touch: mpsc::UnboundedSender<ExperimentKey>,
+    touched: mpsc::UnboundedReceiver<ExperimentKey>,
     stop: CancellationToken,
 ) {
     let known = {
@@ -172,8 +172,8 @@ async fn passes(
     metrics.works_at_once(AT_ONCE);
     let queue = known
         .chain(touched)
-        .inspect(move |group| metrics.queued(group))
-        .map(|group| Ok::<_, std::convert::Infallible>(ObjectRef::new(&group.experiment).within(&group.namespace)))
+        .inspect(move |key| metrics.queued(key))
+        .map(|key| Ok::<_, std::convert::Infallible>(ObjectRef::new(&key.experiment).within(&key.namespace)))
         .take_until(stop.clone().cancelled_owned());
     let settings = kube::runtime::controller::Config::default().concurrency(AT_ONCE).debounce(DEBOUNCE);
     // Each pass is a task of its own: a decision that computes for seconds holds up neither other experiments nor the lease.
@@ -187,8 +187,8 @@ async fn passes(
             async move {
                 // No error: it was deleted, or cannot be read.
                 if let Err(kube::runtime::controller::Error::ObjectNotFound(gone)) = ended {
-                    let group = Group { namespace: gone.namespace.clone().unwrap_or_default(), experiment: gone.name.clone() };
-                    clear_up(context, &group, stop, touch).await;
+                    let key = ExperimentKey { namespace: gone.namespace.clone().unwrap_or_default(), experiment: gone.name.clone() };
+                    clear_up(context, &key, stop, touch).await;
                 }
             }
         })
@@ -196,24 +196,24 @@ async fn passes(
 }
 
 /// What is left to do for an experiment that was deleted, or cannot be read.
-async fn clear_up(context: &Context, group: &Group, stop: &CancellationToken, touch: &mpsc::UnboundedSender<Group>) {
-    context.forget(group);
-    if let Some(problem) = context.world.unreadable(group) {
-        if let Err(error) = tell_unreadable(context, group, &problem).await {
+async fn clear_up(context: &Context, key: &ExperimentKey, stop: &CancellationToken, touch: &mpsc::UnboundedSender<ExperimentKey>) {
+    context.forget(key);
+    if let Some(problem) = context.world.unreadable(key) {
+        if let Err(error) = tell_unreadable(context, key, &problem).await {
             tracing::warn!(error = error.chain(), "cannot say that an experiment cannot be read");
         }
         return;
     }
-    let left = delete_orphans(context, group).await.unwrap_or_else(|error| {
+    let left = delete_orphans(context, key).await.unwrap_or_else(|error| {
         tracing::warn!(error = error.chain(), "cannot delete Jobs whose trials are gone");
         true
     });
     if left {
-        let (stop, touch, group) = (stop.clone(), touch.clone(), group.clone());
+        let (stop, touch, key) = (stop.clone(), touch.clone(), key.clone());
         tokio::spawn(async move {
             if stop.run_until_cancelled(tokio::time::sleep(ORPHANS_AGAIN)).await.is_some() {
                 // Nobody listens any more when the operator ends.
-                let _ = touch.unbounded_send(group);
+                let _ = touch.unbounded_send(key);
             }
         });
     }
@@ -221,26 +221,26 @@ async fn clear_up(context: &Context, group: &Group, stop: &CancellationToken, to
 
 async fn pass(experiment: Arc<NasExperiment>, context: Arc<Context>) -> Result<Action, Error> {
     let name = |value: &Option<String>| value.clone().unwrap_or_default();
-    let group = Group { namespace: name(&experiment.metadata.namespace), experiment: name(&experiment.metadata.name) };
+    let key = ExperimentKey { namespace: name(&experiment.metadata.namespace), experiment: name(&experiment.metadata.name) };
     // kube's own span of a pass, which says the same in more words, is left out.
-    let (namespace, experiment) = (&group.namespace, &group.experiment);
+    let (namespace, experiment) = (&key.namespace, &key.experiment);
     let span =
         info_span!(parent: None, "reconcile", namespace, experiment, trace_id = Empty, result = Empty, otel.status_code = Empty);
-    look(&context, &group).instrument(span).await
+    look(&context, &key).instrument(span).await
 }
 
 /// A pass in its span.
-async fn look(context: &Context, group: &Group) -> Result<Action, Error> {
+async fn look(context: &Context, key: &ExperimentKey) -> Result<Action, Error> {
     let span = Span::current();
     if let Some(trace) = telemetry::trace_id() {
         span.record("trace_id", display(trace));
     }
     let began = Instant::now();
-    let _working = context.metrics.takes(group);
-    let ended = reconcile(context, group).await;
+    let _working = context.metrics.takes(key);
+    let ended = reconcile(context, key).await;
     let result = match &ended {
         Ok(_) => {
-            context.succeeded(group);
+            context.succeeded(key);
             "success"
         }
         // Somebody was faster: what they wrote is in the cache already.
@@ -248,8 +248,8 @@ async fn look(context: &Context, group: &Group) -> Result<Action, Error> {
         Err(error) => {
             tracing::warn!(error = error.chain(), "a pass failed");
             context.metrics.failed(error.category());
-            if context.failed(group) >= TOLD_AFTER {
-                tell_failing(context, group, error).await;
+            if context.failed(key) >= TOLD_AFTER {
+                tell_failing(context, key, error).await;
             }
             span.record("otel.status_code", "ERROR");
             "error"

@@ -15,7 +15,7 @@ const LOG: usize = 64;
 
 /// Namespace and name of the experiment that an object belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Group {
+pub(crate) struct ExperimentKey {
     pub(crate) namespace: String,
     pub(crate) experiment: String,
 }
@@ -24,7 +24,7 @@ pub(crate) struct Group {
 pub(crate) struct Store<K> {
     /// Takes out what nobody reads, so that a cache of many objects stays small.
     prune: Box<dyn Fn(&mut K) + Send + Sync>,
-    group_of: fn(&K) -> Option<Group>,
+    key_of: fn(&K) -> Option<ExperimentKey>,
     /// Whether a newer object says nothing that anybody waits for.
     is_no_news: fn(&K, &K) -> bool,
     inner: Mutex<Inner<K>>,
@@ -33,7 +33,7 @@ pub(crate) struct Store<K> {
 }
 
 struct Inner<K> {
-    groups: HashMap<Group, Objects<K>>,
+    groups: HashMap<ExperimentKey, Objects<K>>,
     listing: Option<Listing<K>>,
     synced: bool,
     /// Counts changes: each has its moment.
@@ -71,17 +71,17 @@ pub(crate) struct Compared {
 
 /// A list that is being read anew.
 struct Listing<K> {
-    objects: HashMap<Group, BTreeMap<String, Arc<K>>>,
+    objects: HashMap<ExperimentKey, BTreeMap<String, Arc<K>>>,
     /// Answers that came meanwhile: the list may not have them yet.
-    answered: HashSet<(Group, String)>,
+    answered: HashSet<(ExperimentKey, String)>,
 }
 
 impl<K: ResourceExt + Clone> Store<K> {
-    pub(crate) fn new(group_of: fn(&K) -> Option<Group>, prune: impl Fn(&mut K) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(key_of: fn(&K) -> Option<ExperimentKey>, prune: impl Fn(&mut K) + Send + Sync + 'static) -> Self {
         let inner = Inner { groups: HashMap::new(), listing: None, synced: false, moment: 0, watched: 0 };
         Self {
             prune: Box::new(prune),
-            group_of,
+            key_of,
             is_no_news: |_, _| false,
             inner: Mutex::new(inner),
             news: watch::Sender::default(),
@@ -103,39 +103,39 @@ impl<K: ResourceExt + Clone> Store<K> {
     }
 
     /// Takes in what the watch brings; returns the groups that it may have changed.
-    pub(crate) fn take(&self, event: Event<K>) -> Vec<Group> {
+    pub(crate) fn take(&self, event: Event<K>) -> Vec<ExperimentKey> {
         let touched = self.take_in(event);
         self.news.send_replace(());
         touched
     }
 
-    fn take_in(&self, event: Event<K>) -> Vec<Group> {
+    fn take_in(&self, event: Event<K>) -> Vec<ExperimentKey> {
         let event = event.modify(&self.prune);
         let mut inner = self.lock();
         match event {
             Event::Apply(object) => {
                 inner.watched = inner.watched.max(version(&object));
-                inner.put(self.group_of, self.is_no_news, Arc::new(object)).into_iter().collect()
+                inner.put(self.key_of, self.is_no_news, Arc::new(object)).into_iter().collect()
             }
             Event::Delete(object) => {
                 inner.watched = inner.watched.max(version(&object));
-                let Some(group) = (self.group_of)(&object) else { return Vec::new() };
-                inner.remove(&group, &object.name_any(), object.uid().as_deref());
-                vec![group]
+                let Some(key) = (self.key_of)(&object) else { return Vec::new() };
+                inner.remove(&key, &object.name_any(), object.uid().as_deref());
+                vec![key]
             }
             Event::Init => {
                 inner.listing = Some(Listing { objects: HashMap::new(), answered: HashSet::new() });
                 Vec::new()
             }
             Event::InitApply(object) => {
-                let Some(group) = (self.group_of)(&object) else { return Vec::new() };
+                let Some(key) = (self.key_of)(&object) else { return Vec::new() };
                 let name = object.name_any();
                 // All that is known would be there twice until the list is complete.
-                let known = inner.groups.get(&group).and_then(|objects| objects.by_name.get(&name));
+                let known = inner.groups.get(&key).and_then(|objects| objects.by_name.get(&name));
                 let known = known.filter(|known| version(&***known) == version(&object)).map(Arc::clone);
                 if let Some(listing) = &mut inner.listing {
                     let object = known.unwrap_or_else(|| Arc::new(object));
-                    listing.objects.entry(group).or_default().insert(name, object);
+                    listing.objects.entry(key).or_default().insert(name, object);
                 }
                 Vec::new()
             }
@@ -147,22 +147,22 @@ impl<K: ResourceExt + Clone> Store<K> {
     pub(crate) fn written(&self, mut object: K) -> Arc<K> {
         (self.prune)(&mut object);
         let shared = Arc::new(object);
-        self.lock().answered(self.group_of, self.is_no_news, &shared);
+        self.lock().answered(self.key_of, self.is_no_news, &shared);
         shared
     }
 
     /// Takes in the answer to a look at the server; returns whether it is news.
     pub(crate) fn read(&self, mut object: K) -> bool {
         (self.prune)(&mut object);
-        self.lock().answered(self.group_of, self.is_no_news, &Arc::new(object))
+        self.lock().answered(self.key_of, self.is_no_news, &Arc::new(object))
     }
 
     /// Holds what is known of a group against the names and versions that the server listed at version `at`: what it lacks is forgotten.
-    pub(crate) fn compare(&self, group: &Group, listed: &HashMap<String, u64>, at: u64) -> Compared {
+    pub(crate) fn compare(&self, key: &ExperimentKey, listed: &HashMap<String, u64>, at: u64) -> Compared {
         let mut inner = self.lock();
         let known: HashMap<String, u64> = inner
             .groups
-            .get(group)
+            .get(key)
             .into_iter()
             .flat_map(|objects| &objects.by_name)
             .map(|(name, object)| (name.clone(), version(&**object)))
@@ -171,7 +171,7 @@ impl<K: ResourceExt + Clone> Store<K> {
         let gone: Vec<&String> =
             known.iter().filter(|(name, version)| !listed.contains_key(*name) && **version <= at).map(|(name, _)| name).collect();
         for name in &gone {
-            inner.remove(group, name, None);
+            inner.remove(key, name, None);
         }
         let is_old = |name: &String, version: u64| known.get(name).is_none_or(|known| *known < version);
         let mut old: Vec<String> = listed.iter().filter(|(name, at)| is_old(name, **at)).map(|(name, _)| name.clone()).collect();
@@ -180,20 +180,20 @@ impl<K: ResourceExt + Clone> Store<K> {
     }
 
     /// The server says that an object is gone.
-    pub(crate) fn gone(&self, group: &Group, name: &str) {
-        self.lock().remove(group, name, None);
+    pub(crate) fn gone(&self, key: &ExperimentKey, name: &str) {
+        self.lock().remove(key, name, None);
     }
 
     /// The objects of an experiment, by name.
-    pub(crate) fn of(&self, group: &Group) -> Vec<Arc<K>> {
-        self.lock().groups.get(group).map(|objects| objects.by_name.values().cloned().collect()).unwrap_or_default()
+    pub(crate) fn of(&self, key: &ExperimentKey) -> Vec<Arc<K>> {
+        self.lock().groups.get(key).map(|objects| objects.by_name.values().cloned().collect()).unwrap_or_default()
     }
 
     /// What has changed in a group after a moment; 0: before everything.
-    pub(crate) fn changes(&self, group: &Group, after: u64) -> Changes<K> {
+    pub(crate) fn changes(&self, key: &ExperimentKey, after: u64) -> Changes<K> {
         let inner = self.lock();
         let until = inner.moment;
-        let Some(objects) = inner.groups.get(group) else { return Changes { until, are_all: true, objects: Vec::new() } };
+        let Some(objects) = inner.groups.get(key) else { return Changes { until, are_all: true, objects: Vec::new() } };
         if after < objects.since {
             let all = objects.by_name.iter().map(|(name, object)| (name.clone(), Some(Arc::clone(object))));
             return Changes { until, are_all: true, objects: all.collect() };
@@ -210,10 +210,10 @@ impl<K: ResourceExt + Clone> Store<K> {
     }
 
     /// Waits until something has changed in a group after a moment.
-    pub(crate) async fn changed(&self, group: &Group, after: u64) -> Changes<K> {
+    pub(crate) async fn changed(&self, key: &ExperimentKey, after: u64) -> Changes<K> {
         let mut news = self.news.subscribe();
         loop {
-            let changes = self.changes(group, after);
+            let changes = self.changes(key, after);
             if !changes.objects.is_empty() {
                 return changes;
             }
@@ -225,12 +225,12 @@ impl<K: ResourceExt + Clone> Store<K> {
     }
 
     /// One object.
-    pub(crate) fn get(&self, group: &Group, name: &str) -> Option<Arc<K>> {
-        self.lock().groups.get(group)?.by_name.get(name).cloned()
+    pub(crate) fn get(&self, key: &ExperimentKey, name: &str) -> Option<Arc<K>> {
+        self.lock().groups.get(key)?.by_name.get(name).cloned()
     }
 
     /// The groups that have objects.
-    pub(crate) fn groups(&self) -> Vec<Group> {
+    pub(crate) fn groups(&self) -> Vec<ExperimentKey> {
         self.lock().groups.keys().cloned().collect()
     }
 }
@@ -252,22 +252,22 @@ impl<K> Objects<K> {
 
 impl<K: ResourceExt> Inner<K> {
     /// Takes in an object out of an answer; returns whether it is news.
-    fn answered(&mut self, group_of: fn(&K) -> Option<Group>, is_no_news: fn(&K, &K) -> bool, object: &Arc<K>) -> bool {
-        let Some(group) = group_of(object) else { return false };
+    fn answered(&mut self, key_of: fn(&K) -> Option<ExperimentKey>, is_no_news: fn(&K, &K) -> bool, object: &Arc<K>) -> bool {
+        let Some(key) = key_of(object) else { return false };
         let name = object.name_any();
         if let Some(listing) = &mut self.listing {
-            listing.answered.insert((group.clone(), name.clone()));
+            listing.answered.insert((key.clone(), name.clone()));
         }
-        let known = self.groups.get(&group).is_some_and(|objects| objects.by_name.contains_key(&name));
-        (known || version(&**object) > self.watched) && self.put(group_of, is_no_news, Arc::clone(object)).is_some()
+        let known = self.groups.get(&key).is_some_and(|objects| objects.by_name.contains_key(&name));
+        (known || version(&**object) > self.watched) && self.put(key_of, is_no_news, Arc::clone(object)).is_some()
     }
 
     /// Takes in an object that is newer than the known one; returns its group where that is news.
-    fn put(&mut self, group_of: fn(&K) -> Option<Group>, is_no_news: fn(&K, &K) -> bool, object: Arc<K>) -> Option<Group> {
-        let group = group_of(&object)?;
+    fn put(&mut self, key_of: fn(&K) -> Option<ExperimentKey>, is_no_news: fn(&K, &K) -> bool, object: Arc<K>) -> Option<ExperimentKey> {
+        let key = key_of(&object)?;
         let name = object.name_any();
         let moment = self.moment + 1;
-        let objects = self.groups.entry(group.clone()).or_insert_with(|| Objects::new(moment, BTreeMap::new()));
+        let objects = self.groups.entry(key.clone()).or_insert_with(|| Objects::new(moment, BTreeMap::new()));
         let known = objects.by_name.get(&name);
         if known.is_some_and(|known| version(&*object) <= version(&**known)) {
             return None;
@@ -276,12 +276,12 @@ impl<K: ResourceExt> Inner<K> {
         objects.by_name.insert(name.clone(), object);
         objects.note(moment, name);
         self.moment = moment;
-        news.then_some(group)
+        news.then_some(key)
     }
 
     /// Forgets an object, unless a newer one has its name.
-    fn remove(&mut self, group: &Group, name: &str, uid: Option<&str>) {
-        let Some(objects) = self.groups.get_mut(group) else { return };
+    fn remove(&mut self, key: &ExperimentKey, name: &str, uid: Option<&str>) {
+        let Some(objects) = self.groups.get_mut(key) else { return };
         let same = objects.by_name.get(name).is_some_and(|known| uid.is_none() || known.uid().as_deref() == uid);
         if same {
             objects.by_name.remove(name);
@@ -289,25 +289,25 @@ impl<K: ResourceExt> Inner<K> {
             objects.note(self.moment, name.to_owned());
         }
         if objects.by_name.is_empty() {
-            self.groups.remove(group);
+            self.groups.remove(key);
         }
     }
 
     /// The list is complete: what it lacks is gone, unless an answer came while it was read.
-    fn relisted(&mut self) -> Vec<Group> {
+    fn relisted(&mut self) -> Vec<ExperimentKey> {
         let Some(Listing { mut objects, answered }) = self.listing.take() else { return Vec::new() };
-        for (group, name) in answered {
-            let Some(known) = self.groups.get(&group).and_then(|objects| objects.by_name.get(&name)) else { continue };
-            let listed = objects.entry(group).or_default();
+        for (key, name) in answered {
+            let Some(known) = self.groups.get(&key).and_then(|objects| objects.by_name.get(&name)) else { continue };
+            let listed = objects.entry(key).or_default();
             if listed.get(&name).is_none_or(|listed| version(&**known) > version(&**listed)) {
                 listed.insert(name, Arc::clone(known));
             }
         }
         self.moment += 1;
-        let anew = objects.into_iter().map(|(group, by_name)| (group, Objects::new(self.moment, by_name))).collect();
+        let anew = objects.into_iter().map(|(key, by_name)| (key, Objects::new(self.moment, by_name))).collect();
         let before = std::mem::replace(&mut self.groups, anew);
         self.synced = true;
-        let touched: HashSet<Group> = before.into_keys().chain(self.groups.keys().cloned()).collect();
+        let touched: HashSet<ExperimentKey> = before.into_keys().chain(self.groups.keys().cloned()).collect();
         let newest = self.groups.values().flat_map(|objects| objects.by_name.values()).map(|object| version(&**object)).max();
         self.watched = self.watched.max(newest.unwrap_or_default());
         touched.into_iter().collect()

@@ -31,7 +31,7 @@ use crate::{
     hearing::Hearing,
     labels,
     last_words::{LastWords, waits_for},
-    store::{Changes, Group, Store},
+    store::{Changes, ExperimentKey, Store},
 };
 
 /// All caches.
@@ -42,18 +42,18 @@ pub(crate) struct World {
     pub(crate) pods: Store<Pod>,
     last_words: LastWords,
     pub(crate) hearing: Hearing,
-    unreadable: Mutex<HashMap<Group, String>>,
-    unreadable_trials: Mutex<HashMap<Group, BTreeMap<String, String>>>,
+    unreadable: Mutex<HashMap<ExperimentKey, String>>,
+    unreadable_trials: Mutex<HashMap<ExperimentKey, BTreeMap<String, String>>>,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
         let lexicon = Mutex::new(Lexicon::default());
         Self {
-            experiments: Store::new(|object| group(object, Some(object.name_any())), prune),
+            experiments: Store::new(|object| key(object, Some(object.name_any())), prune),
             // No decision rests on what a trainer says of its own accord, and it may say it often.
             trials: Store::new(
-                |object: &NasTrial| group(object, Some(object.spec.experiment.clone())),
+                |object: &NasTrial| key(object, Some(object.spec.experiment.clone())),
                 move |trial| {
                     prune_trial(trial);
                     trial.spec.assignment = lexicon.lock().unwrap_or_else(PoisonError::into_inner).share(&trial.spec.assignment);
@@ -70,58 +70,58 @@ impl World {
     }
 
     /// Takes in what the watch of trials brings; returns the experiments that it may have changed.
-    pub(crate) fn take_trial(&self, event: Event<NasTrial>) -> Vec<Group> {
-        let named = |trial: &NasTrial| Some((group(trial, Some(trial.spec.experiment.clone()))?, trial.name_any()));
+    pub(crate) fn take_trial(&self, event: Event<NasTrial>) -> Vec<ExperimentKey> {
+        let named = |trial: &NasTrial| Some((key(trial, Some(trial.spec.experiment.clone()))?, trial.name_any()));
         let name = match &event {
             Event::Apply(trial) | Event::Delete(trial) => named(trial),
             _ => None,
         };
         let relisted = matches!(event, Event::InitDone);
         if let Event::Apply(trial) | Event::InitApply(trial) = &event
-            && let Some((group, name)) = named(trial)
+            && let Some((key, name)) = named(trial)
         {
-            self.forget_unreadable_trial(&group, &name);
+            self.forget_unreadable_trial(&key, &name);
         }
         let touched = self.trials.take(event);
-        if let Some((group, name)) = name {
-            self.last_words.settle(&group, &name, self.trials.get(&group, &name).as_deref());
+        if let Some((key, name)) = name {
+            self.last_words.settle(&key, &name, self.trials.get(&key, &name).as_deref());
         }
         if relisted {
-            self.last_words.settle_all(|group, name| self.trials.get(group, name));
+            self.last_words.settle_all(|key, name| self.trials.get(key, name));
         }
         touched
     }
 
     /// Takes in what the watch of pods brings; returns the experiments that it may have changed.
-    pub(crate) fn take_pod(&self, event: Event<Pod>) -> Vec<Group> {
+    pub(crate) fn take_pod(&self, event: Event<Pod>) -> Vec<ExperimentKey> {
         // Before it is gone: a pass that looks meanwhile sees it at least once.
         if let Event::Delete(pod) = &event
-            && let Some(group) = by_label(pod)
+            && let Some(key) = by_label(pod)
             && let Some(name) = pod.labels().get(labels::TRIAL)
         {
             let mut pod = pod.clone();
             prune_pod(&mut pod);
-            let trial = self.trials.get(&group, name);
-            self.last_words.keep(group, pod, trial.as_deref());
+            let trial = self.trials.get(&key, name);
+            self.last_words.keep(key, pod, trial.as_deref());
         }
         self.pods.take(event)
     }
 
     /// The pods of an experiment that are gone and whose end no trial has recorded yet. Who looks at those that are there looks at them first.
-    pub(crate) fn last_words(&self, group: &Group) -> Vec<Arc<Pod>> {
-        self.last_words.of(group)
+    pub(crate) fn last_words(&self, key: &ExperimentKey) -> Vec<Arc<Pod>> {
+        self.last_words.of(key)
     }
 
     /// Waits until a pod, after a moment, has ended with something that its trial waits for; returns until when that is known.
-    pub(crate) async fn segment_ended(&self, group: &Group, mut after: u64) -> u64 {
+    pub(crate) async fn segment_ended(&self, key: &ExperimentKey, mut after: u64) -> u64 {
         loop {
-            let Changes { until, objects, .. } = self.pods.changed(group, after).await;
+            let Changes { until, objects, .. } = self.pods.changed(key, after).await;
             let ended = |pod: &Arc<Pod>| {
-                let trial = pod.labels().get(labels::TRIAL).and_then(|name| self.trials.get(group, name));
+                let trial = pod.labels().get(labels::TRIAL).and_then(|name| self.trials.get(key, name));
                 trial.is_some_and(|trial| waits_for(&trial, pod))
             };
             let is_gone = objects.iter().any(|(_, pod)| pod.is_none());
-            if objects.iter().filter_map(|(_, pod)| pod.as_ref()).any(ended) || is_gone && !self.last_words.of(group).is_empty() {
+            if objects.iter().filter_map(|(_, pod)| pod.as_ref()).any(ended) || is_gone && !self.last_words.of(key).is_empty() {
                 return until;
             }
             after = until;
@@ -129,41 +129,41 @@ impl World {
     }
 
     /// Why this version cannot read an experiment, where it cannot.
-    pub(crate) fn unreadable(&self, group: &Group) -> Option<String> {
-        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).get(group).cloned()
+    pub(crate) fn unreadable(&self, key: &ExperimentKey) -> Option<String> {
+        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
     /// Notes whether an experiment could be read.
-    pub(crate) fn note_readable(&self, group: &Group, problem: Option<String>) {
+    pub(crate) fn note_readable(&self, key: &ExperimentKey, problem: Option<String>) {
         let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
         match problem {
-            Some(problem) => drop(unreadable.insert(group.clone(), problem)),
-            None => drop(unreadable.remove(group)),
+            Some(problem) => drop(unreadable.insert(key.clone(), problem)),
+            None => drop(unreadable.remove(key)),
         }
     }
 
     /// A trial that this version cannot read, and why.
-    pub(crate) fn unreadable_trial(&self, group: &Group) -> Option<(String, String)> {
+    pub(crate) fn unreadable_trial(&self, key: &ExperimentKey) -> Option<(String, String)> {
         let unreadable = self.unreadable_trials.lock().unwrap_or_else(PoisonError::into_inner);
-        unreadable.get(group)?.first_key_value().map(|(name, problem)| (name.clone(), problem.clone()))
+        unreadable.get(key)?.first_key_value().map(|(name, problem)| (name.clone(), problem.clone()))
     }
 
     /// Notes that a trial cannot be read; returns whose it is.
-    pub(crate) fn note_unreadable_trial(&self, trial: &ObjectMeta, problem: &str) -> Option<Group> {
+    pub(crate) fn note_unreadable_trial(&self, trial: &ObjectMeta, problem: &str) -> Option<ExperimentKey> {
         let experiment = trial.labels.as_ref()?.get(labels::EXPERIMENT)?.clone();
-        let group = Group { namespace: trial.namespace.clone()?, experiment };
+        let key = ExperimentKey { namespace: trial.namespace.clone()?, experiment };
         let mut unreadable = self.unreadable_trials.lock().unwrap_or_else(PoisonError::into_inner);
-        unreadable.entry(group.clone()).or_default().insert(trial.name.clone()?, problem.to_owned());
-        Some(group)
+        unreadable.entry(key.clone()).or_default().insert(trial.name.clone()?, problem.to_owned());
+        Some(key)
     }
 
     /// A trial that could not be read is gone, or can be read.
-    pub(crate) fn forget_unreadable_trial(&self, group: &Group, name: &str) {
+    pub(crate) fn forget_unreadable_trial(&self, key: &ExperimentKey, name: &str) {
         let mut unreadable = self.unreadable_trials.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(trials) = unreadable.get_mut(group) {
+        if let Some(trials) = unreadable.get_mut(key) {
             trials.remove(name);
             if trials.is_empty() {
-                unreadable.remove(group);
+                unreadable.remove(key);
             }
         }
     }
@@ -174,12 +174,12 @@ impl World {
     }
 }
 
-fn group<K: ResourceExt>(object: &K, experiment: Option<String>) -> Option<Group> {
-    Some(Group { namespace: object.namespace()?, experiment: experiment? })
+fn key<K: ResourceExt>(object: &K, experiment: Option<String>) -> Option<ExperimentKey> {
+    Some(ExperimentKey { namespace: object.namespace()?, experiment: experiment? })
 }
 
-fn by_label<K: ResourceExt>(object: &K) -> Option<Group> {
-    group(object, object.labels().get(labels::EXPERIMENT).cloned())
+fn by_label<K: ResourceExt>(object: &K) -> Option<ExperimentKey> {
+    key(object, object.labels().get(labels::EXPERIMENT).cloned())
 }
 
 /// Watches one kind for ever. An object that this version cannot read goes to `unreadable` and is left alone: it must not hide the others.
@@ -188,13 +188,13 @@ pub(crate) async fn watch<K, F>(
     namespace: Option<String>,
     config: watcher::Config,
     store: F,
-    unreadable: impl Fn(&InvalidObject) -> Option<Group>,
+    unreadable: impl Fn(&InvalidObject) -> Option<ExperimentKey>,
     world: Arc<World>,
-    touched: UnboundedSender<Group>,
+    touched: UnboundedSender<ExperimentKey>,
 ) where
     K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + Send + serde::de::DeserializeOwned + 'static,
     K::DynamicType: Default + Clone + Debug + Eq + std::hash::Hash,
-    F: Fn(Event<K>) -> Vec<Group>,
+    F: Fn(Event<K>) -> Vec<ExperimentKey>,
 {
     let api: Api<DeserializeGuard<K>> = match namespace {
         Some(namespace) => Api::namespaced(client, &namespace),
@@ -216,9 +216,9 @@ pub(crate) async fn watch<K, F>(
                         unreadable(&invalid).into_iter().collect()
                     }
                 };
-                for group in groups {
+                for key in groups {
                     // Nobody listens any more when the operator ends.
-                    let _ = touched.unbounded_send(group);
+                    let _ = touched.unbounded_send(key);
                 }
             }
             Err(error) => {
@@ -227,8 +227,8 @@ pub(crate) async fn watch<K, F>(
                 world.hearing.interrupted(&kind, error.to_string(), now);
                 if world.hearing.deaf(now).is_some() {
                     // Nothing else would make a pass say so.
-                    for group in world.experiments.groups() {
-                        let _ = touched.unbounded_send(group);
+                    for key in world.experiments.groups() {
+                        let _ = touched.unbounded_send(key);
                     }
                 }
             }

@@ -14,7 +14,7 @@ use nas_api::{
 use nas_search::Plan;
 
 use super::{search::Search, warm_start};
-use crate::{Error, context::Context, request::post, store::Group};
+use crate::{Error, context::Context, request::post, store::ExperimentKey};
 
 /// Why an experiment is not accepted: a word and a text with every problem.
 pub(crate) struct Refusal {
@@ -25,17 +25,17 @@ pub(crate) struct Refusal {
 /// The experiment's plan, if everything that it names is there; or why there is none.
 pub(crate) async fn accept(
     context: &Context,
-    group: &Group,
+    key: &ExperimentKey,
     search: &mut Search,
     experiment: &Arc<NasExperiment>,
 ) -> Result<Result<Arc<Plan>, Refusal>, Error> {
-    let plan = match plan_of(context, group, search, experiment).await? {
+    let plan = match plan_of(context, key, search, experiment).await? {
         Ok(plan) => plan,
         Err(refusal) => return Ok(Err(refusal)),
     };
     let generation = experiment.metadata.generation.unwrap_or_default();
     if search.complete != Some(generation) {
-        if let Some(refusal) = missing(context, group, experiment, &plan).await? {
+        if let Some(refusal) = missing(context, key, experiment, &plan).await? {
             return Ok(Err(refusal));
         }
         search.complete = Some(generation);
@@ -46,7 +46,7 @@ pub(crate) async fn accept(
 /// The experiment's plan, whatever is there by now; or why there is none.
 pub(crate) async fn plan_of(
     context: &Context,
-    group: &Group,
+    key: &ExperimentKey,
     search: &mut Search,
     experiment: &Arc<NasExperiment>,
 ) -> Result<Result<Arc<Plan>, Refusal>, Error> {
@@ -59,7 +59,7 @@ pub(crate) async fn plan_of(
             let checked = tokio::task::spawn_blocking(move || own.validate()).await;
             let mut checked = checked.map_err(|error| Error::Task(error.to_string()))?;
             if let (Ok(plan), false) = (&mut checked, experiment.warm_start().is_empty()) {
-                match warm_start::evidence(context, group, experiment).await? {
+                match warm_start::evidence(context, key, experiment).await? {
                     Ok(earlier) => plan.learn_from(&earlier),
                     Err(refusal) => return Ok(Err(refusal)),
                 };
@@ -76,8 +76,8 @@ pub(crate) async fn plan_of(
 }
 
 /// The first thing that is not there.
-async fn missing(context: &Context, group: &Group, experiment: &NasExperiment, plan: &Plan) -> Result<Option<Refusal>, Error> {
-    let namespace = &group.namespace;
+async fn missing(context: &Context, key: &ExperimentKey, experiment: &NasExperiment, plan: &Plan) -> Result<Option<Refusal>, Error> {
+    let namespace = &key.namespace;
     let template = &experiment.spec.trial;
     let refuse = |reason, message: String| Ok(Some(Refusal { reason, message }));
     if template.checkpoints.is_none() && plan.rungs.top() > 0 {
@@ -91,8 +91,8 @@ async fn missing(context: &Context, group: &Group, experiment: &NasExperiment, p
     if let Some(problem) = experiment.lacks_on_cluster() {
         return refuse("DataClaimNeeded", problem.to_string());
     }
-    for (resource, group_name) in [("jobs", "batch"), ("nastrials", "nas-operator.dev")] {
-        if !may_create(context, namespace, group_name, resource).await? {
+    for (resource, group) in [("jobs", "batch"), ("nastrials", "nas-operator.dev")] {
+        if !may_create(context, namespace, group, resource).await? {
             return refuse(
                 "Forbidden",
                 format!(

@@ -78,7 +78,7 @@ impl<'a> Pass<'a> {
     async fn choose(&self, shared: &Shared<'_>) -> Result<(), Error> {
         if self.writer.read_trials().await? {
             // As an end, it is for good, and a watch may lag behind.
-            return Err(Error::Conflict { kind: "NasTrial", name: self.group.experiment.clone() });
+            return Err(Error::Conflict { kind: "NasTrial", name: self.key.experiment.clone() });
         }
         let list = shared.with(|records| self.experiment().to_confirm(records.index(&self.plan)));
         if list.is_empty() {
@@ -98,17 +98,17 @@ impl<'a> Pass<'a> {
     pub(super) fn of_confirmation(&self, searched: &mut Records) -> Option<Pass<'a>> {
         let experiment = self.experiment();
         let list = experiment.status.as_ref().map(|status| &status.confirm).filter(|list| !list.is_empty())?;
-        let trainings = confirmations_of(&self.context.world, self.group, &experiment);
+        let trainings = confirmations_of(&self.context.world, self.key, &experiment);
         let configuration = |name: &str| {
             let copy = || trainings.iter().find(|training| training.spec.confirms.as_deref() == Some(name)).cloned();
-            let trial: Option<Arc<NasTrial>> = self.context.world.trials.get(self.group, name).or_else(copy);
+            let trial: Option<Arc<NasTrial>> = self.context.world.trials.get(self.key, name).or_else(copy);
             trial.map(|trial| trial.assignment().clone())
         };
         let (confirmation, plan) = Confirmation::new(&experiment, &self.plan, list, configuration);
         Some(Pass {
             context: self.context,
-            writer: Writer { context: self.context, group: self.group },
-            group: self.group,
+            writer: Writer { context: self.context, key: self.key },
+            key: self.key,
             experiment: Mutex::new(Arc::clone(&experiment)),
             plan: Arc::new(plan),
             confirmation: Some(confirmation),

@@ -10,12 +10,12 @@ use crate::{
     conditions::{Conditions, Kind},
     context::Context,
     events::Happened,
-    store::Group,
+    store::ExperimentKey,
 };
 
 /// Sets the condition `Progressing`; the next pass that does not fail sets it anew.
-pub(crate) async fn tell_failing(context: &Context, group: &Group, why: &Error) {
-    let Some(experiment) = context.world.experiments.get(group, &group.experiment) else { return };
+pub(crate) async fn tell_failing(context: &Context, key: &ExperimentKey, why: &Error) {
+    let Some(experiment) = context.world.experiments.get(key, &key.experiment) else { return };
     if is_finished(&experiment) {
         return;
     }
@@ -30,7 +30,7 @@ pub(crate) async fn tell_failing(context: &Context, group: &Group, why: &Error) 
     }
     // An event as well: it may be the status that cannot be written.
     context.events.tell(&experiment.object_ref(&()), Happened::PassesFail { message });
-    if let Err(error) = (Writer { context, group }).write_status(&experiment, &status).await {
+    if let Err(error) = (Writer { context, key }).write_status(&experiment, &status).await {
         tracing::warn!(error = error.chain(), "cannot say on an experiment that its passes fail");
     }
 }

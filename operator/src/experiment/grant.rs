@@ -53,7 +53,7 @@ impl Pass<'_> {
                 let _complete = shared.batch().await;
                 if self.writer.read_trials().await? {
                     // An end is for good, and a watch may lag behind what another leader granted: the next pass decides on all there is.
-                    return Err(Error::Conflict { kind: "NasTrial", name: self.group.experiment.clone() });
+                    return Err(Error::Conflict { kind: "NasTrial", name: self.key.experiment.clone() });
                 }
             }
             let leaving = stream::iter(leave)
@@ -82,7 +82,7 @@ impl Pass<'_> {
             let (left, are_all) = future::join(leaving.collect::<Vec<_>>(), granting).await;
             let are_all = are_all?;
             left.into_iter().collect::<Result<Vec<_>, _>>()?;
-            shared.with(|records| self.context.metrics.decided_on(self.group, records.undecided.drain(..decided)));
+            shared.with(|records| self.context.metrics.decided_on(self.key, records.undecided.drain(..decided)));
             if !are_all {
                 return Ok(None);
             }
@@ -109,16 +109,16 @@ impl Pass<'_> {
         self.write_status(&status).await?;
         tracing::info!(%reason, "the search ends");
         self.context.events.tell(&self.experiment().object_ref(&()), Happened::Ended { reason });
-        self.context.metrics.decided(self.group, "finish");
+        self.context.metrics.decided(self.key, "finish");
         Ok(())
     }
 
     /// Records one decision about a trial. Where its name is taken, an older experiment's is still being deleted, or another replica was faster.
     async fn carry(&self, decision: &Decision) -> Result<Granted, Error> {
         let seen = |number: u64| {
-            let name = format!("{}-{number}", self.group.experiment);
+            let name = format!("{}-{number}", self.key.experiment);
             let gone = Error::Conflict { kind: "NasTrial", name: name.clone() };
-            self.context.world.trials.get(self.group, &name).ok_or(gone)
+            self.context.world.trials.get(self.key, &name).ok_or(gone)
         };
         let (word, written, happened) = match decision {
             Decision::Create { new, view } => {
@@ -151,7 +151,7 @@ impl Pass<'_> {
         if let Some(happened) = happened {
             self.context.events.tell(&written.object_ref(&()), happened);
         }
-        self.context.metrics.decided(self.group, word);
+        self.context.metrics.decided(self.key, word);
         Ok(Granted::Written(written))
     }
 
@@ -159,7 +159,7 @@ impl Pass<'_> {
     fn new_trial(&self, new: &NewTrial, view: View) -> Option<NasTrial> {
         match &self.confirmation {
             Some(confirmation) => confirmation.trial(new, view),
-            None => Some(NasTrial::create(&self.group.experiment, new, view)),
+            None => Some(NasTrial::create(&self.key.experiment, new, view)),
         }
     }
 }

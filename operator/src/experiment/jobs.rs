@@ -19,7 +19,7 @@ use super::{
 use crate::{
     Error,
     apply::Created,
-    trial::{JobStep, TrialView, Waiting, build_job, plan as plan_jobs},
+    trial::{JobStep, TrialView, Waiting, build_job, job_steps},
 };
 
 /// A Job without pods is asked about after this long, and not more often.
@@ -52,7 +52,7 @@ impl Pass<'_> {
                 self.wake(left.max(Duration::from_millis(100)));
             }
             let mut waiting = None;
-            let mut steps = plan_jobs(&view, orders, &self.clock);
+            let mut steps = job_steps(&view, orders, &self.clock);
             steps.retain(|step| match step {
                 JobStep::Wait(reason) => {
                     waiting = Some(reason.clone());

@@ -31,7 +31,7 @@ use crate::{
     context::Context,
     events::Happened,
     metrics::ExperimentStanding,
-    store::Group,
+    store::ExperimentKey,
     trial::{Clock, Orders, TrialView, Waiting},
 };
 
@@ -50,7 +50,7 @@ pub(crate) struct Next(pub(crate) Duration);
 pub(super) struct Pass<'a> {
     pub(super) context: &'a Context,
     pub(super) writer: Writer<'a>,
-    pub(super) group: &'a Group,
+    pub(super) key: &'a ExperimentKey,
     /// As it was read, or written last.
     pub(super) experiment: Mutex<Arc<NasExperiment>>,
     pub(super) plan: Arc<Plan>,
@@ -65,32 +65,32 @@ pub(super) struct Pass<'a> {
 }
 
 /// Does what can be done now for an experiment.
-pub(crate) async fn reconcile(context: &Context, group: &Group) -> Result<Next, Error> {
-    let Some(experiment) = context.world.experiments.get(group, &group.experiment) else {
-        context.forget(group);
+pub(crate) async fn reconcile(context: &Context, key: &ExperimentKey) -> Result<Next, Error> {
+    let Some(experiment) = context.world.experiments.get(key, &key.experiment) else {
+        context.forget(key);
         return Ok(Next(SAFETY));
     };
     if experiment.metadata.deletion_timestamp.is_some() {
         // Its trials and Jobs go with it.
         return Ok(Next(SAFETY));
     }
-    let writer = Writer { context, group };
+    let writer = Writer { context, key };
     let finished = is_finished(&experiment);
-    let search = context.search(group);
+    let search = context.search(key);
     let mut search = search.lock().await;
     search.of(&experiment);
     if finished {
         note_late_edit(context, &writer, &experiment).await?;
         let is_clean = search.cleanup.nothing_to_remove == experiment.metadata.generation;
-        if is_clean && !is_left_over(context, group, &experiment) {
+        if is_clean && !is_left_over(context, key, &experiment) {
             return Ok(Next(SAFETY));
         }
     }
     let now = Timestamp::now();
     let accepted = if finished {
-        plan_of(context, group, &mut search, &experiment).await?
+        plan_of(context, key, &mut search, &experiment).await?
     } else {
-        accept(context, group, &mut search, &experiment).await?
+        accept(context, key, &mut search, &experiment).await?
     };
     let plan = match accepted {
         Ok(plan) => plan,
@@ -112,7 +112,7 @@ pub(crate) async fn reconcile(context: &Context, group: &Group) -> Result<Next, 
     let pass = Pass {
         context,
         writer,
-        group,
+        key,
         experiment: Mutex::new(experiment),
         plan,
         confirmation: None,
@@ -130,10 +130,10 @@ pub(crate) async fn reconcile(context: &Context, group: &Group) -> Result<Next, 
 }
 
 /// Whether something of a finished experiment is at work: a leader that had not heard of the end may have granted it.
-fn is_left_over(context: &Context, group: &Group, experiment: &NasExperiment) -> bool {
-    let mut trials = trials_of(&context.world, group, experiment);
-    trials.extend(confirmations_of(&context.world, group, experiment));
-    !context.world.jobs.of(group).is_empty() || trials.iter().any(|trial| trial.running().is_some())
+fn is_left_over(context: &Context, key: &ExperimentKey, experiment: &NasExperiment) -> bool {
+    let mut trials = trials_of(&context.world, key, experiment);
+    trials.extend(confirmations_of(&context.world, key, experiment));
+    !context.world.jobs.of(key).is_empty() || trials.iter().any(|trial| trial.running().is_some())
 }
 
 async fn refuse(
@@ -223,7 +223,7 @@ impl Pass<'_> {
 
     /// Takes in the trials as they are now.
     fn fold(&self, records: &mut Records) {
-        let changes = self.context.world.trials.changes(self.group, records.roster.until());
+        let changes = self.context.world.trials.changes(self.key, records.roster.until());
         let confirms = self.confirmation.is_some();
         let belongs = |trial: &NasTrial| match is_owned(trial, &self.experiment()) {
             true if trial.is_confirmation() == confirms => Belongs::Here,
@@ -242,7 +242,7 @@ impl Pass<'_> {
     /// The trials that have something running or to run, each with its Jobs and pods.
     pub(super) fn views(&self, records: &mut Records) -> Vec<Arc<TrialView>> {
         self.fold(records);
-        records.views.look(&self.context.world, self.group, &records.roster, &self.plan.rungs, self.clock.now)
+        records.views.look(&self.context.world, self.key, &records.roster, &self.plan.rungs, self.clock.now)
     }
 
     /// Whether nothing is at work, and nothing is to be.
@@ -309,7 +309,7 @@ impl Pass<'_> {
             (status(&experiment, &inputs), accelerator_seconds)
         });
         self.context.metrics.stands(
-            self.group,
+            self.key,
             &experiment.spec.objective.metric,
             &ExperimentStanding::of(&wanted, accelerator_seconds + confirming.accelerator_seconds),
         );

@@ -62,7 +62,7 @@ impl Pass<'_> {
             if orders == Orders::Pause && !knows_all {
                 if self.writer.read_trials().await? {
                     // A watch that lags behind counts slots that are free by now: only one that knows all trials takes one away.
-                    return Err(Error::Conflict { kind: "NasTrial", name: self.group.experiment.clone() });
+                    return Err(Error::Conflict { kind: "NasTrial", name: self.key.experiment.clone() });
                 }
                 knows_all = true;
             }
@@ -92,7 +92,7 @@ impl Pass<'_> {
                 let written = self.write_account(&view.trial, account, after).await?;
                 if let Some(ended) = ended {
                     telemetry::segment_ended(&view, &written);
-                    self.context.metrics.segment_ended(self.group, ended);
+                    self.context.metrics.segment_ended(self.key, ended);
                 }
                 Ok((written, known))
             })
@@ -152,7 +152,7 @@ impl Pass<'_> {
                 let written = self.writer.write_trial_status(trial, &status).await?;
                 for RungEnd { rung, outcome, .. } in ends {
                     tracing::info!(trial = written.name_any(), rung, ?outcome, said = message, "recorded");
-                    self.context.metrics.recorded(self.group, outcome.name());
+                    self.context.metrics.recorded(self.key, outcome.name());
                     if !matches!(outcome, Outcome::Value(_)) {
                         let happened = Happened::OutcomeRecorded { outcome: outcome.name(), message: message.clone() };
                         self.context.events.tell(&about, happened);

@@ -34,7 +34,7 @@ const EVERY: Duration = Duration::from_secs(5);
 const AFTER_FAILURE: Duration = Duration::from_mins(10);
 
 /// How a clean-up Job stands.
-enum Standing {
+enum JobState {
     Working,
     Complete,
     Failed(String),
@@ -110,13 +110,13 @@ impl Pass<'_> {
     /// Tells what a Job has removed, and deletes it once nobody needs it; returns when to look again.
     async fn see_to(&self, job: &Job, due: &[Arc<NasTrial>], cleanup: &mut Cleanup) -> Result<Duration, Error> {
         let (name, uid) = (job.name_any(), job.uid().unwrap_or_default());
-        match standing(job) {
-            Standing::Working => return Ok(EVERY),
-            Standing::Complete => {
+        match state_of(job) {
+            JobState::Working => return Ok(EVERY),
+            JobState::Complete => {
                 let writes: Vec<_> = named(job, due).map(|trial| self.tell_removed(trial)).collect();
                 stream::iter(writes).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
             }
-            Standing::Failed(said) => {
+            JobState::Failed(said) => {
                 if cleanup.failed.as_ref() != Some(&uid) {
                     let message =
                         format!("the Job {name} failed ({said}): see the log of its pod; it is tried again in ten minutes");
@@ -155,13 +155,13 @@ fn named<'a>(job: &Job, trials: &'a [Arc<NasTrial>]) -> impl Iterator<Item = &'a
     trials.iter().map(Arc::as_ref).filter(move |trial| names.contains(&trial.name_any()))
 }
 
-fn standing(job: &Job) -> Standing {
+fn state_of(job: &Job) -> JobState {
     let conditions = job.status.as_ref().and_then(|status| status.conditions.as_ref());
     let condition = |kind: &str| conditions?.iter().find(|condition| condition.type_ == kind && condition.status == "True");
     match (condition("Complete"), condition("Failed")) {
-        (Some(_), _) => Standing::Complete,
-        (_, Some(failed)) => Standing::Failed(failed.message.clone().unwrap_or_default()),
-        _ => Standing::Working,
+        (Some(_), _) => JobState::Complete,
+        (_, Some(failed)) => JobState::Failed(failed.message.clone().unwrap_or_default()),
+        _ => JobState::Working,
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
     views::Views,
 };
 use crate::{
-    store::{Changes, Group},
+    store::{Changes, ExperimentKey},
     trial::Waiting,
     world::World,
 };
@@ -147,13 +147,13 @@ impl Records {
 }
 
 /// The trials of this very experiment's search, by number: not those of a namesake that was deleted before.
-pub(crate) fn trials_of(world: &World, group: &Group, experiment: &NasExperiment) -> Vec<Arc<NasTrial>> {
-    owned(world, group, experiment, |trial| !trial.is_confirmation())
+pub(crate) fn trials_of(world: &World, key: &ExperimentKey, experiment: &NasExperiment) -> Vec<Arc<NasTrial>> {
+    owned(world, key, experiment, |trial| !trial.is_confirmation())
 }
 
 /// The trainings that confirm the best of this very experiment, by number.
-pub(crate) fn confirmations_of(world: &World, group: &Group, experiment: &NasExperiment) -> Vec<Arc<NasTrial>> {
-    owned(world, group, experiment, NasTrial::is_confirmation)
+pub(crate) fn confirmations_of(world: &World, key: &ExperimentKey, experiment: &NasExperiment) -> Vec<Arc<NasTrial>> {
+    owned(world, key, experiment, NasTrial::is_confirmation)
 }
 
 /// Whether it is a trial, or a training, of this very experiment.
@@ -161,8 +161,8 @@ pub(crate) fn is_owned(trial: &NasTrial, experiment: &NasExperiment) -> bool {
     trial.owner_references().iter().any(|owner| Some(&owner.uid) == experiment.metadata.uid.as_ref())
 }
 
-fn owned(world: &World, group: &Group, experiment: &NasExperiment, is_wanted: fn(&NasTrial) -> bool) -> Vec<Arc<NasTrial>> {
-    let mut trials = world.trials.of(group);
+fn owned(world: &World, key: &ExperimentKey, experiment: &NasExperiment, is_wanted: fn(&NasTrial) -> bool) -> Vec<Arc<NasTrial>> {
+    let mut trials = world.trials.of(key);
     trials.retain(|trial| is_wanted(trial) && is_owned(trial, experiment));
     trials.sort_by_key(|trial| trial.spec.number);
     trials

@@ -16,14 +16,14 @@ use crate::{
     conditions::{Conditions, Kind},
     context::Context,
     request::manager,
-    store::Group,
+    store::ExperimentKey,
 };
 
 /// Writes the condition `Accepted`, where it does not say so yet.
-pub(crate) async fn tell_unreadable(context: &Context, group: &Group, problem: &str) -> Result<(), Error> {
+pub(crate) async fn tell_unreadable(context: &Context, key: &ExperimentKey, problem: &str) -> Result<(), Error> {
     let resource = ApiResource::erase::<NasExperiment>(&());
-    let api: Api<DynamicObject> = Api::namespaced_with(context.requests.client(), &group.namespace, &resource);
-    let name = &group.experiment;
+    let api: Api<DynamicObject> = Api::namespaced_with(context.requests.client(), &key.namespace, &resource);
+    let name = &key.experiment;
     let Some(object) = context.requests.send("get", "NasExperiment", name, api.get_opt(name)).await? else { return Ok(()) };
     let old = object.data.pointer("/status/conditions").cloned().unwrap_or_default();
     let mut list: Vec<Condition> = serde_json::from_value(old).unwrap_or_default();
@@ -45,7 +45,7 @@ pub(crate) async fn tell_unreadable(context: &Context, group: &Group, problem: &
 /// Why nothing may be decided: a trial is there that this version cannot read.
 pub(super) async fn unreadable_trial(writer: &Writer<'_>) -> Result<Option<Refusal>, Error> {
     let world = &writer.context.world;
-    while let Some((name, problem)) = world.unreadable_trial(writer.group) {
+    while let Some((name, problem)) = world.unreadable_trial(writer.key) {
         // It may be gone: a watch that was interrupted does not tell of what it could not read.
         if writer.is_trial_there(&name).await? {
             let message = format!(
@@ -53,7 +53,7 @@ pub(super) async fn unreadable_trial(writer: &Writer<'_>) -> Result<Option<Refus
             );
             return Ok(Some(Refusal { reason: "TrialUnreadable", message }));
         }
-        world.forget_unreadable_trial(writer.group, &name);
+        world.forget_unreadable_trial(writer.key, &name);
     }
     Ok(None)
 }

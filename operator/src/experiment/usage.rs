@@ -44,7 +44,7 @@ impl Pass<'_> {
     fn orphans(&self, records: &Records) -> usize {
         let is_known = |name: &str| {
             records.roster.number_of(name).is_some()
-                || self.context.world.trials.get(self.group, name).is_some_and(|trial| is_owned(&trial, &self.experiment()))
+                || self.context.world.trials.get(self.key, name).is_some_and(|trial| is_owned(&trial, &self.experiment()))
         };
         let pods = records.views.pods_by_trial();
         pods.filter(|(name, pods)| !is_known(name) && pods.values().any(|pod| is_live(pod, &self.clock))).count()

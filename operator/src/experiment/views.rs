@@ -16,7 +16,7 @@ use nas_search::Rungs;
 use super::{attached::Attached, roster::Roster};
 use crate::{
     labels,
-    store::Group,
+    store::ExperimentKey,
     trial::{TrialView, held_seconds, segment_digest},
     world::World,
 };
@@ -110,15 +110,15 @@ impl Views {
     pub(super) fn look(
         &mut self,
         world: &World,
-        group: &Group,
+        key: &ExperimentKey,
         roster: &Roster,
         rungs: &Rungs,
         now: Timestamp,
     ) -> Vec<Arc<TrialView>> {
-        let mut touched = self.jobs.update(world.jobs.changes(group, self.jobs.until()));
-        touched.extend(self.pods.update(world.pods.changes(group, self.pods.until())));
+        let mut touched = self.jobs.update(world.jobs.changes(key, self.jobs.until()));
+        touched.extend(self.pods.update(world.pods.changes(key, self.pods.until())));
         // After the pods: one that goes meanwhile is there twice, and not missing.
-        let before = std::mem::replace(&mut self.last_words, world.last_words(group));
+        let before = std::mem::replace(&mut self.last_words, world.last_words(key));
         touched.extend(before.iter().chain(&self.last_words).filter_map(|pod| pod.labels().get(labels::TRIAL).cloned()));
         self.old.extend(touched.iter().filter_map(|name| roster.number_of(name)));
         for number in std::mem::take(&mut self.old) {

@@ -36,7 +36,7 @@ impl Pass<'_> {
         let known = shared.with(|records| std::mem::take(&mut records.waits));
         let holds = |trial: &NasTrial| trial.status.as_ref().is_some_and(|status| holds(&status.conditions, Kind::Waiting));
         for Wait { trial, waiting, trains } in waits.iter().filter(|wait| wait.waiting.is_some() || holds(&wait.trial)) {
-            let Some(trial) = self.context.world.trials.get(self.group, &trial.name_any()) else { continue };
+            let Some(trial) = self.context.world.trials.get(self.key, &trial.name_any()) else { continue };
             let told = trial.status.as_ref().and_then(|status| reason(&status.conditions, Kind::Waiting));
             let Some(waiting) = waiting else {
                 if *trains && told.is_some() {

@@ -7,20 +7,20 @@ use nas_api::{WARM_START_KEY, objects::NasExperiment};
 use nas_search::EarlierTrial;
 
 use super::{accept::Refusal, search::trials_of, status::is_finished};
-use crate::{Error, context::Context, labels, request::post, store::Group};
+use crate::{Error, context::Context, labels, request::post, store::ExperimentKey};
 
 /// The evidence, or what is in its way.
 pub(super) async fn evidence(
     context: &Context,
-    group: &Group,
+    key: &ExperimentKey,
     experiment: &NasExperiment,
 ) -> Result<Result<Vec<EarlierTrial>, Refusal>, Error> {
     let name = NasExperiment::warm_start_map(&experiment.name_any());
-    let api = context.requests.api::<ConfigMap>(&group.namespace);
+    let api = context.requests.api::<ConfigMap>(&key.namespace);
     if let Some(kept) = context.requests.send("get", "ConfigMap", &name, api.get_opt(&name)).await? {
         return Ok(read(&kept, experiment));
     }
-    let trials = match gather(context, group, experiment) {
+    let trials = match gather(context, key, experiment) {
         Ok(trials) => trials,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -51,13 +51,13 @@ fn read(kept: &ConfigMap, experiment: &NasExperiment) -> Result<Vec<EarlierTrial
 }
 
 /// What the earlier experiments have to tell: all of them have ended, so that it changes no more.
-fn gather(context: &Context, group: &Group, experiment: &NasExperiment) -> Result<Vec<EarlierTrial>, Refusal> {
+fn gather(context: &Context, key: &ExperimentKey, experiment: &NasExperiment) -> Result<Vec<EarlierTrial>, Refusal> {
     let mut all = Vec::new();
     for (at, name) in experiment.warm_start().iter().enumerate() {
         let refuse = |reason, words: String| Refusal { reason, message: format!("spec.warmStart.experiments[{at}]: {words}") };
-        let other = Group { experiment: name.clone(), ..group.clone() };
+        let other = ExperimentKey { experiment: name.clone(), ..key.clone() };
         let Some(earlier) = context.world.experiments.get(&other, name) else {
-            let words = format!("there is no NasExperiment {name} in namespace {}", group.namespace);
+            let words = format!("there is no NasExperiment {name} in namespace {}", key.namespace);
             return Err(refuse("WarmStartMissing", words));
         };
         if !is_finished(&earlier) {

@@ -86,7 +86,7 @@ impl Pass<'_> {
     /// Records what ends after the moment `since`, until all is `done`.
     async fn record_meanwhile(&self, shared: &Shared<'_>, mut since: u64, done: &CancellationToken) -> Result<(), Error> {
         // A request that was sent is waited for.
-        while let Some(until) = done.run_until_cancelled(self.context.world.segment_ended(self.group, since)).await {
+        while let Some(until) = done.run_until_cancelled(self.context.world.segment_ended(self.key, since)).await {
             since = until;
             self.record(shared).await?;
         }

@@ -13,7 +13,7 @@ use prometheus::{HistogramVec, exponential_buckets};
 
 use super::{Metrics, register::Register};
 use crate::{
-    store::Group,
+    store::ExperimentKey,
     trial::{TrialView, is_terminal, run_of},
 };
 
@@ -74,9 +74,9 @@ impl Metrics {
     }
 
     /// What was decided on outcomes that are known since then is written.
-    pub(crate) fn decided_on(&self, group: &Group, known: impl Iterator<Item = Instant>) {
+    pub(crate) fn decided_on(&self, key: &ExperimentKey, known: impl Iterator<Item = Instant>) {
         for since in known {
-            self.0.decision.seconds.with_label_values(&[&group.namespace]).observe(since.elapsed().as_secs_f64());
+            self.0.decision.seconds.with_label_values(&[&key.namespace]).observe(since.elapsed().as_secs_f64());
         }
     }
 }

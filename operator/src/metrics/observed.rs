@@ -8,7 +8,7 @@ use std::sync::{
 use prometheus::{GaugeVec, IntGaugeVec};
 
 use super::{Metrics, register::Register};
-use crate::{store::Group, world::World};
+use crate::{store::ExperimentKey, world::World};
 
 pub(super) struct Observed {
     /// One scrape at a time: each clears what the last one has set.
@@ -59,15 +59,15 @@ impl Observed {
         self.rung_best.reset();
         self.pods.reset();
         if self.leads.load(Ordering::Relaxed) {
-            for group in world.experiments.groups() {
-                self.read_experiment(world, &group);
+            for key in world.experiments.groups() {
+                self.read_experiment(world, &key);
             }
         }
     }
 
-    fn read_experiment(&self, world: &World, group: &Group) {
-        let Some(experiment) = world.experiments.get(group, &group.experiment) else { return };
-        let (namespace, name) = (group.namespace.as_str(), group.experiment.as_str());
+    fn read_experiment(&self, world: &World, key: &ExperimentKey) {
+        let Some(experiment) = world.experiments.get(key, &key.experiment) else { return };
+        let (namespace, name) = (key.namespace.as_str(), key.experiment.as_str());
         let status = experiment.status.clone().unwrap_or_default();
         for condition in &status.conditions {
             self.conditions.with_label_values(&[namespace, name, &condition.type_, &condition.status]).set(1);
@@ -81,7 +81,7 @@ impl Observed {
                 self.rung_best.with_label_values(&[namespace, name, &rung]).set(best);
             }
         }
-        let pods = world.pods.of(group);
+        let pods = world.pods.of(key);
         for phase in ["Pending", "Running"] {
             let is_in = |status: &k8s_openapi::api::core::v1::PodStatus| status.phase.as_deref().unwrap_or("Pending") == phase;
             let count = pods.iter().filter(|pod| pod.status.as_ref().is_some_and(is_in)).count();

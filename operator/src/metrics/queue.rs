@@ -9,11 +9,11 @@ use std::{
 use prometheus::{HistogramVec, IntGauge, exponential_buckets};
 
 use super::{CONTROLLER, Metrics, register::Register};
-use crate::store::Group;
+use crate::store::ExperimentKey;
 
 pub(super) struct Queue {
     /// Since when each waits.
-    waiting: Mutex<HashMap<Group, Instant>>,
+    waiting: Mutex<HashMap<ExperimentKey, Instant>>,
     depth: IntGauge,
     seconds: HistogramVec,
     working: IntGauge,
@@ -46,14 +46,14 @@ impl Queue {
         })
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<Group, Instant>> {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<ExperimentKey, Instant>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// It does not wait any more; returns since when it did.
-    pub(super) fn taken(&self, group: &Group) -> Option<Instant> {
+    pub(super) fn taken(&self, key: &ExperimentKey) -> Option<Instant> {
         let mut waiting = self.waiting();
-        let since = waiting.remove(group);
+        let since = waiting.remove(key);
         self.depth.set(i64::try_from(waiting.len()).unwrap_or(i64::MAX));
         since
     }
@@ -66,17 +66,17 @@ impl Metrics {
     }
 
     /// Something has touched an experiment. What waits already waits no longer for it.
-    pub(crate) fn queued(&self, group: &Group) {
+    pub(crate) fn queued(&self, key: &ExperimentKey) {
         let queue = &self.0.queue;
         let mut waiting = queue.waiting();
-        waiting.entry(group.clone()).or_insert_with(Instant::now);
+        waiting.entry(key.clone()).or_insert_with(Instant::now);
         queue.depth.set(i64::try_from(waiting.len()).unwrap_or(i64::MAX));
     }
 
     /// A pass looks at an experiment, as long as what this returns is there.
-    pub(crate) fn takes(&self, group: &Group) -> Working {
+    pub(crate) fn takes(&self, key: &ExperimentKey) -> Working {
         let queue = &self.0.queue;
-        if let Some(since) = queue.taken(group) {
+        if let Some(since) = queue.taken(key) {
             queue.seconds.with_label_values(&[CONTROLLER]).observe(since.elapsed().as_secs_f64());
         }
         queue.working.inc();

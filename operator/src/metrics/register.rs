@@ -7,17 +7,17 @@ use prometheus::{
     core::{Collector, MetricVec, MetricVecBuilder},
 };
 
-use crate::store::Group;
+use crate::store::ExperimentKey;
 
 /// A metric with the label `experiment`.
 pub(super) trait OfExperiment: Send + Sync {
     /// Removes the series of an experiment.
-    fn forget(&self, group: &Group);
+    fn forget(&self, key: &ExperimentKey);
 }
 
 impl<T: MetricVecBuilder> OfExperiment for MetricVec<T> {
-    fn forget(&self, group: &Group) {
-        let wanted = [("namespace", group.namespace.as_str()), ("experiment", group.experiment.as_str())];
+    fn forget(&self, key: &ExperimentKey) {
+        let wanted = [("namespace", key.namespace.as_str()), ("experiment", key.experiment.as_str())];
         for family in self.collect() {
             for metric in family.get_metric() {
                 let labels: HashMap<&str, &str> = metric.get_label().iter().map(|pair| (pair.name(), pair.value())).collect();
@@ -103,7 +103,7 @@ mod tests {
         }
         let series = || -> Vec<usize> { register.registry.gather().iter().map(|family| family.get_metric().len()).collect() };
         assert_eq!(series(), [6, 3, 3, 3, 3, 2]);
-        let gone = Group { namespace: "one".into(), experiment: "small".into() };
+        let gone = ExperimentKey { namespace: "one".into(), experiment: "small".into() };
         register.of_experiment.iter().for_each(|metric| metric.forget(&gone));
         assert_eq!(series(), [4, 2, 2, 2, 2, 2]);
         assert!(gauges.remove_label_values(&["one", "large"]).is_ok() && gauges.remove_label_values(&["other", "small"]).is_ok());

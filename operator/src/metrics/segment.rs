@@ -6,7 +6,7 @@ use prometheus::{CounterVec, HistogramVec, IntCounterVec, exponential_buckets};
 
 use super::{Metrics, register::Register};
 use crate::{
-    store::Group,
+    store::ExperimentKey,
     trial::{Account, Moments, TrialView},
 };
 
@@ -76,15 +76,15 @@ fn times(pod: &Pod, created: Option<Timestamp>) -> Times {
 
 impl Metrics {
     /// A segment has ended, and that is written down.
-    pub(crate) fn segment_ended(&self, group: &Group, ended: SegmentEnd) {
+    pub(crate) fn segment_ended(&self, key: &ExperimentKey, ended: SegmentEnd) {
         let SegmentEnd { outcome, accelerator_seconds, times } = ended;
-        let labels = [group.namespace.as_str(), group.experiment.as_str(), outcome.name()];
+        let labels = [key.namespace.as_str(), key.experiment.as_str(), outcome.name()];
         let segments = &self.0.segments;
         segments.ended.with_label_values(&labels).inc();
         segments.accelerator_seconds.with_label_values(&labels).inc_by(accelerator_seconds.max(0.0));
         let measured = [(&segments.queue, times.queue), (&segments.startup, times.startup), (&segments.duration, times.duration)];
         for (histogram, seconds) in measured.into_iter().filter_map(|(histogram, seconds)| Some((histogram, seconds?))) {
-            histogram.with_label_values(&[&group.namespace]).observe(seconds);
+            histogram.with_label_values(&[&key.namespace]).observe(seconds);
         }
     }
 }

@@ -14,12 +14,12 @@ fn object(name: &str, version: u64) -> ConfigMap {
 }
 
 fn store() -> Store<ConfigMap> {
-    Store::new(|object| Some(Group { namespace: object.namespace()?, experiment: "e".to_owned() }), |_| ())
+    Store::new(|object| Some(ExperimentKey { namespace: object.namespace()?, experiment: "e".to_owned() }), |_| ())
 }
 
 fn versions(store: &Store<ConfigMap>) -> Vec<(String, u64)> {
-    let group = Group { namespace: "n".to_owned(), experiment: "e".to_owned() };
-    store.of(&group).iter().map(|object| (object.name_any(), version(&**object))).collect()
+    let key = ExperimentKey { namespace: "n".to_owned(), experiment: "e".to_owned() };
+    store.of(&key).iter().map(|object| (object.name_any(), version(&**object))).collect()
 }
 
 #[test]
@@ -71,9 +71,9 @@ fn a_new_list_drops_what_is_gone_and_keeps_what_was_written_meanwhile() {
 #[test]
 fn who_remembers_a_moment_is_told_what_changed_since() {
     let store = store();
-    let group = Group { namespace: "n".to_owned(), experiment: "e".to_owned() };
+    let key = ExperimentKey { namespace: "n".to_owned(), experiment: "e".to_owned() };
     let seen = |after| {
-        let Changes { until, are_all, objects } = store.changes(&group, after);
+        let Changes { until, are_all, objects } = store.changes(&key, after);
         let objects: Vec<_> = objects.iter().map(|(name, object)| (name.clone(), object.as_deref().map(version))).collect();
         (until, are_all, objects)
     };
@@ -90,7 +90,7 @@ fn who_remembers_a_moment_is_told_what_changed_since() {
     let (later, are_all, objects) = seen(until);
     assert_eq!((are_all, objects), (false, named(&[("a", None), ("b", Some(8))])));
     // The last one goes, and another comes: nobody may take the new group for the old one.
-    store.gone(&group, "b");
+    store.gone(&key, "b");
     assert!(seen(later).1);
     store.take(Event::Apply(object("c", 12)));
     assert_eq!((seen(later).1, seen(later).2), (true, named(&[("c", Some(12))])));
@@ -110,7 +110,7 @@ fn who_remembers_a_moment_is_told_what_changed_since() {
 #[test]
 fn a_list_shows_what_no_watch_has_brought_and_takes_what_is_gone() {
     let store = store();
-    let group = Group { namespace: "n".to_owned(), experiment: "e".to_owned() };
+    let key = ExperimentKey { namespace: "n".to_owned(), experiment: "e".to_owned() };
     for (name, version) in [("gone", 3), ("same", 4), ("old", 5)] {
         store.take(Event::Apply(object(name, version)));
     }
@@ -118,12 +118,12 @@ fn a_list_shows_what_no_watch_has_brought_and_takes_what_is_gone() {
     let listed = [("same", 4), ("old", 9), ("unseen", 10)].map(|(name, version)| (name.to_owned(), version)).into();
     let compared =
         |old: &[&str], some_are_gone| Compared { old: old.iter().map(|&name| name.to_owned()).collect(), some_are_gone };
-    assert_eq!(store.compare(&group, &listed, 20), compared(&["old", "unseen"], true));
+    assert_eq!(store.compare(&key, &listed, 20), compared(&["old", "unseen"], true));
     assert!(store.read(object("old", 9)) && store.read(object("unseen", 10)));
     let known = versions(&store);
     let expected = [("later", 21), ("old", 9), ("same", 4), ("unseen", 10)];
     assert_eq!(known, expected.map(|(name, version)| (name.to_owned(), version)));
-    assert_eq!(store.compare(&group, &listed, 20), compared(&[], false));
+    assert_eq!(store.compare(&key, &listed, 20), compared(&[], false));
     // Deleted since it was read.
     store.take(Event::Delete(object("unseen", 22)));
     assert!(!store.read(object("unseen", 10)));

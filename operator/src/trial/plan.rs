@@ -25,7 +25,7 @@ pub(crate) enum JobStep {
 }
 
 /// The steps, in order. At most one Job of a trial is ever at work: the next is created when no process of the last can be.
-pub(crate) fn plan(view: &TrialView, orders: Orders, clock: &Clock) -> Vec<JobStep> {
+pub(crate) fn job_steps(view: &TrialView, orders: Orders, clock: &Clock) -> Vec<JobStep> {
     let stays = |job: &&Job| is_of(view, job) && job.metadata.deletion_timestamp.is_none();
     let named = |job: &Job| (job.name_any(), job.uid().unwrap_or_default());
     let others = view.other_jobs().filter(stays).map(named);
