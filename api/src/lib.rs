@@ -2,6 +2,7 @@
 
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "what is written must read back to the bit"))]
 
+mod access;
 mod conclude;
 mod confirm;
 pub mod contract;
@@ -20,6 +21,7 @@ mod warm_start;
 mod words;
 mod yaml;
 
+pub use access::Access;
 pub use conclude::{Concluded, Conclusion, MAX_ATTEMPTS, Process, RungEnd};
 pub use confirm::{Confirmation, verdict};
 pub use darts_space::{AUXILIARY, INIT_CHANNELS, LAYERS, genotype, network, to_object};

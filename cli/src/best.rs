@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::{
     failure::Failure,
+    out,
     records::{Records, Target},
     table::{counted, judged_by, unit},
 };
@@ -66,11 +67,10 @@ struct Best {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let records = Records::read(&arguments.target)?;
     let best = best(&records)?;
-    let malformed = |error: String| Failure::Folder(format!("trial {} cannot be written: {error}", best.trial));
     match arguments.output {
         Form::Text => print!("{}", text(&best, &records)),
-        Form::Json => println!("{}", serde_json::to_string_pretty(&best).map_err(|error| malformed(error.to_string()))?),
-        Form::Yaml => print!("{}", serde_yaml::to_string(&best).map_err(|error| malformed(error.to_string()))?),
+        Form::Json => out::json(&best)?,
+        Form::Yaml => out::yaml(&best)?,
         Form::Name => println!("{}", best.name),
         Form::Number => println!("{}", best.trial),
     }

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::{
     failure::Failure,
+    out,
     records::{Records, Target},
     table::{self, judged_by, unit},
 };
@@ -49,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "experiment": source.experiment, "trials": trials, "best": best, "bestEstimate": estimate, "front": front, "end": end,
             "confirm": confirm, "confirmTrials": trainings,
         });
-        println!("{}", serde_json::to_string_pretty(&document).unwrap_or_default());
+        out::json(&document)?;
         return Ok(());
     }
     let metric = &source.experiment.spec.objective.metric;

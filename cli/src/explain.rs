@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     failure::Failure,
+    out,
     records::{Records, Target},
 };
 
@@ -55,7 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             .map(|Event { view, what }| json!({"outcomesSeen": view.count, "decisionSeq": view.seq, "what": what.to_string()}))
             .collect();
         let document = json!({"trial": number, "assignment": trial.spec.assignment, "seed": trial.spec.seed, "events": events});
-        println!("{}", serde_json::to_string_pretty(&document).unwrap_or_default());
+        out::json(&document)?;
         return Ok(());
     }
     let values: Vec<String> = trial.spec.assignment.iter().map(|(name, value)| format!("{name}={value}")).collect();

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use nas_api::objects::NasExperiment;
 use serde::Serialize;
 
-use crate::{cluster, failure::Failure, plugin, records::Records, run::JOURNAL_FILE};
+use crate::{cluster, failure::Failure, out, plugin, records::Records, run::JOURNAL_FILE};
 
 #[derive(Args)]
 #[command(
@@ -78,10 +78,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     } else {
         of_folder(arguments.folder.as_deref().unwrap_or(Path::new("runs")))?
     };
-    let malformed = |error: String| Failure::Folder(format!("these searches cannot be written: {error}"));
     match arguments.output {
-        Form::Json => println!("{}", serde_json::to_string_pretty(&found).map_err(|error| malformed(error.to_string()))?),
-        Form::Yaml => print!("{}", serde_yaml::to_string(&found).map_err(|error| malformed(error.to_string()))?),
+        Form::Json => out::json(&found)?,
+        Form::Yaml => out::yaml(&found)?,
         Form::Name => found.iter().for_each(|search| println!("{}", search.name)),
         Form::Text | Form::Wide => print!("{}", table(&found, arguments.output == Form::Wide)),
     }

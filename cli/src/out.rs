@@ -2,10 +2,12 @@
 //! the reader has gone (`nasctl ... | head`).
 
 use std::{
-    fmt::Arguments,
+    fmt::{Arguments, Display},
     io::{ErrorKind, Write, stdout},
     process::exit,
 };
+
+use serde::Serialize;
 
 use crate::failure::Failure;
 
@@ -20,6 +22,22 @@ macro_rules! print {
 macro_rules! println {
     () => { $crate::out::write(format_args!("\n")) };
     ($($words:tt)*) => { $crate::out::write(format_args!("{}\n", format_args!($($words)*))) };
+}
+
+/// Writes an answer as JSON, for programs.
+pub(crate) fn json(answer: &impl Serialize) -> Result<(), Failure> {
+    println!("{}", serde_json::to_string_pretty(answer).map_err(unwritable)?);
+    Ok(())
+}
+
+/// Writes an answer as YAML.
+pub(crate) fn yaml(answer: &impl Serialize) -> Result<(), Failure> {
+    print!("{}", serde_yaml::to_string(answer).map_err(unwritable)?);
+    Ok(())
+}
+
+fn unwritable(error: impl Display) -> Failure {
+    Failure::Folder(format!("the answer cannot be written: {error}"))
 }
 
 /// Writes to standard output. Where nobody reads it any more the program ends at once, as it would by SIGPIPE: trainers are told to stop by the

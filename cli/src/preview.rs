@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::{
     failure::Failure,
-    file,
+    file, out,
     seconds::seconds,
     table::{counted, shares, unit},
 };
@@ -113,7 +113,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let source = file::read(&arguments.file)?;
     let preview = preview(&source, arguments);
     if arguments.output.is_some() {
-        println!("{}", serde_json::to_string_pretty(&preview).unwrap_or_default());
+        out::json(&preview)?;
     } else {
         print(&source.plan, &preview);
     }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::{
     failure::Failure,
+    out,
     records::{Records, Target},
 };
 
@@ -37,7 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "deleted": found.deleted,
             "differences": differences,
         });
-        println!("{}", serde_json::to_string_pretty(&document).unwrap_or_default());
+        out::json(&document)?;
     } else {
         println!("{} decisions computed anew: {} differences", found.recomputed, found.differences.len());
         if !found.unmatched.is_empty() {

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     failure::Failure,
-    file,
+    file, out,
     table::{counted, shares, unit},
 };
 
@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "name": source.experiment.metadata.name, "unit": unit(&source), "rungs": plan.rungs.steps(), "maxTrials": plan.max_trials,
             "parallelTrials": plan.parallel_trials, "parameters": plan.space.parameters().len(),
         });
-        println!("{}", serde_json::to_string_pretty(&document).unwrap_or_default());
+        out::json(&document)?;
         return Ok(());
     }
     println!("{}: a valid experiment", arguments.file.display());

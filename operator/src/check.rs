@@ -1,9 +1,9 @@
 //! Whether this account may do what the operator does: every request is asked about, and a trial and its Job are sent for the server to
 //! check and not to keep.
 
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
 use kube::{Api, Client, Resource, ResourceExt, api::PostParams, core::NamespaceResourceScope};
-use nas_api::{objects::NasTrial, read_experiment};
+use nas_api::{Access, objects::NasTrial, read_experiment};
 use nas_search::{Decision, Index, Usage, decide};
 
 use crate::{
@@ -84,20 +84,7 @@ async fn ask(
     name: Option<&str>,
     verb: &str,
 ) -> Result<Checked, Error> {
-    let (kind, subresource) = resource.split_once('/').map_or((resource, None), |(kind, part)| (kind, Some(part)));
-    let some = |word: &str| Some(word.to_owned());
-    let attributes = ResourceAttributes {
-        // None: in all namespaces.
-        namespace: namespace.and_then(some),
-        group: some(group),
-        resource: some(kind),
-        subresource: subresource.and_then(some),
-        name: name.and_then(some),
-        verb: some(verb),
-        ..ResourceAttributes::default()
-    };
-    let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..SelfSubjectAccessReviewSpec::default() };
-    let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
+    let review = Access { namespace, group, resource, name, verb }.review();
     let answer = Api::<SelfSubjectAccessReview>::all(client.clone()).create(&PostParams::default(), &review).await;
     let answer = answer.map_err(|source| Error::Api {
         verb: "create",

@@ -19,6 +19,7 @@ mod labels;
 mod last_words;
 mod lease;
 mod metrics;
+mod ownership;
 mod request;
 mod run;
 mod store;

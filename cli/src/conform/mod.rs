@@ -25,7 +25,7 @@ use self::{
     process::Starter,
     setting::Setting,
 };
-use crate::{failure::Failure, seconds::seconds};
+use crate::{failure::Failure, out, seconds::seconds};
 
 const EXAMPLES: &str = "Examples:
   nasctl conform --param learning_rate=0.01 -- python3 examples/pytorch/trainer.py
@@ -101,7 +101,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let checks = judge(&observed);
     let failed = checks.iter().filter(|check| check.verdict == Verdict::Failed).count();
     if arguments.output.is_some() {
-        println!("{}", serde_json::to_string_pretty(&json!({ "conforms": failed == 0, "checks": checks })).unwrap_or_default());
+        out::json(&json!({ "conforms": failed == 0, "checks": checks }))?;
     } else {
         for check in &checks {
             println!("{}", line(check));

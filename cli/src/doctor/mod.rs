@@ -7,7 +7,7 @@ use nas_api::SourceFile;
 use serde_json::json;
 
 use self::finding::Level;
-use crate::{failure::Failure, file, table::counted};
+use crate::{failure::Failure, file, out, table::counted};
 
 mod cluster;
 mod finding;
@@ -59,7 +59,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (problems, warnings) = (count(Level::Problem), count(Level::Warning));
     if arguments.output.is_some() {
         let document = json!({"ready": problems == 0, "problems": problems, "warnings": warnings, "findings": findings});
-        println!("{}", serde_json::to_string_pretty(&document).unwrap_or_default());
+        out::json(&document)?;
     } else {
         print!("{}", finding::text(&findings));
         let whom = source.as_ref().and_then(|source| source.experiment.metadata.name.as_deref());

@@ -7,7 +7,7 @@ use nas_api::SourceFile;
 use nas_search::Sampler;
 use nas_simulation::{Conditions, simulate};
 
-use crate::{failure::Failure, file, seconds::seconds};
+use crate::{failure::Failure, file, out, seconds::seconds};
 
 mod curves;
 mod fitted;
@@ -134,7 +134,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let report = report::Report::new(&source, &fitted, arguments, reports);
     if arguments.output.is_some() {
-        println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default());
+        out::json(&report)?;
     } else {
         print!("{}", text::heading(&report));
         match sample.as_ref().filter(|_| arguments.repeat == 1) {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::{
-    authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
+    authorization::v1::SelfSubjectAccessReview,
     core::v1::{PersistentVolumeClaim, ServiceAccount},
 };
 use kube::Api;
 use nas_api::{
-    Problem, TRAINER,
+    Access, Problem, TRAINER,
     objects::{NasExperiment, ReportingSpec},
 };
 use nas_search::Plan;
@@ -136,17 +136,7 @@ async fn missing(context: &Context, key: &ExperimentKey, experiment: &NasExperim
 }
 
 async fn may_create(context: &Context, namespace: &str, group: &str, resource: &str) -> Result<bool, Error> {
-    let attributes = ResourceAttributes {
-        namespace: Some(namespace.to_owned()),
-        verb: Some("create".to_owned()),
-        group: Some(group.to_owned()),
-        resource: Some(resource.to_owned()),
-        ..ResourceAttributes::default()
-    };
-    let review = SelfSubjectAccessReview {
-        spec: SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..SelfSubjectAccessReviewSpec::default() },
-        ..SelfSubjectAccessReview::default()
-    };
+    let review = Access { namespace: Some(namespace), group, resource, name: None, verb: "create" }.review();
     let api: Api<SelfSubjectAccessReview> = Api::all(context.requests.client());
     let answer = context.requests.send("create", "SelfSubjectAccessReview", resource, api.create(&post(), &review)).await?;
     Ok(answer.status.is_some_and(|status| status.allowed))

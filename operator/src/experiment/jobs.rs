@@ -7,13 +7,12 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use nas_api::objects::NasTrial;
 
 use super::{
     reconcile::{Pass, RECHECK},
-    waits::{LASTS, Wait, elapsed},
+    waits::{LASTS, Wait},
     work::{AT_ONCE, Shared},
 };
 use crate::{
@@ -97,7 +96,7 @@ impl Pass<'_> {
             let mut waiting: Vec<_> = records.uncreated.clone().into_iter().chain(deaf).collect();
             if let Some((trial, since)) = records.disowned(self.clock.now) {
                 // A namesake's that was deleted a moment ago still go.
-                let left = LASTS.saturating_sub(elapsed(since, self.clock.now));
+                let left = LASTS.saturating_sub(self.clock.since(since));
                 if left.is_zero() {
                     waiting.push(Waiting::trial_disowned(trial));
                 } else {
@@ -162,15 +161,14 @@ impl Pass<'_> {
     /// Why a Job that is at work has no pod: an event says so.
     async fn podless(&self, shared: &Shared<'_>, view: &TrialView) -> Result<Option<Waiting>, Error> {
         let Some(job) = view.job().filter(|_| view.segment_pods().next().is_none()) else { return Ok(None) };
-        let age = |since: Timestamp| Duration::try_from(self.clock.now.duration_since(since)).unwrap_or_default();
         let created = job.metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);
-        if age(created) < PODLESS {
+        if self.clock.since(created) < PODLESS {
             self.wake(PODLESS);
             return Ok(None);
         }
         let name = job.name_any();
         let known = shared.with(|records| records.creation_failures.get(&name).cloned());
-        if let Some((_, known)) = known.filter(|(read, _)| age(*read) < PODLESS) {
+        if let Some((_, known)) = known.filter(|(read, _)| self.clock.since(*read) < PODLESS) {
             return Ok(known);
         }
         let said = self.writer.read_creation_failure(&job.uid().unwrap_or_default()).await?;

@@ -19,7 +19,7 @@ use super::{
     accept::{Refusal, accept, plan_of},
     confirm::Confirming,
     roster::Belongs,
-    search::{Records, Search, confirmations_of, is_owned, trials_of},
+    search::{Records, Search, confirmations_of, trials_of},
     status::{Failure, Inputs, is_finished, stall_cleared, status, transitions},
     unreadable::unreadable_trial,
     work::Shared,
@@ -30,6 +30,7 @@ use crate::{
     conditions::{Conditions, Kind},
     context::Context,
     events::Happened,
+    ownership::is_owned,
     metrics::ExperimentStanding,
     store::ExperimentKey,
     trial::{Clock, Orders, TrialView, Waiting},
@@ -225,7 +226,7 @@ impl Pass<'_> {
     fn fold(&self, records: &mut Records) {
         let changes = self.context.world.trials.changes(self.key, records.roster.until());
         let confirms = self.confirmation.is_some();
-        let belongs = |trial: &NasTrial| match is_owned(trial, &self.experiment()) {
+        let belongs = |trial: &NasTrial| match is_owned(trial, &*self.experiment()) {
             true if trial.is_confirmation() == confirms => Belongs::Here,
             false if trial.metadata.deletion_timestamp.is_none() => Belongs::Nobody,
             _ => Belongs::Elsewhere,

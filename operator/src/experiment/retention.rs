@@ -21,7 +21,8 @@ use crate::{
     conditions::{Kind, holds},
     events::Happened,
     labels,
-    trial::{build_cleanup, cleanup_name},
+    ownership::is_owned,
+    trial::{build_cleanup, cleanup_name, job_condition},
 };
 
 /// While a search goes on, a Job is not started for fewer trials.
@@ -103,8 +104,7 @@ impl Pass<'_> {
     }
 
     fn is_ours(&self, job: &Job) -> bool {
-        let uid = self.experiment().uid();
-        job.metadata.deletion_timestamp.is_none() && job.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref())
+        job.metadata.deletion_timestamp.is_none() && is_owned(job, &*self.experiment())
     }
 
     /// Tells what a Job has removed, and deletes it once nobody needs it; returns when to look again.
@@ -125,7 +125,7 @@ impl Pass<'_> {
                 }
                 let began = job.metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);
                 let left =
-                    AFTER_FAILURE.saturating_sub(Duration::try_from(self.clock.now.duration_since(began)).unwrap_or_default());
+                    AFTER_FAILURE.saturating_sub(self.clock.since(began));
                 if !left.is_zero() {
                     return Ok(left);
                 }
@@ -156,9 +156,7 @@ fn named<'a>(job: &Job, trials: &'a [Arc<NasTrial>]) -> impl Iterator<Item = &'a
 }
 
 fn state_of(job: &Job) -> JobState {
-    let conditions = job.status.as_ref().and_then(|status| status.conditions.as_ref());
-    let condition = |kind: &str| conditions?.iter().find(|condition| condition.type_ == kind && condition.status == "True");
-    match (condition("Complete"), condition("Failed")) {
+    match (job_condition(job, "Complete"), job_condition(job, "Failed")) {
         (Some(_), _) => JobState::Complete,
         (_, Some(failed)) => JobState::Failed(failed.message.clone().unwrap_or_default()),
         _ => JobState::Working,

@@ -19,6 +19,7 @@ use super::{
     views::Views,
 };
 use crate::{
+    ownership::is_owned,
     store::{Changes, ExperimentKey},
     trial::Waiting,
     world::World,
@@ -156,14 +157,9 @@ pub(crate) fn confirmations_of(world: &World, key: &ExperimentKey, experiment: &
     owned(world, key, experiment, NasTrial::is_confirmation)
 }
 
-/// Whether it is a trial, or a training, of this very experiment.
-pub(crate) fn is_owned(trial: &NasTrial, experiment: &NasExperiment) -> bool {
-    trial.owner_references().iter().any(|owner| Some(&owner.uid) == experiment.metadata.uid.as_ref())
-}
-
 fn owned(world: &World, key: &ExperimentKey, experiment: &NasExperiment, is_wanted: fn(&NasTrial) -> bool) -> Vec<Arc<NasTrial>> {
     let mut trials = world.trials.of(key);
-    trials.retain(|trial| is_wanted(trial) && is_owned(trial, experiment));
+    trials.retain(|trial| is_wanted(trial) && is_owned(&**trial, experiment));
     trials.sort_by_key(|trial| trial.spec.number);
     trials
 }

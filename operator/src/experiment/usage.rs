@@ -7,16 +7,19 @@ use nas_search::Usage;
 use super::{
     grant::GRANTS,
     reconcile::Pass,
-    search::{Records, is_owned},
+    search::Records,
     status::stall_cleared,
 };
-use crate::trial::{TrialView, is_live};
+use crate::{
+    ownership::is_owned,
+    trial::{TrialView, is_live},
+};
 
 impl Pass<'_> {
     /// What decisions need to know of it.
     pub(super) fn usage(&self, records: &Records, views: &[Arc<TrialView>]) -> Usage {
         let began = self.experiment().metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);
-        let since = Duration::try_from(self.clock.now.duration_since(began)).unwrap_or_default();
+        let since = self.clock.since(began);
         if let Some(limit) = self.plan.budget.wall_clock {
             self.wake(limit.saturating_sub(since).max(Duration::from_millis(100)));
         }
@@ -44,7 +47,7 @@ impl Pass<'_> {
     fn orphans(&self, records: &Records) -> usize {
         let is_known = |name: &str| {
             records.roster.number_of(name).is_some()
-                || self.context.world.trials.get(self.key, name).is_some_and(|trial| is_owned(&trial, &self.experiment()))
+                || self.context.world.trials.get(self.key, name).is_some_and(|trial| is_owned(&*trial, &*self.experiment()))
         };
         let pods = records.views.pods_by_trial();
         pods.filter(|(name, pods)| !is_known(name) && pods.values().any(|pod| is_live(pod, &self.clock))).count()

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use nas_api::objects::NasTrial;
 
@@ -50,7 +50,7 @@ impl Pass<'_> {
             if told == Some(waiting.reason) {
                 continue;
             }
-            let left = LASTS.saturating_sub(elapsed(since, self.clock.now));
+            let left = LASTS.saturating_sub(self.clock.since(since));
             if left.is_zero() {
                 self.tell(&trial, true, waiting.reason, &waiting.message).await?;
             } else {
@@ -70,8 +70,4 @@ impl Pass<'_> {
         self.conditions(&mut status.conditions, trial).set(Kind::Waiting, holds, reason, message);
         self.writer.write_trial_status(trial, &status).await.map(drop)
     }
-}
-
-pub(super) fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }

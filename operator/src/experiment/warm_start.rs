@@ -7,7 +7,7 @@ use nas_api::{WARM_START_KEY, objects::NasExperiment};
 use nas_search::EarlierTrial;
 
 use super::{accept::Refusal, search::trials_of, status::is_finished};
-use crate::{Error, context::Context, labels, request::post, store::ExperimentKey};
+use crate::{Error, context::Context, labels, ownership::is_owned, request::post, store::ExperimentKey};
 
 /// The evidence, or what is in its way.
 pub(super) async fn evidence(
@@ -37,7 +37,7 @@ pub(super) async fn evidence(
 /// What was kept for this very experiment.
 fn read(kept: &ConfigMap, experiment: &NasExperiment) -> Result<Vec<EarlierTrial>, Refusal> {
     let name = kept.name_any();
-    if !kept.owner_references().iter().any(|owner| Some(&owner.uid) == experiment.metadata.uid.as_ref()) {
+    if !is_owned(kept, experiment) {
         let message = format!("the ConfigMap {name} is in the way, which is not of this experiment: delete it");
         return Err(Refusal { reason: "NameTaken", message });
     }

@@ -17,5 +17,5 @@ pub(crate) use cleanup::{build_cleanup, cleanup_name};
 pub(crate) use job::{Settings, build_job, segment_digest};
 pub(crate) use moments::Moments;
 pub(crate) use plan::{JobStep, job_steps};
-pub(crate) use standing::Waiting;
+pub(crate) use standing::{Waiting, job_condition};
 pub(crate) use view::{Clock, Orders, TrialView, held_seconds, is_live, is_terminal, run_of};

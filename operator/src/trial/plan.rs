@@ -7,6 +7,7 @@ use super::{
     standing::{Standing, Waiting, standing},
     view::{Clock, Orders, TrialView},
 };
+use crate::ownership::is_owned;
 
 /// Something to do about a trial's Jobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +68,114 @@ fn wait(reason: &'static str, message: &str) -> JobStep {
 
 /// Whether a Job is the trial's: one of a namesake that was deleted before is left to the garbage collector.
 fn is_of(view: &TrialView, job: &Job) -> bool {
-    let uid = view.trial.uid();
-    job.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref())
+    is_owned(job, &*view.trial)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
+    use nas_api::{
+        RungEnd,
+        objects::{NasTrial, RunSegment, SegmentOutcome},
+    };
+    use nas_search::{NewTrial, Outcome, View};
+    use serde_json::json;
+
+    use super::{super::job::job_name, *};
+    use crate::labels;
+
+    /// What a trial has come to.
+    #[derive(Clone, Copy)]
+    enum Told {
+        Nothing,
+        /// Its rung is recorded.
+        Recorded,
+        /// Its attempt ended without a result, and another is to follow.
+        Noted,
+    }
+
+    /// A trial with Jobs, each with its name and the UID of its owner, and perhaps a pod in this phase.
+    fn view(told: Told, jobs: &[(Option<&str>, &str)], phase: Option<&str>) -> TrialView {
+        let mut trial = NasTrial::create("small", &NewTrial::default(), View::default());
+        trial.metadata.uid = Some("uid".to_owned());
+        let status = trial.status.get_or_insert_default();
+        match told {
+            Told::Nothing => {}
+            Told::Recorded => status.record(&[RungEnd::new(0, Outcome::Value(0.5))], 0),
+            Told::Noted => status.note(RunSegment { outcome: SegmentOutcome::Crashed, ..RunSegment::default() }),
+        }
+        let own = job_name(&trial);
+        let job = |(name, owner): &(Option<&str>, &str)| {
+            let owner = json!({"apiVersion": "v1", "kind": "NasTrial", "name": "small-0", "uid": owner, "controller": true});
+            let name = name.unwrap_or(&own);
+            let metadata = json!({"name": name, "uid": name, "ownerReferences": [owner], "annotations": {labels::SEGMENT: "digest"}});
+            serde_json::from_value::<Job>(json!({"metadata": metadata})).map(Arc::new).unwrap_or_default()
+        };
+        let pod = |phase: &str| {
+            let labels = json!({labels::RUNG: "0", labels::ATTEMPT: "0"});
+            let pod = json!({"metadata": {"name": "pod", "labels": labels}, "status": {"phase": phase}});
+            serde_json::from_value::<Pod>(pod).map(Arc::new).unwrap_or_default()
+        };
+        TrialView::new(Arc::new(trial), jobs.iter().map(job).collect(), phase.map(pod).into_iter().collect(), "digest".into())
+    }
+
+    /// The steps in words.
+    fn steps(view: &TrialView, orders: Orders) -> String {
+        let wait = Duration::from_secs(10);
+        let now = Timestamp::from_second(100).unwrap_or_default();
+        let own = job_name(&view.trial);
+        let named = |name: &str| if name == own { "own".to_owned() } else { name.to_owned() };
+        let words = job_steps(view, orders, &Clock { now, stuck_after: wait, name_taken_after: wait }).into_iter().map(|step| match step {
+            JobStep::NextAttempt => "next".to_owned(),
+            JobStep::Create => "create".to_owned(),
+            JobStep::Delete { name, .. } => format!("delete {}", named(&name)),
+            JobStep::DeleteOther { name, .. } => format!("delete other {}", named(&name)),
+            JobStep::Wait(waiting) => waiting.reason.to_owned(),
+        });
+        words.collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn each_case_has_its_steps() {
+        use Orders::{End, Hold, Pause, Run};
+        let (own, foreign, other) = ((None, "uid"), (None, "namesake"), (Some("small-0-r9"), "uid"));
+        for (told, jobs, phase, orders, expected) in [
+            (Told::Nothing, vec![], None, Run, "create"),
+            (Told::Nothing, vec![], None, Hold, ""),
+            (Told::Nothing, vec![], None, Pause, ""),
+            (Told::Nothing, vec![], None, End, ""),
+            (Told::Nothing, vec![], Some("Running"), Run, "PodsLeaving"),
+            (Told::Nothing, vec![], Some("Failed"), Run, "create"),
+            (Told::Nothing, vec![own], Some("Running"), Run, ""),
+            (Told::Nothing, vec![own], Some("Running"), Pause, ""),
+            (Told::Nothing, vec![own], Some("Running"), End, "delete own"),
+            (Told::Nothing, vec![other], None, Run, "delete other small-0-r9, create"),
+            (Told::Nothing, vec![foreign], None, Run, "NameTaken"),
+            (Told::Nothing, vec![foreign], None, End, ""),
+            (Told::Recorded, vec![own], Some("Succeeded"), Run, "delete own"),
+            (Told::Recorded, vec![foreign], None, Run, ""),
+            (Told::Recorded, vec![], None, Run, ""),
+            (Told::Noted, vec![own], Some("Running"), Run, "delete own, PodsLeaving"),
+            (Told::Noted, vec![own], Some("Failed"), Run, "delete own, next, create"),
+            (Told::Noted, vec![], None, Pause, ""),
+        ] {
+            let view = view(told, &jobs, phase);
+            assert_eq!(steps(&view, orders), expected, "{jobs:?}, a pod {phase:?}, {orders:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_taken_for_long_is_given_up_once_nothing_of_the_trial_is_at_work() {
+        let at = |second| Timestamp::from_second(second).ok();
+        let taken = |since, phase| {
+            let mut view = view(Told::Nothing, &[(None, "namesake")], phase);
+            view.name_taken_since = since;
+            steps(&view, Orders::Run)
+        };
+        assert_eq!(taken(at(91), None), "NameTaken");
+        assert_eq!(taken(at(90), None), "next, create");
+        assert_eq!(taken(at(90), Some("Running")), "NameTaken");
+    }
 }

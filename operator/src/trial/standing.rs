@@ -96,10 +96,10 @@ pub(crate) fn standing(view: &TrialView, clock: &Clock) -> Standing {
     if let Some(waiting) = blocked(view, job) {
         return Standing::Blocked(waiting);
     }
-    if let Some(failed) = condition(job, "Failed") {
+    if let Some(failed) = job_condition(job, "Failed") {
         return failed_job(view, failed);
     }
-    if condition(job, "Complete").is_some() {
+    if job_condition(job, "Complete").is_some() {
         return if view.pods_are_live {
             lost(view, "the Job is Complete, but its pod is gone, and with it the report")
         } else {
@@ -262,7 +262,8 @@ fn pod_waiting(pod: &Pod, clock: &Clock) -> Option<Waiting> {
     not_started.chain(unschedulable).chain(fetch::goes_on(pod, clock)).next()
 }
 
-fn condition<'a>(job: &'a Job, kind: &str) -> Option<&'a JobCondition> {
+/// A condition of a Job, where it holds.
+pub(crate) fn job_condition<'a>(job: &'a Job, kind: &str) -> Option<&'a JobCondition> {
     let conditions = job.status.as_ref()?.conditions.as_ref()?;
     conditions.iter().find(|condition| condition.type_ == kind && condition.status == "True")
 }

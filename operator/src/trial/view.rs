@@ -27,6 +27,11 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
+    /// How much time has passed since then.
+    pub(crate) fn since(&self, at: Timestamp) -> Duration {
+        Duration::try_from(self.now.duration_since(at)).unwrap_or_default()
+    }
+
     /// Whether so much time has passed since then.
     fn is_past(&self, since: Timestamp, wait: Duration) -> bool {
         end_of(since, wait).is_some_and(|end| self.now >= end)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::{
-        authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
+        authorization::v1::SelfSubjectAccessReview,
         core::v1::{Namespace, Pod},
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -14,7 +14,7 @@ use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, PostParams},
 };
-use nas_api::SourceFile;
+use nas_api::{Access, SourceFile};
 use serde::de::DeserializeOwned;
 use tokio::runtime;
 
@@ -116,19 +116,8 @@ async fn queues(client: &Client, namespace: &str, group: &APIGroup) -> Seen<Vec<
 }
 
 async fn may(client: &Client, namespace: &str, right: Right) -> bool {
-    let some = |word: &str| Some(word.to_owned());
-    let (resource, subresource) =
-        right.resource.split_once('/').map_or((right.resource, None), |(kind, part)| (kind, Some(part)));
-    let attributes = ResourceAttributes {
-        namespace: some(namespace),
-        verb: some(right.verb),
-        group: some(right.group),
-        resource: some(resource),
-        subresource: subresource.and_then(some),
-        ..ResourceAttributes::default()
-    };
-    let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..SelfSubjectAccessReviewSpec::default() };
-    let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
+    let Right { group, resource, verb, .. } = right;
+    let review = Access { namespace: Some(namespace), group, resource, name: None, verb }.review();
     let answer = Api::<SelfSubjectAccessReview>::all(client.clone()).create(&PostParams::default(), &review).await;
     answer.ok().and_then(|answer| answer.status).is_some_and(|status| status.allowed)
 }
