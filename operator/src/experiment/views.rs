@@ -160,3 +160,70 @@ impl Views {
         Some(view)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kube::runtime::watcher::Event;
+    use nas_api::{RungEnd, read_experiment};
+    use nas_search::{Decision, Index, Outcome, Plan, Usage, decide};
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap_or_default()
+    }
+
+    fn pod(version: u64) -> Pod {
+        let labels = json!({labels::EXPERIMENT: "e", labels::TRIAL: "e-0", labels::RUNG: "0", labels::ATTEMPT: "0"});
+        let state = json!({"running": {"startedAt": at(100)}});
+        let container =
+            json!({"name": labels::CONTAINER, "state": state, "image": "", "imageID": "", "ready": true, "restartCount": 0});
+        let metadata = json!({"name": "pod", "namespace": "n", "uid": "pod", "resourceVersion": version.to_string(), "labels": labels});
+        let pod = json!({"metadata": metadata, "status": {"phase": "Running", "containerStatuses": [container]}});
+        serde_json::from_value(pod).unwrap_or_default()
+    }
+
+    /// A plan, and the first trial of its search.
+    fn first() -> (Plan, NasTrial) {
+        let plan = read_experiment(include_str!("../../../configs/quickstart.yaml")).map(|read| read.plan);
+        let Ok(plan) = plan else { unreachable!() };
+        let decisions = decide(&plan, &Index::new(plan.direction, &plan.rungs), &Usage::default());
+        let Some(Decision::Create { new, view }) = decisions.into_iter().next() else { unreachable!() };
+        let mut trial = NasTrial::create("e", &new, view);
+        trial.metadata.uid = Some("trial".to_owned());
+        trial.metadata.resource_version = Some("1".to_owned());
+        (plan, trial)
+    }
+
+    #[test]
+    fn a_pod_that_is_gone_has_held_its_accelerators_until_it_was_seen_last() {
+        let (world, key) = (World::new(), ExperimentKey { namespace: "n".to_owned(), experiment: "e".to_owned() });
+        let ((plan, trial), mut roster, mut views) = (first(), Roster::default(), Views::default());
+        // Heard of before its trial.
+        world.take_pod(Event::Apply(pod(2)));
+        assert!(views.look(&world, &key, &roster, &plan.rungs, at(105)).is_empty());
+        roster.put(&Arc::new(trial.clone()));
+        views.note(0);
+        let mut held = |now| {
+            let found = views.look(&world, &key, &roster, &plan.rungs, at(now));
+            let [view] = found.as_slice() else { unreachable!("{} views", found.len()) };
+            view.held_seconds(at(now)).0.to_bits()
+        };
+        assert_eq!([held(110), held(130)], [10.0_f64, 30.0].map(f64::to_bits));
+        world.take_pod(Event::Delete(pod(3)));
+        assert_eq!([held(150), held(170)], [30.0_f64; 2].map(f64::to_bits));
+        // It was not gone: a list that was read anew has it.
+        world.take_pod(Event::Apply(pod(4)));
+        assert_eq!(held(180), 80.0_f64.to_bits());
+        // Its rung is recorded: what is left of it is seen until it is gone.
+        let mut ended = trial;
+        ended.metadata.resource_version = Some("5".to_owned());
+        ended.status.get_or_insert_default().record(&[RungEnd::new(0, Outcome::Value(0.5))], 0);
+        roster.put(&Arc::new(ended));
+        views.note(0);
+        assert_eq!(views.look(&world, &key, &roster, &plan.rungs, at(190)).len(), 1);
+        world.take_pod(Event::Delete(pod(6)));
+        assert!(views.look(&world, &key, &roster, &plan.rungs, at(200)).is_empty());
+    }
+}
