@@ -7,12 +7,14 @@ use kube::{
     Api, Client, Config,
     api::ListParams,
     config::{KubeConfigOptions, KubeconfigError},
+    core::NamespaceResourceScope,
 };
 use nas_api::{
     WARM_START_KEY,
     objects::{NasExperiment, NasTrial},
 };
 use nas_search::EarlierTrial;
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tokio::runtime;
 
@@ -121,11 +123,9 @@ impl Found {
 
 /// The experiments of a namespace (that of the kubeconfig where none is named), or of all, by namespace and name.
 pub(crate) fn list(namespace: Option<&str>, context: Option<&str>, all: bool) -> Result<Vec<NasExperiment>, ClusterError> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let client = connect(WHOLE, context).await?;
-        let namespace = namespace.unwrap_or(client.default_namespace()).to_owned();
-        let api: Api<NasExperiment> = if all { Api::all(client) } else { Api::namespaced(client, &namespace) };
+    wait(async {
+        let connection = Connection::new(WHOLE, namespace, context, Some(ANSWER)).await?;
+        let api: Api<NasExperiment> = if all { Api::all(connection.client) } else { connection.api() };
         match api.list(&ListParams::default()).await {
             Ok(list) => Ok(list.items),
             Err(kube::Error::Api(status)) if status.code == 404 => Err(ClusterError::NotInstalled),
@@ -136,73 +136,98 @@ pub(crate) fn list(namespace: Option<&str>, context: Option<&str>, all: bool) ->
 
 /// Reads an experiment with what belongs to it.
 pub(crate) fn read(name: &str, namespace: Option<&str>, context: Option<&str>) -> Result<Found, ClusterError> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let client = connect(name, context).await?;
-        let namespace = namespace.unwrap_or(client.default_namespace()).to_owned();
-        let experiment = experiment(&client, name, &namespace).await?;
-        let trials = trials(&client, name, &namespace).await?;
-        let earlier = if experiment.warm_start().is_empty() { Vec::new() } else { earlier(&client, name, &namespace).await? };
+    wait(async {
+        let connection = Connection::new(name, namespace, context, Some(ANSWER)).await?;
+        let experiment = connection.experiment(name).await?;
+        let of_name = ListParams::default().fields(&format!("spec.experiment={name}")).limit(PAGE);
+        // Of all experiments of this name that ever were, and that are still there.
+        let trials = all(&connection.api(), of_name).await.map_err(ClusterError::of("read the NasTrials"))?;
+        let earlier = if experiment.warm_start().is_empty() { Vec::new() } else { connection.earlier(name).await? };
         Ok(Found::new(experiment, trials, earlier))
     })
 }
 
-/// A client for a cluster: gives up on what does not answer.
-pub(crate) async fn connect(name: &str, context: Option<&str>) -> Result<Client, ClusterError> {
-    connect_within(name, context, Some(ANSWER)).await
+/// Asks, and waits for the answer.
+pub(crate) fn wait<T, E: From<ClusterError>>(question: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    runtime::Builder::new_current_thread().enable_all().build().map_err(ClusterError::from)?.block_on(question)
 }
 
-/// A client that waits for so long for the next byte of an answer; `None`: for ever, as for logs that are followed.
-pub(crate) async fn connect_within(name: &str, context: Option<&str>, answer: Option<Duration>) -> Result<Client, ClusterError> {
+/// All objects that are wanted, page by page.
+pub(crate) async fn all<K>(api: &Api<K>, mut wanted: ListParams) -> Result<Vec<K>, kube::Error>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let mut items = Vec::new();
+    loop {
+        let page = api.list(&wanted).await?;
+        items.extend(page.items);
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => wanted = wanted.continue_token(&token),
+            None => return Ok(items),
+        }
+    }
+}
+
+/// A namespace of a cluster, and who talks to it.
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+}
+
+impl Connection {
+    /// The namespace that is named, or that of the kubeconfig. `name` is what is looked for there; `answer` the longest wait for the next byte of an
+    /// answer, `None`: for ever, as for logs that are followed.
+    pub(crate) async fn new(
+        name: &str,
+        namespace: Option<&str>,
+        context: Option<&str>,
+        answer: Option<Duration>,
+    ) -> Result<Self, ClusterError> {
+        let client = connect(name, context, answer).await?;
+        let namespace = namespace.unwrap_or(client.default_namespace()).to_owned();
+        Ok(Self { client, namespace })
+    }
+
+    /// The objects of a kind.
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// The experiment, or what is missing.
+    pub(crate) async fn experiment(&self, name: &str) -> Result<NasExperiment, ClusterError> {
+        match self.api::<NasExperiment>().get(name).await {
+            Ok(experiment) => Ok(experiment),
+            // An object that is not there is named; a kind that is not there has no name.
+            Err(kube::Error::Api(status)) if status.code == 404 => Err(match status.details {
+                Some(details) if details.name == name => {
+                    ClusterError::Missing { name: name.to_owned(), namespace: self.namespace.clone() }
+                }
+                _ => ClusterError::NotInstalled,
+            }),
+            Err(error) => Err(ClusterError::of("read the NasExperiment")(error)),
+        }
+    }
+
+    /// What the operator keeps of earlier experiments; nothing where it has not looked at this one yet.
+    pub(crate) async fn earlier(&self, name: &str) -> Result<Vec<EarlierTrial>, ClusterError> {
+        let kept = self.api::<ConfigMap>().get_opt(&NasExperiment::warm_start_map(name)).await;
+        let kept = kept.map_err(ClusterError::of("read the ConfigMap of its warm start"))?;
+        let text = kept.and_then(|map| map.data?.remove(WARM_START_KEY));
+        let Some(text) = text else { return Ok(Vec::new()) };
+        serde_json::from_str(&text)
+            .map_err(|source| ClusterError::of("read the ConfigMap of its warm start")(kube::Error::SerdeError(source)))
+    }
+}
+
+async fn connect(name: &str, context: Option<&str>, answer: Option<Duration>) -> Result<Client, ClusterError> {
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let config = Config::from_kubeconfig(&options).await;
     let mut config = config.map_err(|source| ClusterError::Kubeconfig { name: name.to_owned(), source: Box::new(source) })?;
     config.connect_timeout = Some(Duration::from_secs(10));
     config.read_timeout = answer;
     Client::try_from(config).map_err(ClusterError::of("read the kubeconfig"))
-}
-
-/// What the operator keeps of earlier experiments; nothing where it has not looked at this one yet.
-pub(crate) async fn earlier(client: &Client, name: &str, namespace: &str) -> Result<Vec<EarlierTrial>, ClusterError> {
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let kept = maps
-        .get_opt(&NasExperiment::warm_start_map(name))
-        .await
-        .map_err(ClusterError::of("read the ConfigMap of its warm start"))?;
-    let text = kept.and_then(|map| map.data?.remove(WARM_START_KEY));
-    let Some(text) = text else { return Ok(Vec::new()) };
-    serde_json::from_str(&text)
-        .map_err(|source| ClusterError::of("read the ConfigMap of its warm start")(kube::Error::SerdeError(source)))
-}
-
-/// The experiment, or what is missing.
-pub(crate) async fn experiment(client: &Client, name: &str, namespace: &str) -> Result<NasExperiment, ClusterError> {
-    let experiments: Api<NasExperiment> = Api::namespaced(client.clone(), namespace);
-    match experiments.get(name).await {
-        Ok(experiment) => Ok(experiment),
-        // An object that is not there is named; a kind that is not there has no name.
-        Err(kube::Error::Api(status)) if status.code == 404 => Err(match status.details {
-            Some(details) if details.name == name => {
-                ClusterError::Missing { name: name.to_owned(), namespace: namespace.to_owned() }
-            }
-            _ => ClusterError::NotInstalled,
-        }),
-        Err(error) => Err(ClusterError::of("read the NasExperiment")(error)),
-    }
-}
-
-/// The trials of all experiments of this name that ever were, and that are still there.
-async fn trials(client: &Client, name: &str, namespace: &str) -> Result<Vec<NasTrial>, ClusterError> {
-    let api: Api<NasTrial> = Api::namespaced(client.clone(), namespace);
-    let mut parameters = ListParams::default().fields(&format!("spec.experiment={name}")).limit(PAGE);
-    let mut trials = Vec::new();
-    loop {
-        let page = api.list(&parameters).await.map_err(ClusterError::of("read the NasTrials"))?;
-        trials.extend(page.items);
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => parameters = parameters.continue_token(&token),
-            None => break,
-        }
-    }
-    Ok(trials)
 }

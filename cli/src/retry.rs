@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 use kube::{
-    Api, ResourceExt,
+    ResourceExt,
     api::{Patch, PatchParams},
 };
 use nas_api::{contract::GRACE_SECONDS, labels, objects::NasTrial};
@@ -19,10 +19,9 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::json;
-use tokio::runtime;
 
 use crate::{
-    cluster::{self, ClusterError, MANAGER},
+    cluster::{self, ClusterError, Connection, MANAGER},
     failure::Failure,
     records::{Place, Target},
     run::{JOURNAL_FILE, State, holder},
@@ -56,18 +55,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn on_cluster(experiment: &str, target: &Target, named: Named) -> Result<String, Failure> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(ClusterError::from)?;
-    runtime.block_on(async {
+    cluster::wait(async {
         let (namespace, context) = target.connection();
-        let client = cluster::connect(experiment, context).await?;
-        let namespace = namespace.unwrap_or(client.default_namespace()).to_owned();
-        cluster::experiment(&client, experiment, &namespace).await?;
-        let name = named.within(experiment);
-        let trials: Api<NasTrial> = Api::namespaced(client, &namespace);
-        let trial = trials.get_opt(&name).await.map_err(ClusterError::of("get the NasTrial"))?;
-        let trial = trial.ok_or_else(|| {
-            Failure::Usage(format!("there is no NasTrial {name}: nasctl describe {experiment} --trials lists them"))
-        })?;
+        let connection = Connection::new(experiment, namespace, context, Some(cluster::ANSWER)).await?;
+        connection.experiment(experiment).await?;
+        let trial = named.on_cluster(&connection, experiment).await?;
+        let name = trial.name_any();
         if let Some(refusal) = refusal(&trial) {
             return Err(Failure::Usage(refusal));
         }
@@ -75,6 +68,7 @@ fn on_cluster(experiment: &str, target: &Target, named: Named) -> Result<String,
         let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         // It speaks of this attempt alone: one that begins meanwhile is left alone.
         let patch = json!({"metadata": {"annotations": {labels::RETRY: attempt.to_string()}}});
+        let trials = connection.api::<NasTrial>();
         trials.patch(&name, &parameters, &Patch::Merge(patch)).await.map_err(ClusterError::of("annotate the NasTrial"))?;
         let next = format!("nasctl logs {name} --follow shows it");
         Ok(format!(

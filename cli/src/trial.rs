@@ -1,8 +1,13 @@
 //! A trial as it is named on the command line.
 
 use clap::Args;
+use nas_api::objects::NasTrial;
 
-use crate::{failure::Failure, records::Target};
+use crate::{
+    cluster::{ClusterError, Connection},
+    failure::Failure,
+    records::Target,
+};
 
 /// Which trial of which search.
 #[derive(Args, Clone)]
@@ -33,6 +38,15 @@ impl Named {
     pub(crate) fn within(self, experiment: &str) -> String {
         let kind = if self.confirms { "confirm-" } else { "" };
         format!("{experiment}-{kind}{}", self.number)
+    }
+
+    /// The trial of an experiment on a cluster.
+    pub(crate) async fn on_cluster(self, connection: &Connection, experiment: &str) -> Result<NasTrial, Failure> {
+        let name = self.within(experiment);
+        let found = connection.api::<NasTrial>().get_opt(&name).await.map_err(ClusterError::of("get the NasTrial"))?;
+        found.ok_or_else(|| {
+            Failure::Usage(format!("there is no NasTrial {name}: nasctl describe {experiment} --trials lists them"))
+        })
     }
 
     /// What it is called where people read it.

@@ -15,11 +15,11 @@ use nas_api::{
     labels,
     objects::{NasExperiment, NasTrial},
 };
-use tokio::{runtime, time::sleep};
+use tokio::time::sleep;
 
 use super::View;
 use crate::{
-    cluster::{self, ClusterError},
+    cluster::{self, ClusterError, Connection},
     failure::Failure,
     records::Target,
     run::HEADING,
@@ -31,21 +31,20 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Shows them, and with `--follow` goes on until nothing more can come.
 pub(super) fn show(experiment: &str, target: &Target, named: Named, view: View) -> Result<(), Failure> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(ClusterError::from)?;
-    runtime.block_on(async {
+    cluster::wait(async {
         let (namespace, context) = target.connection();
         let answer = (!view.follow).then_some(cluster::ANSWER);
-        let client = cluster::connect_within(experiment, context, answer).await?;
-        let namespace = namespace.unwrap_or(client.default_namespace()).to_owned();
+        let connection = Connection::new(experiment, namespace, context, answer).await?;
+        connection.experiment(experiment).await?;
+        let trial = named.on_cluster(&connection, experiment).await?;
         let search = Search {
-            name: named.within(experiment),
+            name: trial.name_any(),
             experiment: experiment.to_owned(),
-            experiments: Api::namespaced(client.clone(), &namespace),
-            trials: Api::namespaced(client.clone(), &namespace),
-            pods: Api::namespaced(client.clone(), &namespace),
+            experiments: connection.api(),
+            trials: connection.api(),
+            pods: connection.api(),
         };
-        cluster::experiment(&client, experiment, &namespace).await?;
-        search.show(named, view).await
+        search.show(&trial, named, view).await
     })
 }
 
@@ -58,10 +57,7 @@ struct Search {
 }
 
 impl Search {
-    async fn show(&self, named: Named, view: View) -> Result<(), Failure> {
-        let trial = self.trial().await?.ok_or_else(|| {
-            Failure::Usage(format!("there is no NasTrial {}: nasctl describe {} --trials lists them", self.name, self.experiment))
-        })?;
+    async fn show(&self, trial: &NasTrial, named: Named, view: View) -> Result<(), Failure> {
         let wanted = view.wanted(trial.spec.attempt, named)?;
         // Pods, and containers of them, whose logs were shown.
         let mut shown = HashSet::new();
@@ -83,7 +79,7 @@ impl Search {
             }
             if !view.follow {
                 let is_all = !shown.is_empty() || told.is_some();
-                return if is_all { Ok(()) } else { Err(Failure::Usage(gone(&trial, wanted))) };
+                return if is_all { Ok(()) } else { Err(Failure::Usage(gone(trial, wanted))) };
             }
             if let Some(words) = self.over().await? {
                 eprintln!("{}: {words}", self.name);
@@ -91,10 +87,6 @@ impl Search {
             }
             sleep(TICK).await;
         }
-    }
-
-    async fn trial(&self) -> Result<Option<NasTrial>, ClusterError> {
-        self.trials.get_opt(&self.name).await.map_err(ClusterError::of("get the NasTrial"))
     }
 
     /// The trial's pods that are still there, in the order in which they began.
@@ -148,7 +140,8 @@ impl Search {
 
     /// Why nothing more can come; `None`: it can.
     async fn over(&self) -> Result<Option<String>, ClusterError> {
-        let Some(trial) = self.trial().await? else { return Ok(Some("somebody deleted it".to_owned())) };
+        let trial = self.trials.get_opt(&self.name).await.map_err(ClusterError::of("get the NasTrial"))?;
+        let Some(trial) = trial else { return Ok(Some("somebody deleted it".to_owned())) };
         if trial.running().is_some() {
             return Ok(None);
         }

@@ -9,14 +9,11 @@ use kube::{
 };
 use nas_api::objects::NasExperiment;
 use serde_json::{Value, json};
-use tokio::{
-    runtime,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
 use super::Change;
 use crate::{
-    cluster::{self, ClusterError, MANAGER},
+    cluster::{self, ClusterError, Connection, MANAGER},
     failure::Failure,
     records::Target,
     table::counted,
@@ -29,16 +26,14 @@ const TRIES: usize = 8;
 
 /// Changes it; returns what is told.
 pub(super) fn change(name: &str, target: &Target, change: Change) -> Result<String, Failure> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(ClusterError::from)?;
-    runtime.block_on(async {
+    cluster::wait(async {
         let (namespace, context) = target.connection();
-        let client = cluster::connect(name, context).await?;
-        let namespace = namespace.unwrap_or(client.default_namespace()).to_owned();
-        let experiment = cluster::experiment(&client, name, &namespace).await?;
+        let connection = Connection::new(name, namespace, context, Some(cluster::ANSWER)).await?;
+        let experiment = connection.experiment(name).await?;
         if let Some(refusal) = refusal(&experiment, change) {
             return Err(Failure::Usage(refusal));
         }
-        let steered = Steered { api: Api::namespaced(client, &namespace), name: name.to_owned() };
+        let steered = Steered { api: connection.api(), name: name.to_owned() };
         match change {
             Change::Suspend => steered.suspend(&experiment).await,
             Change::Resume => steered.resume(&experiment).await,

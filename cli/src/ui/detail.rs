@@ -4,8 +4,11 @@ use k8s_openapi::{
     api::core::v1::{Event, Pod},
     apimachinery::pkg::apis::meta::v1::MicroTime,
 };
-use kube::{Api, ResourceExt, api::ListParams};
-use nas_api::objects::{NasTrial, RunSegment};
+use kube::{ResourceExt, api::ListParams};
+use nas_api::{
+    labels,
+    objects::{NasTrial, RunSegment},
+};
 use nas_search::explain;
 use serde::Serialize;
 
@@ -103,15 +106,15 @@ impl Segment {
 
 /// The pods of a trial, the oldest first.
 pub(super) async fn pods(mirror: &Mirror, trial: &str) -> Result<Vec<Pod>, kube::Error> {
-    let api: Api<Pod> = Api::namespaced(mirror.client.clone(), &mirror.namespace);
-    let mut pods = api.list(&ListParams::default().labels(&format!("nas-operator.dev/trial={trial}"))).await?.items;
+    let wanted = ListParams::default().labels(&format!("{}={trial}", labels::TRIAL));
+    let mut pods = mirror.connection.api::<Pod>().list(&wanted).await?.items;
     pods.sort_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0));
     Ok(pods)
 }
 
 /// What the cluster tells about a trial and its pods.
 pub(super) async fn events(mirror: &Mirror, trial: &str) -> Result<Vec<Occurrence>, kube::Error> {
-    let api: Api<Event> = Api::namespaced(mirror.client.clone(), &mirror.namespace);
+    let api = mirror.connection.api::<Event>();
     let mut names = vec![trial.to_owned()];
     names.extend(pods(mirror, trial).await?.iter().map(ResourceExt::name_any));
     let mut all = Vec::new();

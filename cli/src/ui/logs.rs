@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use kube::{Api, ResourceExt, api::LogParams};
+use kube::{ResourceExt, api::LogParams};
 use serde::Serialize;
 
 use super::{detail::pods, mirror::Mirror};
@@ -51,7 +51,7 @@ pub(super) async fn of_cluster(mirror: &Mirror, trial: &str) -> Result<Log, kube
         let from = "no pod of this trial is there any more: its Job was removed, or it waits to be started".to_owned();
         return Ok(Log { from, text: String::new(), cut: false });
     };
-    let api = Api::<k8s_openapi::api::core::v1::Pod>::namespaced(mirror.client.clone(), &mirror.namespace);
+    let api = mirror.connection.api::<k8s_openapi::api::core::v1::Pod>();
     let parameters = LogParams { container: Some("trainer".to_owned()), tail_lines: Some(1000), ..LogParams::default() };
     let text = api.logs(&pod.name_any(), &parameters).await?;
     let start = text.len().saturating_sub(usize::try_from(SHOWN).unwrap_or(usize::MAX));

@@ -4,7 +4,7 @@ use std::{fmt::Debug, future::ready};
 
 use futures::StreamExt;
 use kube::{
-    Api, Client, Resource,
+    Api, Resource,
     runtime::{
         WatchStreamExt, reflector,
         reflector::Store,
@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
-    cluster::{self, ClusterError, Found},
+    cluster::{self, ClusterError, Connection, Found},
     failure::Failure,
     records::{Records, Target},
 };
@@ -33,8 +33,7 @@ struct Seen {
 
 /// A copy that follows its original.
 pub(super) struct Mirror {
-    pub(super) client: Client,
-    pub(super) namespace: String,
+    pub(super) connection: Connection,
     name: String,
     experiments: Store<NasExperiment>,
     trials: Store<NasTrial>,
@@ -46,15 +45,14 @@ pub(super) struct Mirror {
 impl Mirror {
     /// Begins to follow an experiment; returns once it and all its trials are there.
     pub(super) async fn open(name: &str, target: &Target) -> Result<Self, Failure> {
-        let client = cluster::connect_within(name, target.context.as_deref(), None).await?;
-        let namespace = target.namespace.as_deref().unwrap_or(client.default_namespace()).to_owned();
+        let (namespace, context) = target.connection();
+        let connection = Connection::new(name, namespace, context, None).await?;
         // Whether there is one at all, in words.
-        cluster::experiment(&client, name, &namespace).await?;
+        connection.experiment(name).await?;
         let mut followers = JoinSet::new();
         let seen = watch::Sender::new(Seen::default());
-        let (experiments, trials) = (Api::namespaced(client.clone(), &namespace), Api::namespaced(client.clone(), &namespace));
-        let experiments = follow(experiments, &format!("metadata.name={name}"), "NasExperiment", &seen, &mut followers);
-        let trials = follow(trials, &format!("spec.experiment={name}"), "NasTrials", &seen, &mut followers);
+        let experiments = follow(connection.api(), &format!("metadata.name={name}"), "NasExperiment", &seen, &mut followers);
+        let trials = follow(connection.api(), &format!("spec.experiment={name}"), "NasTrials", &seen, &mut followers);
         let mut news = seen.subscribe();
         let filled = async { experiments.wait_until_ready().await.and(trials.wait_until_ready().await) };
         tokio::select! {
@@ -65,7 +63,7 @@ impl Mirror {
             return Err(trouble.into());
         }
         let name = name.to_owned();
-        Ok(Self { client, namespace, name, experiments, trials, seen, _followers: followers })
+        Ok(Self { connection, name, experiments, trials, seen, _followers: followers })
     }
 
     /// How often something changed.
@@ -76,7 +74,7 @@ impl Mirror {
     pub(super) async fn changes(&self) -> Result<u64, Failure> {
         if self.seen.borrow().trouble.is_some() {
             // A watch that goes on says nothing until something changes: so it is asked whether the server is back.
-            cluster::experiment(&self.client, &self.name, &self.namespace).await?;
+            self.connection.experiment(&self.name).await?;
             self.seen.send_modify(|seen| seen.trouble = None);
         }
         Ok(self.seen.borrow().changes)
@@ -85,11 +83,11 @@ impl Mirror {
     /// The records as they are now.
     pub(super) async fn records(&self) -> Result<Records, Failure> {
         let Some(experiment) = self.experiments.state().pop() else {
-            let (name, namespace) = (self.name.clone(), self.namespace.clone());
+            let (name, namespace) = (self.name.clone(), self.connection.namespace.clone());
             return Err(ClusterError::Missing { name, namespace }.into());
         };
         let is_warm = !experiment.warm_start().is_empty();
-        let earlier = if is_warm { cluster::earlier(&self.client, &self.name, &self.namespace).await? } else { Vec::new() };
+        let earlier = if is_warm { self.connection.earlier(&self.name).await? } else { Vec::new() };
         let trials = self.trials.state().iter().map(|trial| NasTrial::clone(trial)).collect();
         Records::of_objects(Found::new(NasExperiment::clone(&experiment), trials, earlier))
     }

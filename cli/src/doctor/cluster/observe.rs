@@ -16,18 +16,15 @@ use kube::{
 };
 use nas_api::{Access, SourceFile};
 use serde::de::DeserializeOwned;
-use tokio::runtime;
 
 use super::{Facts, Namespaced, RIGHTS, Right, Seen};
 use crate::{
-    cluster::{self, ClusterError},
+    cluster::{self, ClusterError, Connection, PAGE},
     failure::Failure,
 };
 
 /// The API group of Kueue.
 const KUEUE: &str = "kueue.x-k8s.io";
-/// Objects in one answer.
-const PAGE: u32 = 500;
 /// Definitions that a search needs.
 pub(super) const DEFINITIONS: [&str; 2] = ["nasexperiments.nas-operator.dev", "nastrials.nas-operator.dev"];
 
@@ -37,11 +34,10 @@ pub(in super::super) fn observe(
     context: Option<&str>,
     source: Option<&SourceFile>,
 ) -> Result<Facts, Failure> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(ClusterError::from)?;
-    runtime.block_on(async {
-        let client = cluster::connect(cluster::WHOLE, context).await?;
+    cluster::wait(async {
         let stated = source.and_then(|source| source.experiment.metadata.namespace.as_deref());
-        let namespace = namespace.or(stated).unwrap_or(client.default_namespace()).to_owned();
+        let Connection { client, namespace } =
+            Connection::new(cluster::WHOLE, namespace.or(stated), context, Some(cluster::ANSWER)).await?;
         // Whatever else cannot be seen, this can, if there is a server at all.
         let server = client.apiserver_version().await.map_err(ClusterError::of("ask the API server for its version"))?;
         Ok(facts(&client, namespace, server.git_version).await)
@@ -94,16 +90,7 @@ async fn list<K>(api: Api<K>, parameters: &ListParams) -> Seen<Vec<K>>
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,
 {
-    let mut parameters = parameters.clone();
-    let mut items = Vec::new();
-    loop {
-        let page = api.list(&parameters).await.map_err(why)?;
-        items.extend(page.items);
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => parameters = parameters.continue_token(&token),
-            None => return Ok(items),
-        }
-    }
+    cluster::all(&api, parameters.clone()).await.map_err(why)
 }
 
 /// The names of Kueue's queues in the namespace, in the version that the server prefers.
