@@ -12,7 +12,7 @@ shard=${1:-0/1}
 files=("${@:2}")
 if [ ${#files[@]} -eq 0 ]; then
   files=(bracket decide digest earlier history horizon index index/rungs metric pareto plan ranking reason replay rungs
-    scheduler/mod scheduler/brackets scheduler/order scheduler/pasha)
+    scheduler/mod scheduler/brackets scheduler/order scheduler/pasha scheduler/rules)
   files=("${files[@]/%/.rs}")
 fi
 

@@ -43,7 +43,7 @@ pub(crate) fn parameters(space: &DartsSpace) -> (Vec<Parameter>, Vec<Problem>) {
         }
     }
     if operations.is_empty() {
-        operations = Op::SEARCHED.iter().map(|op| op.as_str().into()).collect();
+        operations = Op::DARTS.iter().map(|op| op.as_str().into()).collect();
     }
     for name in space.fixed.keys().filter(|name| !choice_names().any(|choice| choice == name.as_str())) {
         let hint = did_you_mean(name, choice_names());

@@ -4,6 +4,7 @@
 
 use kube::CustomResourceExt;
 use nas_api::objects::{MUTABLE, NasExperiment, NasExperimentSpec, NasTrial, only_these_may_change};
+use nas_darts::Op;
 use serde_json::{Map, Value, json};
 
 fn schemas() -> [(&'static str, Value); 2] {
@@ -102,6 +103,28 @@ fn each_rule_is_in_the_definition() {
     ] {
         assert!(text.contains(rule), "{rule}");
     }
+}
+
+#[test]
+fn no_scheduler_has_rungs_beyond_full_length() {
+    let [(_, schema), _] = schemas();
+    let spec = &schema["properties"]["spec"];
+    let schedulers = spec["properties"]["scheduler"]["properties"].as_object().unwrap();
+    let has_rungs = |fields: &Value| fields["properties"].get("rungs").is_some();
+    let names: Vec<&String> = schedulers.iter().filter(|(_, fields)| has_rungs(fields)).map(|(name, _)| name).collect();
+    assert!(names.len() >= 3, "{names:?}");
+    let rules = spec["x-kubernetes-validations"].to_string();
+    for name in names {
+        assert!(rules.contains(&format!("self.scheduler.{name}.rungs.all(r, r <= self.resource.max)")), "{name}");
+    }
+}
+
+#[test]
+fn the_operations_that_are_searched_by_default_are_told() {
+    let [(_, schema), _] = schemas();
+    let operations = &schema["properties"]["spec"]["properties"]["space"]["properties"]["darts"]["properties"]["operations"];
+    let names = Op::DARTS.map(Op::as_str).join(", ");
+    assert_eq!(operations["description"], format!("Operations to choose from. Default: {names}."));
 }
 
 /// A field that the rule forgot could be changed on a cluster while its search goes on.

@@ -217,8 +217,11 @@ fn print(plan: &Plan, preview: &Preview) {
     if several {
         println!("\nA bracket \"from r\" compares its trials from rung r on, with those of their own bracket.");
     }
-    if plan.scheduler == Scheduler::Progressive {
-        println!("\nAt most: a rung above the second is opened only where the ranking of the two below it differs.");
+    match plan.scheduler {
+        Scheduler::Progressive => {
+            println!("\nAt most: a rung above the second is opened only where the ranking of the two below it differs.");
+        }
+        Scheduler::Asha { .. } | Scheduler::Hyperband => {}
     }
     println!(
         "\n{} {} of training in all; training every trial in full would take {}: {:.1} times as much.",

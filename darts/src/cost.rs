@@ -1,10 +1,14 @@
 //! What a network costs: parameters and multiply-accumulates, counted without building it.
 
-use std::{array, iter::Sum, ops::Add};
+use std::{
+    array,
+    iter::{self, Sum},
+    ops::Add,
+};
 
 use serde::Serialize;
 
-use crate::{CellKind, CellShape, Edge, Genotype, NetworkError, Op, Skeleton};
+use crate::{CellKind, CellShape, Edge, Genotype, NetworkError, Op, OpKind, Skeleton};
 
 /// What a network costs. Batch normalisation counts with its affine parameters; no convolution has a bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -106,16 +110,15 @@ impl Tally {
     /// One edge. Whatever its stride, each of its convolutions puts out as many pixels as the cell does.
     fn edge(shape: &CellShape, edge: Edge) -> Self {
         let (channels, pixels) = (shape.channels, shape.output.pixels());
-        let separable = |kernel| Self::depthwise(channels, kernel, pixels) + Self::pointwise(channels, channels, pixels);
-        match edge.op {
-            Op::SkipConnect if shape.kind == CellKind::Reduce && edge.reads_cell() => {
+        match edge.op.kind() {
+            OpKind::Skip if shape.kind == CellKind::Reduce && edge.reads_cell() => {
                 Self::factorized_reduction(channels, channels, pixels)
             }
-            Op::None | Op::MaxPool3x3 | Op::AvgPool3x3 | Op::SkipConnect => Self::default(),
-            Op::SepConv3x3 => separable(9) + separable(9),
-            Op::SepConv5x5 => separable(25) + separable(25),
-            Op::DilConv3x3 => separable(9),
-            Op::DilConv5x5 => separable(25),
+            OpKind::Zero | OpKind::MaxPool | OpKind::AvgPool | OpKind::Skip => Self::default(),
+            OpKind::Separable { kernel, times, .. } => {
+                let spatial = Self::depthwise(channels, u64::from(kernel).pow(2), pixels);
+                iter::repeat_n(spatial + Self::pointwise(channels, channels, pixels), times).sum()
+            }
         }
     }
 

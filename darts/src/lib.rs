@@ -20,5 +20,5 @@ pub use choice::{Choice, Slot, choice_names};
 pub use cost::{Cost, CostModel};
 pub use genotype::{Cell, CellKind, Edge, Genotype, GenotypeError, NODES};
 pub use network::{Layer, Network, Part};
-pub use op::{Op, UnknownOp};
+pub use op::{Op, OpKind, UnknownOp};
 pub use skeleton::{CellShape, Image, NetworkError, Skeleton, auxiliary_pooling};

@@ -25,25 +25,21 @@ const BOX_LEFT: usize = 34;
 const BOX: [usize; 2] = [116, 26];
 const SUM: usize = 176;
 
-/// Light, then dark. Of the operations, kinds have a hue each (pooling blue, skips green, separable convolutions orange, dilated ones purple),
-/// and their sizes differ in lightness: pairs that stay apart with every common colour blindness.
-const STYLE: &str = "<style>\
+/// On light ground; the colours of the operations come after it.
+const LIGHT: &str = "\
     .nas-cells{font-family:system-ui,'Segoe UI',Helvetica,Arial,sans-serif;font-size:14px;fill:none}\
     .nas-page{fill:#f6f7f9}.nas-card{fill:#fff;stroke:#dde1e7}.nas-halo{stroke:#fff;stroke-width:7}.nas-face{fill:#fff}\
     .nas-cells text{fill:#12161c}.nas-cells .nas-note{fill:#525c69;font-size:13px}\
     .nas-line{stroke:#8a94a3;stroke-width:2}.nas-sum{stroke:#3b4452;stroke-width:2}.nas-bar{fill:#3b4452}\
     .nas-edge{stroke:currentColor;stroke-width:2.5;stroke-linejoin:round}.nas-dot{fill:currentColor}\
     .nas-box{fill:currentColor;fill-opacity:.14;stroke:currentColor;stroke-width:1.5}.nas-edge:hover,g:hover>.nas-edge{stroke-width:4}\
-    .nas-none{color:#8a94a3}.nas-none .nas-edge,.nas-none .nas-box{stroke-dasharray:4 4}\
-    .nas-max_pool_3x3{color:#0b5cad}.nas-avg_pool_3x3{color:#2e8fd0}.nas-skip_connect{color:#00795a}\
-    .nas-sep_conv_3x3{color:#c84c00}.nas-sep_conv_5x5{color:#a97b00}.nas-dil_conv_3x3{color:#7a3ea8}.nas-dil_conv_5x5{color:#c0529a}\
-    @media(prefers-color-scheme:dark){\
+    .nas-none{color:#8a94a3}.nas-none .nas-edge,.nas-none .nas-box{stroke-dasharray:4 4}";
+
+/// What is otherwise on dark ground, likewise.
+const DARK: &str = "\
     .nas-page{fill:#0e1116}.nas-card{fill:#171b22;stroke:#2b323d}.nas-halo{stroke:#171b22}.nas-face{fill:#171b22}\
     .nas-cells text{fill:#e8ebf0}.nas-cells .nas-note{fill:#a3adba}\
-    .nas-line{stroke:#6b7585}.nas-sum{stroke:#b6bfcb}.nas-bar{fill:#b6bfcb}.nas-box{fill-opacity:.2}\
-    .nas-max_pool_3x3{color:#4d9fec}.nas-avg_pool_3x3{color:#96d0f7}.nas-skip_connect{color:#2cc498}\
-    .nas-sep_conv_3x3{color:#ff8a47}.nas-sep_conv_5x5{color:#f2c84b}.nas-dil_conv_3x3{color:#bb8cea}.nas-dil_conv_5x5{color:#f59fcd}}\
-    </style>";
+    .nas-line{stroke:#6b7585}.nas-sum{stroke:#b6bfcb}.nas-bar{fill:#b6bfcb}.nas-box{fill-opacity:.2}";
 
 /// The height of the line of an input, numbered as in [`Edge`].
 const fn line(input: usize) -> usize {
@@ -108,7 +104,27 @@ fn write_head(svg: &mut String, height: usize, title: &str, words: &str) -> fmt:
         svg,
         r#"<svg xmlns="http://www.w3.org/2000/svg" class="nas-cells" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{title}: {words}">"#
     )?;
-    writeln!(svg, "<title>{title}</title>\n<desc>{words}</desc>\n{STYLE}")
+    writeln!(svg, "<title>{title}</title>\n<desc>{words}</desc>")?;
+    write_style(svg)
+}
+
+/// Light, then dark.
+fn write_style(svg: &mut String) -> fmt::Result {
+    write!(svg, "<style>{LIGHT}")?;
+    write_colours(svg, 0)?;
+    write!(svg, "@media(prefers-color-scheme:dark){{{DARK}")?;
+    write_colours(svg, 1)?;
+    writeln!(svg, "}}</style>")
+}
+
+/// The operations' colours on light (0) or dark (1) ground.
+fn write_colours(svg: &mut String, ground: usize) -> fmt::Result {
+    for op in Op::ALL {
+        if let Some(colours) = op.colours() {
+            write!(svg, ".nas-{op}{{color:{}}}", colours[ground])?;
+        }
+    }
+    Ok(())
 }
 
 /// Title and note of a cell.

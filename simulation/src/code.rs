@@ -5,7 +5,7 @@ use nas_search::{Assignment, Domain, Parameter, Scalar, Scale, Space};
 use thiserror::Error;
 
 /// An architecture: normal cell, then reduction cell; in each node by node two bytes, the edge with the smaller input first.
-/// A byte is 8 times the operation's place in [`Op::SEARCHED`], plus the input.
+/// A byte is 8 times the operation's place in [`Op::DARTS`], plus the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Code(pub [u8; 16]);
 
@@ -23,8 +23,8 @@ pub enum CodeError {
     /// An edge reads a node that is not there yet.
     #[error(transparent)]
     Genotype(#[from] GenotypeError),
-    /// No code has an operation beyond [`Op::SEARCHED`], such as `none`.
-    #[error("an edge applies {0}, which no table and no surrogate knows: they know {known}", known = Op::SEARCHED.map(Op::as_str).join(", "))]
+    /// No code has an operation beyond [`Op::DARTS`], such as `none`.
+    #[error("an edge applies {0}, which no table and no surrogate knows: they know {known}", known = Op::DARTS.map(Op::as_str).join(", "))]
     Unknown(Op),
     /// Both edges of a node read the same input.
     #[error("both edges of a node read input {0}, which no table and no surrogate knows")]
@@ -40,7 +40,7 @@ impl Code {
     pub fn genotype(self) -> Result<Genotype, CodeError> {
         let mut edges = [Edge { op: Op::None, input: 0 }; 16];
         for (place, (edge, byte)) in edges.iter_mut().zip(self.0).enumerate() {
-            let op = Op::SEARCHED.get(usize::from(byte / 8)).ok_or(CodeError::NoOperation { place, byte })?;
+            let op = Op::DARTS.get(usize::from(byte / 8)).ok_or(CodeError::NoOperation { place, byte })?;
             *edge = Edge { op: *op, input: usize::from(byte % 8) };
         }
         let cell = |first| Cell::new(std::array::from_fn(|node| [edges[first + 2 * node], edges[first + 2 * node + 1]]));
@@ -70,7 +70,7 @@ impl Code {
 }
 
 fn byte(edge: Edge) -> Result<u8, CodeError> {
-    let op = Op::SEARCHED.iter().position(|op| *op == edge.op).ok_or(CodeError::Unknown(edge.op))?;
+    let op = Op::DARTS.iter().position(|op| *op == edge.op).ok_or(CodeError::Unknown(edge.op))?;
     // 7 operations and 5 inputs: at most 52.
     Ok(u8::try_from(8 * op + edge.input).unwrap_or(u8::MAX))
 }
@@ -97,13 +97,13 @@ pub fn genotype(assignment: &Assignment) -> Result<Genotype, GenotypeError> {
     })
 }
 
-/// The space of all architectures with the operations of [`Op::SEARCHED`]: the 32 choices of `space.darts`.
+/// The space of all architectures with the operations of [`Op::DARTS`]: the 32 choices of `space.darts`.
 ///
 /// # Panics
 ///
 /// Never: its parameters are constant.
 pub fn darts_space() -> Space {
-    let operations: Vec<Scalar> = Op::SEARCHED.iter().map(|op| op.as_str().into()).collect();
+    let operations: Vec<Scalar> = Op::DARTS.iter().map(|op| op.as_str().into()).collect();
     let parameters = Slot::all().flat_map(|slot| {
         let inputs = Domain::Int { min: 0, max: i64::try_from(*slot.inputs().end()).unwrap_or(i64::MAX), scale: Scale::Linear };
         [(slot.input_name(), inputs), (slot.op_name(), Domain::Categorical(operations.clone()))]

@@ -275,7 +275,7 @@ mod tests {
             let mut columns = [0; 34];
             fill(&Cell::new([node; NODES]).unwrap(), &mut columns, 0, 2 * EDGES).map(|()| columns[0])
         };
-        let mut found = Op::SEARCHED.map(|op| columns(op).unwrap());
+        let mut found = Op::DARTS.map(|op| columns(op).unwrap());
         found.sort_unstable();
         assert_eq!(found, [1, 2, 3, 4, 5, 6, 7]);
         assert_eq!(columns(Op::None), Err(CodeError::Unknown(Op::None)));

@@ -1,6 +1,7 @@
 //! The space of an experiment, as a user writes it.
 
 use kube::KubeSchema;
+use nas_darts::Op;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +25,7 @@ pub struct SpaceSpec {
 pub struct DartsSpace {
     /// Operations to choose from. Default: max_pool_3x3, avg_pool_3x3, skip_connect, sep_conv_3x3, sep_conv_5x5, dil_conv_3x3, dil_conv_5x5.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), inner(length(max = 20)))]
+    #[schemars(length(max = Op::ALL.len()), inner(length(max = Op::MAX_NAME)))]
     pub operations: Vec<String>,
     /// Choices that are made already: their names and values.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]

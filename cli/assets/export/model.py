@@ -21,6 +21,7 @@ GENOTYPE = @GENOTYPE@
 CHANNELS = @CHANNELS@
 LAYERS = @LAYERS@
 AUXILIARY = @AUXILIARY@
+CHAINS = @CHAINS@  # operations of separable convolutions: their kernel, number and dilation
 CLASSES = @CLASSES@
 IMAGE = @IMAGE@  # channels, height, width
 MEAN = @MEAN@  # of each channel of the training images, of numbers from 0 to 1; None: not known here
@@ -63,7 +64,7 @@ class FactorizedReduce(nn.Module):
 
 
 class Separable(nn.Module):
-    """`sep_conv` (two of these convolutions) or `dil_conv` (one, with dilation)."""
+    """Separable convolutions, one after the other: two of them are `sep_conv`, one with dilation is `dil_conv`."""
 
     def __init__(self, channels, kernel, strides, dilation):
         super().__init__()
@@ -99,10 +100,9 @@ def operation(name, channels, stride):
         return nn.MaxPool2d(3, stride, 1)
     if name == "skip_connect":
         return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels)
-    if name in ("sep_conv_3x3", "sep_conv_5x5"):
-        return Separable(channels, int(name[-1]), [stride, 1], 1)
-    if name in ("dil_conv_3x3", "dil_conv_5x5"):
-        return Separable(channels, int(name[-1]), [stride], 2)
+    if name in CHAINS:
+        kernel, times, dilation = CHAINS[name]
+        return Separable(channels, kernel, [stride] + [1] * (times - 1), dilation)
     raise ValueError(name)
 
 

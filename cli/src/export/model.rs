@@ -1,6 +1,6 @@
 //! The network as a file of Python that needs torch alone.
 
-use nas_darts::{Image, Network};
+use nas_darts::{Image, Network, Op, OpKind};
 use serde::Deserialize;
 
 const TEMPLATE: &str = include_str!("../../assets/export/model.py");
@@ -29,6 +29,7 @@ pub(super) fn source(title: &str, network: &Network, input: &Input) -> Result<St
         ("@CHANNELS@", network.channels.to_string()),
         ("@LAYERS@", network.layers.to_string()),
         ("@AUXILIARY@", if network.auxiliary { "True" } else { "False" }.to_owned()),
+        ("@CHAINS@", chains()),
         ("@CLASSES@", network.classes.to_string()),
         ("@IMAGE@", format!("({channels}, {height}, {width})")),
         ("@MEAN@", list(&input.mean)),
@@ -41,7 +42,76 @@ pub(super) fn source(title: &str, network: &Network, input: &Input) -> Result<St
     Ok(filled.collect())
 }
 
+/// Kernel, number and dilation of each operation that consists of separable convolutions, as Python.
+fn chains() -> String {
+    let chain = |op: Op| match op.kind() {
+        OpKind::Separable { kernel, times, dilation } => Some(format!("\"{op}\": ({kernel}, {times}, {dilation})")),
+        OpKind::Zero | OpKind::MaxPool | OpKind::AvgPool | OpKind::Skip => None,
+    };
+    let chains: Vec<String> = Op::ALL.into_iter().filter_map(chain).collect();
+    format!("{{{}}}", chains.join(", "))
+}
+
 /// Words that cannot end the docstring that holds them.
 fn within_docstring(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "'")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        process::{Command, Stdio},
+    };
+
+    use nas_darts::{Cell, Edge, Genotype, NODES};
+
+    use super::*;
+
+    /// Makes the network of each source that it is given, with a `torch` that counts parameters and does nothing else, and prints how many there are.
+    const COUNT: &str = r#"
+import json, sys, types
+
+counted = 0
+
+def layer(parameters=lambda *inputs, **named: 0):
+    class Layer:
+        def __init__(self, *arguments, **named):
+            global counted
+            counted += parameters(*arguments, **named)
+    return Layer
+
+torch = types.ModuleType("torch")
+torch.nn = types.SimpleNamespace(
+    Module=layer(), Sequential=layer(), ModuleList=list, Identity=layer(), ReLU=layer(), AvgPool2d=layer(), MaxPool2d=layer(),
+    Conv2d=layer(lambda inputs, outputs, kernel, *rest, groups=1, bias=True, **named: (inputs // groups * kernel**2 + bias) * outputs),
+    BatchNorm2d=layer(lambda channels: 2 * channels),
+    Linear=layer(lambda inputs, outputs: inputs * outputs + outputs),
+)
+sys.modules["torch"] = torch
+for source in json.load(sys.stdin):
+    counted, model = 0, {"__name__": "model", "__file__": "model.py"}
+    exec(source, model)
+    model["Network"]()
+    print(counted)
+"#;
+
+    /// A network whose edges all apply the same operation, in reduction cells at stride 2.
+    fn network(op: Op) -> Network {
+        let cell = Cell::new([[Edge { op, input: 0 }; 2]; NODES]).unwrap();
+        let genotype = Genotype { normal: cell, reduce: cell };
+        Network { genotype, channels: 4, layers: 4, auxiliary: true, image: Image::CIFAR, classes: 10 }
+    }
+
+    #[test]
+    fn every_operation_is_built_with_the_parameters_that_it_is_counted_with() {
+        let networks = Op::ALL.map(network);
+        let sources = networks.each_ref().map(|network| source("a trial", network, &Input::default()).unwrap());
+        let mut python = Command::new("python3").args(["-c", COUNT]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        python.stdin.take().unwrap().write_all(&serde_json::to_vec(&sources[..]).unwrap()).unwrap();
+        let output = python.wait_with_output().unwrap();
+        assert!(output.status.success(), "python3 has said why");
+        let found: Vec<u64> = String::from_utf8(output.stdout).unwrap().lines().map(|line| line.parse().unwrap()).collect();
+        assert_eq!(found, networks.map(|network| network.cost().unwrap().params));
+    }
 }

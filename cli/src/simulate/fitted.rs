@@ -91,7 +91,7 @@ impl Fitted {
                 _ if !is_choice => return Err(searched(&parameter.name)),
                 domain => {
                     if let Some(operation) = beyond(domain) {
-                        let known = Op::SEARCHED.map(Op::as_str).join(", ");
+                        let known = Op::DARTS.map(Op::as_str).join(", ");
                         let problem = format!("{} may be {operation}, of which there are no curves: use {known}", parameter.name);
                         return Err(Misfit(problem));
                     }
@@ -320,7 +320,7 @@ fn beyond(domain: &Domain) -> Option<&str> {
         Domain::Categorical(values) => values,
         Domain::Int { .. } | Domain::Double { .. } => return None,
     };
-    values.iter().filter_map(Scalar::as_text).find(|name| Op::SEARCHED.iter().all(|op| op.as_str() != *name))
+    values.iter().filter_map(Scalar::as_text).find(|name| Op::DARTS.iter().all(|op| op.as_str() != *name))
 }
 
 fn contains(domain: &Domain, value: &Scalar) -> bool {
@@ -383,7 +383,7 @@ mod tests {
     #[test]
     fn an_operation_without_curves_is_found_in_whatever_domain() {
         let words = |names: &[&str]| Domain::Categorical(names.iter().map(|name| Scalar::from(*name)).collect());
-        assert_eq!(beyond(&words(&Op::SEARCHED.map(Op::as_str))), None);
+        assert_eq!(beyond(&words(&Op::DARTS.map(Op::as_str))), None);
         assert_eq!(beyond(&words(&["skip_connect", "none"])), Some("none"));
         // One that the trainer may know some day.
         assert_eq!(beyond(&Domain::Constant(Scalar::from("conv_7x1_1x7"))), Some("conv_7x1_1x7"));

@@ -229,7 +229,7 @@ fn the_spaces_have_the_known_ranges() {
         [0, 1].map(|end| 1_846_560 + normal[end] + reduce[end])
     };
     assert_eq!(range(&CONSTRAINED, Some(Op::SepConv3x3)), [2_566_272, 5_178_144]);
-    assert_eq!(range(&Op::SEARCHED, None), [1_846_560, 5_620_512]);
+    assert_eq!(range(&Op::DARTS, None), [1_846_560, 5_620_512]);
 
     // The ends are reached by real networks.
     let model = CostModel::new(&SEED).unwrap();

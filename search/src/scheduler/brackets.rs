@@ -1,6 +1,5 @@
 //! The sizes of brackets, and whose turn it is.
 
-use super::{Brackets, Halving, Scheduler};
 use crate::{Plan, rungs::real};
 
 /// What brackets that begin at the same rung would do in an ideal search.
@@ -17,16 +16,12 @@ pub struct Course {
 impl Plan {
     /// The rung at which trials of a bracket are compared first.
     pub fn first_rung(&self, bracket: usize) -> usize {
-        match self.scheduler {
-            Scheduler::Asha { .. } => bracket.min(self.rungs.top()),
-            Scheduler::Hyperband => bracket % (self.rungs.top() + 1),
-            Scheduler::Progressive => 0,
-        }
+        self.scheduler.first_rung(bracket, self.rungs.top())
     }
 
     /// How many of `maxTrials` each bracket gets.
     pub fn bracket_sizes(&self) -> Vec<u64> {
-        if self.scheduler == Scheduler::Hyperband {
+        if self.scheduler.is_synchronous() {
             let mut left = self.max_trials;
             let take = |bracket| {
                 let size = self.hyperband_size(bracket).min(left);
@@ -46,24 +41,19 @@ impl Plan {
         sizes
     }
 
-    /// The bracket of the next trial, where `counted(bracket)` is how many of its trials count: of ASHA the one that is furthest behind
-    /// its share, of Hyperband the first that is not full. `maxTrials` plays no part, since it may change.
+    /// The bracket of the next trial, where `counted(bracket)` is how many of its trials count: of brackets with shares the one that is
+    /// furthest behind, of those with fixed sizes the first that is not full. `maxTrials` plays no part, since it may change.
     pub(crate) fn next_bracket(&self, counted: impl Fn(usize) -> u64) -> usize {
-        match self.scheduler {
-            Scheduler::Asha { .. } => {
-                let filled = |bracket: usize, other: usize| {
-                    // counted / share, multiplied by both shares' numerators and denominators.
-                    let (rungs, other) = (self.rungs_of(bracket), self.rungs_of(other));
-                    u128::from(counted(bracket)) * rungs as u128 * u128::from(self.rungs.needed(other))
-                };
-                let fewer = |best: usize, bracket| if filled(bracket, best) < filled(best, bracket) { bracket } else { best };
-                (0..self.brackets()).reduce(fewer).unwrap_or_default()
-            }
-            Scheduler::Hyperband => {
-                (0..usize::MAX).find(|bracket| counted(*bracket) < self.hyperband_size(*bracket)).unwrap_or_default()
-            }
-            Scheduler::Progressive => 0,
+        if self.scheduler.is_synchronous() {
+            return (0..usize::MAX).find(|bracket| counted(*bracket) < self.hyperband_size(*bracket)).unwrap_or_default();
         }
+        let filled = |bracket: usize, other: usize| {
+            // counted / share, multiplied by both shares' numerators and denominators.
+            let (rungs, other) = (self.rungs_of(bracket), self.rungs_of(other));
+            u128::from(counted(bracket)) * rungs as u128 * u128::from(self.rungs.needed(other))
+        };
+        let fewer = |best: usize, bracket| if filled(bracket, best) < filled(best, bracket) { bracket } else { best };
+        (0..self.brackets()).reduce(fewer).unwrap_or_default()
     }
 
     /// What the brackets would do if exactly `1 / eta` of each rung went on; what asynchrony adds is a few percent. Brackets that begin at
@@ -90,13 +80,8 @@ impl Plan {
 
     /// How many of `entries` trials of a rung go on, all in all.
     pub(super) fn quota(&self, entries: usize) -> usize {
-        match self.scheduler {
-            Scheduler::Asha { kind: Halving::Promotion, .. } | Scheduler::Progressive => self.rungs.quota(entries),
-            // Somebody always does.
-            Scheduler::Asha { kind: Halving::Stopping, .. } | Scheduler::Hyperband => {
-                self.rungs.quota(entries).max(entries.min(1))
-            }
-        }
+        let least = if self.scheduler.always_lets_one_go_on() { entries.min(1) } else { 0 };
+        self.rungs.quota(entries).max(least)
     }
 
     /// Number of rungs in which a bracket's trials are compared.
@@ -104,15 +89,10 @@ impl Plan {
         self.rungs.top() + 1 - self.first_rung(bracket)
     }
 
-    /// Number of brackets between which trials are divided. Their shares are those of Determined's adaptive ASHA, in proportion to
+    /// Number of brackets that have shares of the trials. Their shares are those of Determined's adaptive ASHA, in proportion to
     /// `eta^(rungs - 1) / rungs`; each gets a trial before any gets a second.
     pub(super) fn brackets(&self) -> usize {
-        let rungs = self.rungs.top() + 1;
-        match self.scheduler {
-            Scheduler::Asha { brackets: Brackets::Standard, .. } => rungs - (rungs - 1) / 2,
-            Scheduler::Asha { brackets: Brackets::Conservative, .. } => rungs,
-            _ => 1,
-        }
+        self.scheduler.brackets(self.rungs.top() + 1)
     }
 
     /// Trials of a bracket of Hyperband: `ceil(all rungs / its rungs * eta^(its rungs - 1))`.
@@ -122,7 +102,7 @@ impl Plan {
         all.saturating_mul(self.rungs.needed(rungs)).div_ceil(rungs as u64)
     }
 
-    /// A bracket of ASHA never has more trials than this.
+    /// A bracket that has a share never has more trials than this.
     ///
     /// It got its last one, number c, when it was furthest behind: each other one then had at least (c - 1) times the ratio of their
     /// shares, all together c + (c - 1) * (sum of shares / its share - 1), which is at most `maxTrials`.

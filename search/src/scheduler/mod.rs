@@ -3,13 +3,14 @@
 mod brackets;
 mod order;
 mod pasha;
+mod rules;
 
 use std::collections::HashSet;
 
 pub use brackets::Course;
 use order::{Estimates, arrivals, beaten, by_estimate, cutoff, estimates_of, waiting};
 pub(crate) use order::{prospects, standing};
-use pasha::top_rung;
+pub use rules::{Brackets, Halving, Scheduler};
 
 use crate::{
     Decision, Index, Plan, Settings, View,
@@ -17,43 +18,6 @@ use crate::{
     reason::{Cutoff, Retirement},
     sampler::deep_trials,
 };
-
-/// Which trials go on from a rung, and when that is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheduler {
-    /// Asynchronous successive halving (Li et al. 2020): the best `1 / eta` of each rung go on, as soon as a slot is free.
-    Asha {
-        /// When a trial's fate at a rung is sealed.
-        kind: Halving,
-        /// How many trials begin at which rung.
-        brackets: Brackets,
-    },
-    /// Hyperband (Li et al. 2018): brackets of fixed sizes, one after the other; a rung's best `1 / eta` go on once all of its trials
-    /// have ended.
-    Hyperband,
-    /// PASHA (Bohdal et al. 2023): ASHA whose top rung grows only while the ranking of the two top rungs is unstable.
-    Progressive,
-}
-
-/// When a trial's fate at a rung is sealed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Halving {
-    /// Never: a trial pauses, and goes on whenever it is among the best of those that have arrived by then.
-    Promotion,
-    /// On arrival: a trial goes on if it is among the best of those that arrived before it, and is stopped for good if not.
-    Stopping,
-}
-
-/// How early trials are stopped. Brackets are compared each for itself; they share the slots and `maxTrials`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Brackets {
-    /// One bracket: all trials begin at the lowest rung.
-    Aggressive,
-    /// Brackets that begin at each rung of the lower half.
-    Standard,
-    /// Brackets that begin at each rung: one trains all of its trials in full.
-    Conservative,
-}
 
 /// The first `limit` promotions that may be made now: from the top rung downwards, in each bracket after bracket, the best first.
 pub(crate) fn promotions(plan: &Plan, index: &Index, view: View, limit: usize) -> Vec<Decision> {
@@ -78,16 +42,10 @@ fn going_on<'a>(
     horizon: Horizon,
     estimates: &Estimates,
 ) -> Box<dyn Iterator<Item = (u64, Cutoff)> + 'a> {
-    if is_stopping(plan) {
+    if plan.scheduler.judges_on_arrival() {
         return Box::new(arrivals(plan, index, bracket, rung).filter(|(_, standing)| standing.rank <= standing.quota));
     }
-    let entries = index.entries(bracket, rung);
-    let quota = match plan.scheduler {
-        Scheduler::Hyperband if !is_complete(plan, index, bracket, rung) => 0,
-        Scheduler::Progressive if rung >= top_rung(plan, index) => 0,
-        Scheduler::Asha { .. } | Scheduler::Progressive if horizon.opens(rung) => entries,
-        _ => plan.quota(entries),
-    };
+    let quota = quota_for_now(plan, index, (bracket, rung), horizon);
     let most = if horizon.opens(rung) { usize::MAX } else { patience(plan, index, bracket, rung) };
     if most == 0 || quota == 0 {
         return Box::new(std::iter::empty());
@@ -101,12 +59,24 @@ fn going_on<'a>(
     Box::new(within.take(most).map(move |(rank, trial)| (trial, cutoff(plan, index, (bracket, rung), (rank, trial), quota))))
 }
 
+/// How many trials of a rung go on by what has come to it so far, those included that have.
+fn quota_for_now(plan: &Plan, index: &Index, (bracket, rung): (usize, usize), horizon: Horizon) -> usize {
+    let entries = index.entries(bracket, rung);
+    if plan.scheduler.is_synchronous() {
+        return if is_complete(plan, index, bracket, rung) { plan.quota(entries) } else { 0 };
+    }
+    if rung >= plan.scheduler.top_rung(plan, index) {
+        return 0;
+    }
+    if horizon.opens(rung) { entries } else { plan.quota(entries) }
+}
+
 /// How many more trials of a rung may go on for now.
 ///
 /// A sampler that learns makes nearly every newcomer one of the best: plain ASHA would promote all of them and hardly ever ask it again. So
 /// while there are trials to create, a rung waits for a few entries, and only so many of them go on in all.
 pub(crate) fn patience(plan: &Plan, index: &Index, bracket: usize, rung: usize) -> usize {
-    if !plan.sampler.learns() || plan.counted(index, 0) >= plan.max_trials || plan.scheduler == Scheduler::Hyperband {
+    if !plan.sampler.learns() || plan.counted(index, 0) >= plan.max_trials || plan.scheduler.is_synchronous() {
         return usize::MAX;
     }
     let entries = index.entries(bracket, rung);
@@ -120,7 +90,7 @@ pub(crate) fn patience(plan: &Plan, index: &Index, bracket: usize, rung: usize) 
 
 /// Trials that are stopped for good, since they were not among the best when they arrived.
 pub(crate) fn stops(plan: &Plan, index: &Index, view: View) -> Vec<Decision> {
-    if !is_stopping(plan) {
+    if !plan.scheduler.judges_on_arrival() {
         return Vec::new();
     }
     let rungs = (0..plan.rungs.top()).flat_map(|rung| index.brackets().map(move |bracket| (bracket, rung)));
@@ -128,34 +98,29 @@ pub(crate) fn stops(plan: &Plan, index: &Index, view: View) -> Vec<Decision> {
     beaten.map(|(trial, reason)| Decision::Stop { trial, view, reason }).collect()
 }
 
-/// Trials that can never be promoted any more: of ASHA those that at least floor(size / eta) others beat in their rung, since a rung
-/// never holds more trials than its bracket; of Hyperband those that a complete rung left behind. Where a model ranks, the rule is the same,
-/// by values: a trial that so many beat is given up whatever a model may hold of it later.
+/// Trials that can never be promoted any more: of an asynchronous scheduler those that at least floor(size / eta) others beat in their
+/// rung, since a rung never holds more trials than its bracket; of a synchronous one those that a complete rung left behind. Where a model
+/// ranks, the rule is the same, by values: a trial that so many beat is given up whatever a model may hold of it later.
 pub(crate) fn retirements(plan: &Plan, index: &Index, view: View) -> Vec<Decision> {
-    if is_stopping(plan) {
+    if plan.scheduler.judges_on_arrival() {
         return Vec::new();
     }
     let retire = |(bracket, rung): (usize, usize)| {
-        let (quota, beaten): (usize, Vec<(usize, u64)>) = match plan.scheduler {
-            Scheduler::Hyperband if is_complete(plan, index, bracket, rung) => {
-                let quota = plan.quota(index.entries(bracket, rung));
-                (quota, waiting(plan, index, bracket, rung).filter(|(rank, _)| *rank >= quota).collect())
+        let (quota, beaten): (usize, Vec<(usize, u64)>) = if plan.scheduler.is_synchronous() {
+            if !is_complete(plan, index, bracket, rung) {
+                return Vec::new();
             }
-            Scheduler::Hyperband => (usize::MAX, Vec::new()),
-            _ => {
-                let quota = plan.quota(usize::try_from(plan.most_trials(bracket)).unwrap_or(usize::MAX));
-                (quota, beaten(plan, index, bracket, rung, quota))
-            }
+            let quota = plan.quota(index.entries(bracket, rung));
+            (quota, waiting(plan, index, bracket, rung).filter(|(rank, _)| *rank >= quota).collect())
+        } else {
+            let quota = plan.quota(usize::try_from(plan.most_trials(bracket)).unwrap_or(usize::MAX));
+            (quota, beaten(plan, index, bracket, rung, quota))
         };
         let retired = |(better, trial)| Decision::Retire { trial, view, reason: Retirement { rung, better, quota } };
         beaten.into_iter().map(retired).collect::<Vec<_>>()
     };
     let rungs = (0..plan.rungs.top()).flat_map(|rung| index.brackets().map(move |bracket| (bracket, rung)));
     rungs.flat_map(retire).collect()
-}
-
-fn is_stopping(plan: &Plan) -> bool {
-    matches!(plan.scheduler, Scheduler::Asha { kind: Halving::Stopping, .. })
 }
 
 /// Whether all trials of a bracket that will ever stand at a rung do: a trial that ended without a value keeps nobody waiting.

@@ -5,7 +5,6 @@ use std::{
     collections::{HashMap, HashSet},
 };
 
-use super::Scheduler;
 use crate::{
     Index, Plan, Sampler,
     pareto::{Point, dominates, order, point},
@@ -56,12 +55,10 @@ fn by_front(plan: &Plan, index: &Index, rung: usize, trials: impl Iterator<Item 
 /// What a model holds of each trial, asked for at most once in a decision.
 pub(super) type Estimates = OnceCell<Option<HashMap<u64, f64>>>;
 
-/// What the guided sampler's model holds of each trial. Only asynchronous promotion asks it.
+/// What the guided sampler's model holds of each trial, where it is what trials are ranked by.
 pub(super) fn estimates_of(plan: &Plan, index: &Index) -> Option<HashMap<u64, f64>> {
-    match (&plan.sampler, plan.scheduler) {
-        (Sampler::Guided(guided), Scheduler::Asha { .. } | Scheduler::Progressive) if plan.additional.is_empty() => {
-            estimates(plan, guided, index)
-        }
+    match &plan.sampler {
+        Sampler::Guided(guided) if plan.scheduler.lets_a_model_rank() && plan.additional.is_empty() => estimates(plan, guided, index),
         _ => None,
     }
 }

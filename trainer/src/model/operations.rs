@@ -1,6 +1,6 @@
 //! The candidate operations of an edge, and the preprocessing of a cell's inputs. All activations come first (`ReLU`, convolution, batch norm).
 
-use nas_darts::Op;
+use nas_darts::{Op, OpKind};
 use tch::Tensor;
 
 use super::{
@@ -30,25 +30,27 @@ pub enum Operator {
     Identity,
     /// A skip connection at stride 2.
     Reduce(FactorizedReduce),
-    /// A chain of separable convolutions: two of them (`sep_conv`), or one that is dilated (`dil_conv`).
+    /// Separable convolutions, one after the other: two of them are `sep_conv`, one that is dilated is `dil_conv`.
     Separable(Vec<Separable>),
 }
 
 impl Operator {
     /// Makes `operation` for `channels` channels at `stride`; its variables are named `<name>.…`.
     pub fn new(vars: &mut Variables, name: &str, operation: Op, channels: i64, stride: i64) -> Self {
-        let mut separable =
-            |first: usize, kernel, stride, dilation| Separable::new(vars, name, first, channels, kernel, stride, dilation);
-        match operation {
-            Op::None => Self::None { stride },
-            Op::AvgPool3x3 => Self::AvgPool { stride },
-            Op::MaxPool3x3 => Self::MaxPool { stride },
-            Op::SkipConnect if stride == 1 => Self::Identity,
-            Op::SkipConnect => Self::Reduce(FactorizedReduce::new(vars, name, channels, channels)),
-            Op::SepConv3x3 => Self::Separable(vec![separable(0, 3, stride, 1), separable(4, 3, 1, 1)]),
-            Op::SepConv5x5 => Self::Separable(vec![separable(0, 5, stride, 1), separable(4, 5, 1, 1)]),
-            Op::DilConv3x3 => Self::Separable(vec![separable(0, 3, stride, 2)]),
-            Op::DilConv5x5 => Self::Separable(vec![separable(0, 5, stride, 2)]),
+        match operation.kind() {
+            OpKind::Zero => Self::None { stride },
+            OpKind::AvgPool => Self::AvgPool { stride },
+            OpKind::MaxPool => Self::MaxPool { stride },
+            OpKind::Skip if stride == 1 => Self::Identity,
+            OpKind::Skip => Self::Reduce(FactorizedReduce::new(vars, name, channels, channels)),
+            OpKind::Separable { kernel, times, dilation } => {
+                let (kernel, dilation) = (i64::from(kernel), i64::from(dilation));
+                let step = |at: usize| {
+                    let stride = if at == 0 { stride } else { 1 };
+                    Separable::new(vars, name, Separable::LAYERS * at, channels, kernel, stride, dilation)
+                };
+                Self::Separable((0..times).map(step).collect())
+            }
         }
     }
 
@@ -87,6 +89,9 @@ pub struct Separable {
 }
 
 impl Separable {
+    /// Layers of it in the original's sequence.
+    const LAYERS: usize = 4;
+
     /// `first` is the place of the `ReLU` in the original's sequence, which the names count from.
     fn new(vars: &mut Variables, name: &str, first: usize, channels: i64, kernel: i64, stride: i64, dilation: i64) -> Self {
         Self {

@@ -5,7 +5,7 @@
 
 use super::fitted;
 use crate::{
-    Brackets, Halving, Index, Plan, Sampler, Scheduler,
+    Index, Plan, Sampler,
     sampler::{
         axes::{Axes, real},
         evidence::Seen,
@@ -60,7 +60,6 @@ pub(super) fn learned(plan: &Plan, seen: &[Seen]) -> usize {
 
 /// The safe and the deep rung, where both are above the lowest, and trials enough to learn from.
 fn rungs(plan: &Plan) -> Option<(usize, usize)> {
-    let promotes = plan.scheduler == Scheduler::Asha { kind: Halving::Promotion, brackets: Brackets::Aggressive };
     let (full, lower) = plan.rungs.steps().split_last()?;
     let distance = |rung: &usize| libm::fabs(libm::log(plan.rungs.share(*rung) / DEEP_SHARE));
     let deep = (0..lower.len()).min_by(|one, other| distance(one).total_cmp(&distance(other)))?;
@@ -68,7 +67,7 @@ fn rungs(plan: &Plan) -> Option<(usize, usize)> {
     #[expect(clippy::cast_precision_loss, reason = "a small number")]
     let safe = (0..lower.len()).find(|rung| lower[*rung] as f64 >= libm::floor(*full as f64 * SAFE))?;
     let asks = matches!(&plan.sampler, Sampler::Guided(guided) if guided.settings.learned_first_rung);
-    let learns = asks && promotes && plan.max_trials >= WORTHWHILE;
+    let learns = asks && plan.scheduler.lets_first_rungs_be_learned() && plan.max_trials >= WORTHWHILE;
     (learns && safe > 0 && safe < deep).then_some((safe, deep))
 }
 
