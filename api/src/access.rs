@@ -32,7 +32,8 @@ impl Access<'_> {
             verb: some(self.verb),
             ..ResourceAttributes::default()
         };
-        let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..SelfSubjectAccessReviewSpec::default() };
+        let spec =
+            SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..SelfSubjectAccessReviewSpec::default() };
         SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() }
     }
 }

@@ -198,7 +198,8 @@ mod tests {
     /// Not to be changed where there is one more operation: the list is the meaning of experiments and tables that exist.
     #[test]
     fn what_an_experiment_searches_that_names_no_operations_is_frozen() {
-        let names = ["max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"];
+        let names =
+            ["max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"];
         assert_eq!(Op::DARTS.map(Op::as_str), names);
     }
 
@@ -208,7 +209,8 @@ mod tests {
         assert!(coloured.eq(Op::ALL.into_iter().filter(|op| *op != Op::None)));
         for ground in [0, 1] {
             let colours: Vec<&str> = Op::ALL.into_iter().filter_map(|op| Some(op.colours()?[ground])).collect();
-            let digits = |colour: &str| colour.strip_prefix('#').map(|digits| (digits.len(), u32::from_str_radix(digits, 16).is_ok()));
+            let digits =
+                |colour: &str| colour.strip_prefix('#').map(|digits| (digits.len(), u32::from_str_radix(digits, 16).is_ok()));
             assert!(colours.iter().copied().all(|colour| digits(colour) == Some((6, true))), "{colours:?}");
             assert_eq!(colours.iter().collect::<HashSet<_>>().len(), colours.len(), "{colours:?}");
         }

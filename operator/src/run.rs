@@ -187,7 +187,8 @@ async fn passes(
             async move {
                 // No error: it was deleted, or cannot be read.
                 if let Err(kube::runtime::controller::Error::ObjectNotFound(gone)) = ended {
-                    let key = ExperimentKey { namespace: gone.namespace.clone().unwrap_or_default(), experiment: gone.name.clone() };
+                    let key =
+                        ExperimentKey { namespace: gone.namespace.clone().unwrap_or_default(), experiment: gone.name.clone() };
                     clear_up(context, &key, stop, touch).await;
                 }
             }
@@ -196,7 +197,12 @@ async fn passes(
 }
 
 /// What is left to do for an experiment that was deleted, or cannot be read.
-async fn clear_up(context: &Context, key: &ExperimentKey, stop: &CancellationToken, touch: &mpsc::UnboundedSender<ExperimentKey>) {
+async fn clear_up(
+    context: &Context,
+    key: &ExperimentKey,
+    stop: &CancellationToken,
+    touch: &mpsc::UnboundedSender<ExperimentKey>,
+) {
     context.forget(key);
     if let Some(problem) = context.world.unreadable(key) {
         if let Err(error) = tell_unreadable(context, key, &problem).await {

@@ -263,7 +263,12 @@ impl<K: ResourceExt> Inner<K> {
     }
 
     /// Takes in an object that is newer than the known one; returns its group where that is news.
-    fn put(&mut self, key_of: fn(&K) -> Option<ExperimentKey>, is_no_news: fn(&K, &K) -> bool, object: Arc<K>) -> Option<ExperimentKey> {
+    fn put(
+        &mut self,
+        key_of: fn(&K) -> Option<ExperimentKey>,
+        is_no_news: fn(&K, &K) -> bool,
+        object: Arc<K>,
+    ) -> Option<ExperimentKey> {
         let key = key_of(&object)?;
         let name = object.name_any();
         let moment = self.moment + 1;

@@ -107,7 +107,8 @@ for source in json.load(sys.stdin):
     fn every_operation_is_built_with_the_parameters_that_it_is_counted_with() {
         let networks = Op::ALL.map(network);
         let sources = networks.each_ref().map(|network| source("a trial", network, &Input::default()).unwrap());
-        let mut python = Command::new("python3").args(["-c", COUNT]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut python =
+            Command::new("python3").args(["-c", COUNT]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         python.stdin.take().unwrap().write_all(&serde_json::to_vec(&sources[..]).unwrap()).unwrap();
         let output = python.wait_with_output().unwrap();
         assert!(output.status.success(), "python3 has said why");

@@ -76,7 +76,12 @@ pub(crate) async fn plan_of(
 }
 
 /// The first thing that is not there.
-async fn missing(context: &Context, key: &ExperimentKey, experiment: &NasExperiment, plan: &Plan) -> Result<Option<Refusal>, Error> {
+async fn missing(
+    context: &Context,
+    key: &ExperimentKey,
+    experiment: &NasExperiment,
+    plan: &Plan,
+) -> Result<Option<Refusal>, Error> {
     let namespace = &key.namespace;
     let template = &experiment.spec.trial;
     let refuse = |reason, message: String| Ok(Some(Refusal { reason, message }));

@@ -30,8 +30,8 @@ use crate::{
     conditions::{Conditions, Kind},
     context::Context,
     events::Happened,
-    ownership::is_owned,
     metrics::ExperimentStanding,
+    ownership::is_owned,
     store::ExperimentKey,
     trial::{Clock, Orders, TrialView, Waiting},
 };

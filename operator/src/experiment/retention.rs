@@ -124,8 +124,7 @@ impl Pass<'_> {
                     cleanup.failed = Some(uid.clone());
                 }
                 let began = job.metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);
-                let left =
-                    AFTER_FAILURE.saturating_sub(self.clock.since(began));
+                let left = AFTER_FAILURE.saturating_sub(self.clock.since(began));
                 if !left.is_zero() {
                     return Ok(left);
                 }

@@ -4,12 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use nas_search::Usage;
 
-use super::{
-    grant::GRANTS,
-    reconcile::Pass,
-    search::Records,
-    status::stall_cleared,
-};
+use super::{grant::GRANTS, reconcile::Pass, search::Records, status::stall_cleared};
 use crate::{
     ownership::is_owned,
     trial::{TrialView, is_live},

@@ -179,7 +179,8 @@ mod tests {
         let state = json!({"running": {"startedAt": at(100)}});
         let container =
             json!({"name": labels::CONTAINER, "state": state, "image": "", "imageID": "", "ready": true, "restartCount": 0});
-        let metadata = json!({"name": "pod", "namespace": "n", "uid": "pod", "resourceVersion": version.to_string(), "labels": labels});
+        let metadata =
+            json!({"name": "pod", "namespace": "n", "uid": "pod", "resourceVersion": version.to_string(), "labels": labels});
         let pod = json!({"metadata": metadata, "status": {"phase": "Running", "containerStatuses": [container]}});
         serde_json::from_value(pod).unwrap_or_default()
     }

@@ -110,7 +110,8 @@ mod tests {
         let job = |(name, owner): &(Option<&str>, &str)| {
             let owner = json!({"apiVersion": "v1", "kind": "NasTrial", "name": "small-0", "uid": owner, "controller": true});
             let name = name.unwrap_or(&own);
-            let metadata = json!({"name": name, "uid": name, "ownerReferences": [owner], "annotations": {labels::SEGMENT: "digest"}});
+            let metadata =
+                json!({"name": name, "uid": name, "ownerReferences": [owner], "annotations": {labels::SEGMENT: "digest"}});
             serde_json::from_value::<Job>(json!({"metadata": metadata})).map(Arc::new).unwrap_or_default()
         };
         let pod = |phase: &str| {
@@ -127,13 +128,16 @@ mod tests {
         let now = Timestamp::from_second(100).unwrap_or_default();
         let own = job_name(&view.trial);
         let named = |name: &str| if name == own { "own".to_owned() } else { name.to_owned() };
-        let words = job_steps(view, orders, &Clock { now, stuck_after: wait, name_taken_after: wait }).into_iter().map(|step| match step {
-            JobStep::NextAttempt => "next".to_owned(),
-            JobStep::Create => "create".to_owned(),
-            JobStep::Delete { name, .. } => format!("delete {}", named(&name)),
-            JobStep::DeleteOther { name, .. } => format!("delete other {}", named(&name)),
-            JobStep::Wait(waiting) => waiting.reason.to_owned(),
-        });
+        let words =
+            job_steps(view, orders, &Clock { now, stuck_after: wait, name_taken_after: wait }).into_iter().map(
+                |step| match step {
+                    JobStep::NextAttempt => "next".to_owned(),
+                    JobStep::Create => "create".to_owned(),
+                    JobStep::Delete { name, .. } => format!("delete {}", named(&name)),
+                    JobStep::DeleteOther { name, .. } => format!("delete other {}", named(&name)),
+                    JobStep::Wait(waiting) => waiting.reason.to_owned(),
+                },
+            );
         words.collect::<Vec<_>>().join(", ")
     }
 

@@ -187,9 +187,7 @@ fn failed_job(view: &TrialView, failed: &JobCondition) -> Standing {
         },
         (_, Some(end)) if end.is_of_fetch() || end.may_pass() => Standing::Ended(process.conclude(end.exit(), &end.words())),
         (_, Some(end)) if end.is_oom_kill() => Standing::Ended(out_of_memory(view)),
-        (_, Some(end)) => {
-            has_failed(format!("{said}; the last pod ended with exit code {}: {}", end.code(), end.words().trim()))
-        }
+        (_, Some(end)) => has_failed(format!("{said}; the last pod ended with exit code {}: {}", end.code(), end.words().trim())),
         (_, None) => has_failed(said),
     }
 }
@@ -320,7 +318,8 @@ mod tests {
         let overran = view().trial.process().overran(Duration::from_secs(90));
         assert_eq!(standing(Some("2026-01-01T00:00:00Z"), "False"), Standing::Ended(overran.into()));
         // Its image was not there yet; the kubelet gives the container an end all the same.
-        let Standing::Ended(Concluded { conclusion: Conclusion::Again { counted, message }, .. }) = standing(None, "False") else {
+        let Standing::Ended(Concluded { conclusion: Conclusion::Again { counted, message }, .. }) = standing(None, "False")
+        else {
             unreachable!("{:?}", standing(None, "False"))
         };
         assert!(!counted && message.contains("after 90 s, at its spec.trial.timeLimit, before its trainer began"), "{message}");
@@ -347,14 +346,16 @@ mod tests {
         view.set_jobs(vec![serde_json::from_value(job).map(Arc::new).unwrap_or_default()]);
         view.set_pods(vec![read(crash.clone()), read(fetch)]);
         let clock = clock();
-        let Standing::Ended(Concluded { conclusion: Conclusion::Again { counted, message }, .. }) = standing(&view, &clock) else {
+        let Standing::Ended(Concluded { conclusion: Conclusion::Again { counted, message }, .. }) = standing(&view, &clock)
+        else {
             unreachable!("{:?}", standing(&view, &clock))
         };
         assert_eq!((counted, message.as_str()), (false, "spec.trial.data.fetch: why (exit code 137)"));
         // So is one whose trainer could not write: the volume is full, and the next trial's will be.
         let full = pod("containerStatuses", labels::CONTAINER, 75, "2026-01-01T00:01:00Z");
         view.set_pods(vec![read(crash.clone()), read(full)]);
-        let Standing::Ended(Concluded { conclusion: Conclusion::Again { counted, message }, .. }) = standing(&view, &clock) else {
+        let Standing::Ended(Concluded { conclusion: Conclusion::Again { counted, message }, .. }) = standing(&view, &clock)
+        else {
             unreachable!("{:?}", standing(&view, &clock))
         };
         assert_eq!((counted, message.as_str()), (false, "why"));

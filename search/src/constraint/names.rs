@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr};
+use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, IdedExpr};
 
 /// The variables that an expression needs. `x` of `[1, 2].all(x, x > 0)` is none: the macro gives it.
-pub(super) fn variables(expression: &Expr) -> BTreeSet<&str> {
+pub(super) fn variables(expression: &IdedExpr) -> BTreeSet<&str> {
     let mut found = BTreeSet::new();
-    collect(expression, &mut Vec::new(), &mut found);
+    collect(&expression.expr, &mut Vec::new(), &mut found);
     found
 }
 

@@ -58,7 +58,9 @@ pub(super) type Estimates = OnceCell<Option<HashMap<u64, f64>>>;
 /// What the guided sampler's model holds of each trial, where it is what trials are ranked by.
 pub(super) fn estimates_of(plan: &Plan, index: &Index) -> Option<HashMap<u64, f64>> {
     match &plan.sampler {
-        Sampler::Guided(guided) if plan.scheduler.lets_a_model_rank() && plan.additional.is_empty() => estimates(plan, guided, index),
+        Sampler::Guided(guided) if plan.scheduler.lets_a_model_rank() && plan.additional.is_empty() => {
+            estimates(plan, guided, index)
+        }
         _ => None,
     }
 }
