@@ -13,6 +13,8 @@ if [ $# = 0 ]; then
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# What the tests start, from the same place as always.
+cargo build --release --workspace ${CI:+--locked} --bins
 rows=
 failed=0
 for version in "${versions[@]}"; do
