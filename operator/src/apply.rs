@@ -317,14 +317,6 @@ impl Writer<'_> {
         Ok(found.items.into_iter().map(Arc::new).collect())
     }
 
-    /// Why the Job's pods are not created, where an event says so.
-    pub(crate) async fn read_creation_failure(&self, job_uid: &str) -> Result<Option<String>, Error> {
-        let selector = ListParams::default().fields(&format!("involvedObject.uid={job_uid},reason=FailedCreate"));
-        let api = self.api::<k8s_openapi::api::core::v1::Event>();
-        let found = self.context.requests.send("list", "Event", job_uid, api.list(&selector)).await?;
-        Ok(found.items.into_iter().filter_map(|event| event.message).next_back())
-    }
-
     /// Writes the experiment's status, if nobody has written the experiment since it was seen. What is absent in `status` is removed.
     pub(crate) async fn write_status(
         &self,

@@ -9,8 +9,8 @@ use std::{
 use kube::Client;
 
 use crate::{
-    Config, Metrics, events::Events, experiment::Search, request::Requests, store::ExperimentKey, telemetry, trial::Settings,
-    world::World,
+    Config, Metrics, creation_failures::CreationFailures, events::Events, experiment::Search, pace::Pace, request::Requests,
+    store::ExperimentKey, telemetry, trial::Settings, world::World,
 };
 
 pub(crate) struct Context {
@@ -19,6 +19,9 @@ pub(crate) struct Context {
     pub(crate) world: Arc<World>,
     pub(crate) metrics: Metrics,
     pub(crate) events: Events,
+    pub(crate) creation_failures: CreationFailures,
+    /// Of statuses of which counts alone have changed.
+    pub(crate) pace: Pace,
     searches: Mutex<HashMap<ExperimentKey, Arc<tokio::sync::Mutex<Search>>>>,
     /// Since when the passes over an experiment fail.
     failing: Mutex<HashMap<ExperimentKey, Instant>>,
@@ -32,6 +35,8 @@ impl Context {
             world,
             metrics,
             events,
+            creation_failures: CreationFailures::default(),
+            pace: Pace::new(Instant::now()),
             searches: Mutex::default(),
             failing: Mutex::default(),
         }

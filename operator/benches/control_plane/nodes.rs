@@ -30,15 +30,17 @@ impl Nodes {
     /// Runs the pods of the namespace for ever.
     pub(crate) async fn run(self) {
         let this = Arc::new(self);
-        let mut taken = HashSet::new();
+        let (mut taken, mut removed) = (HashSet::new(), HashSet::new());
         let pods: Api<Pod> = this.namespace.api();
         let mut events = watcher(pods, watcher::Config::default()).default_backoff().applied_objects().boxed();
         while let Some(event) = events.next().await {
             let Ok(pod) = event else { continue };
             let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
             if pod.metadata.deletion_timestamp.is_some() {
-                let this = Arc::clone(&this);
-                tokio::spawn(async move { this.remove(&pod).await });
+                if removed.insert(pod.uid()) {
+                    let this = Arc::clone(&this);
+                    tokio::spawn(async move { this.remove(&pod).await });
+                }
             } else if phase == Some("Pending") && taken.insert(pod.uid()) {
                 let this = Arc::clone(&this);
                 tokio::spawn(async move { this.live(&pod).await });

@@ -9,7 +9,7 @@ use nas_search::{Decision, End, NewTrial, View, decide};
 use tracing::{Span, field::Empty, instrument};
 
 use super::{
-    reconcile::{Pass, RECHECK, STATUS_EVERY},
+    reconcile::{Pass, RECHECK},
     search::Records,
     work::{AT_ONCE, Shared},
 };
@@ -17,6 +17,9 @@ use crate::{Error, apply::Granted, events::Happened};
 
 /// Grants of one decision at most: what has ended meanwhile is to count for the next ones.
 pub(super) const GRANTS: usize = 16;
+
+/// Grants of one pass are at an end after this long: the status is to follow.
+const AT_MOST: Duration = Duration::from_secs(1);
 
 /// A name that somebody else's trial has is looked at again after this long.
 const NAME_TAKEN: Duration = Duration::from_secs(1);
@@ -89,7 +92,7 @@ impl Pass<'_> {
             if end.is_some() || grants.is_empty() {
                 return Ok(end);
             }
-            if began.elapsed() > STATUS_EVERY {
+            if began.elapsed() > AT_MOST {
                 self.wake(Duration::ZERO);
                 return Ok(None);
             }

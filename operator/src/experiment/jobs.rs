@@ -1,7 +1,6 @@
 //! The part of a pass that creates and deletes Jobs.
 
 use std::{
-    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -21,7 +20,7 @@ use crate::{
     trial::{JobStep, TrialView, Waiting, build_job, job_steps},
 };
 
-/// A Job without pods is asked about after this long, and not more often.
+/// A Job without pods is asked about after this long.
 const PODLESS: Duration = Duration::from_secs(5);
 
 /// A trial whose Job cannot be created.
@@ -37,10 +36,6 @@ impl Pass<'_> {
         let (views, orders) = shared.with(|records| {
             let views = self.views(records);
             let orders = self.orders(records, &views);
-            if !records.creation_failures.is_empty() {
-                let jobs: HashSet<String> = views.iter().filter_map(|view| Some(view.job()?.name_any())).collect();
-                records.creation_failures.retain(|job, _| jobs.contains(job));
-            }
             (views, orders)
         });
         let mut waits = Vec::new();
@@ -60,7 +55,7 @@ impl Pass<'_> {
                 _ => true,
             });
             if steps.is_empty() && waiting.is_none() {
-                waiting = self.podless(shared, &view).await?;
+                waiting = self.podless(&view).await?;
             }
             waits.push(Wait::new(&view, waiting));
             if !steps.is_empty() {
@@ -159,25 +154,17 @@ impl Pass<'_> {
     }
 
     /// Why a Job that is at work has no pod: an event says so.
-    async fn podless(&self, shared: &Shared<'_>, view: &TrialView) -> Result<Option<Waiting>, Error> {
+    async fn podless(&self, view: &TrialView) -> Result<Option<Waiting>, Error> {
         let Some(job) = view.job().filter(|_| view.segment_pods().next().is_none()) else { return Ok(None) };
         let created = job.metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);
+        self.wake(PODLESS);
         if self.clock.since(created) < PODLESS {
-            self.wake(PODLESS);
             return Ok(None);
         }
-        let name = job.name_any();
-        let known = shared.with(|records| records.creation_failures.get(&name).cloned());
-        if let Some((_, known)) = known.filter(|(read, _)| self.clock.since(*read) < PODLESS) {
-            return Ok(known);
-        }
-        let said = self.writer.read_creation_failure(&job.uid().unwrap_or_default()).await?;
-        let waiting = said.map(|message| {
+        let said = self.context.creation_failures.of(&self.context.requests, &self.key.namespace).await?;
+        Ok(job.metadata.uid.as_ref().and_then(|uid| said.get(uid)).map(|message| {
             let reason = if message.contains("exceeded quota") { "QuotaExceeded" } else { "PodsNotCreated" };
-            Waiting { reason, message: format!("Job {name}: {message}") }
-        });
-        self.wake(PODLESS);
-        shared.with(|records| records.creation_failures.insert(name, (self.clock.now, waiting.clone())));
-        Ok(waiting)
+            Waiting { reason, message: format!("Job {}: {message}", job.name_any()) }
+        }))
     }
 }

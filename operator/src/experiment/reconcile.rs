@@ -32,6 +32,7 @@ use crate::{
     events::Happened,
     metrics::ExperimentStanding,
     ownership::is_owned,
+    pace::Turns,
     store::ExperimentKey,
     trial::{Clock, Orders, TrialView, Waiting},
 };
@@ -40,9 +41,6 @@ use crate::{
 pub(super) const RECHECK: Duration = Duration::from_secs(10);
 /// A safety net: nothing waits for it.
 const SAFETY: Duration = Duration::from_mins(5);
-/// Counts in the status follow at most this often; conditions follow at once.
-pub(super) const STATUS_EVERY: Duration = Duration::from_secs(1);
-
 /// When the next pass is due at the latest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Next(pub(crate) Duration);
@@ -170,16 +168,16 @@ async fn note_late_edit(context: &Context, writer: &Writer<'_>, experiment: &Nas
 
 impl Pass<'_> {
     async fn run(&self, search: &mut Search) -> Result<(), Error> {
-        let Search { searched, confirmed, cleanup, status_written, .. } = search;
+        let Search { searched, confirmed, cleanup, turns, .. } = search;
         let shared = Shared::new(searched);
         if self.experiment().status.as_ref().is_none_or(|status| status.rungs.is_empty()) {
             // The rungs are fixed before the first trial is granted one.
-            self.report(&shared, confirmed, status_written, Vec::new(), Confirming::default()).await?;
+            self.report(&shared, confirmed, turns, Vec::new(), Confirming::default()).await?;
         }
         let working = async {
             let waiting = self.work(&shared, self.retain(&shared, cleanup, false).boxed()).await?;
             let confirming = self.confirm(&shared, confirmed).await?;
-            self.report(&shared, confirmed, status_written, waiting, confirming).await
+            self.report(&shared, confirmed, turns, waiting, confirming).await
         };
         self.recording(&shared, working.boxed()).await
     }
@@ -285,7 +283,7 @@ impl Pass<'_> {
         &self,
         shared: &Shared<'_>,
         confirmed: &mut Records,
-        status_written: &mut Option<Instant>,
+        turns: &mut Turns,
         waiting: Vec<Waiting>,
         confirming: Confirming,
     ) -> Result<(), Error> {
@@ -319,14 +317,13 @@ impl Pass<'_> {
             return Ok(());
         }
         let only_counts = old.conditions == wanted.conditions && old.stall_cleared_seq == wanted.stall_cleared_seq;
-        let since = status_written.map_or(STATUS_EVERY, |at| at.elapsed());
-        if only_counts && since < STATUS_EVERY {
-            self.wake(STATUS_EVERY.saturating_sub(since));
+        if only_counts && let Some(left) = turns.wait(&self.context.pace, Instant::now()) {
+            self.wake(left);
             return Ok(());
         }
         let happened = transitions(&experiment, &wanted);
         self.write_status(&wanted).await?;
-        *status_written = Some(Instant::now());
+        turns.written(Instant::now());
         for happened in happened {
             self.context.events.tell(&experiment.object_ref(&()), happened);
         }

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     ownership::is_owned,
+    pace::Turns,
     store::{Changes, ExperimentKey},
     trial::Waiting,
     world::World,
@@ -42,8 +43,8 @@ pub(crate) struct Search {
     /// Of the trainings that confirm its best.
     pub(crate) confirmed: Records,
     pub(crate) cleanup: Cleanup,
-    /// When the status was written last.
-    pub(crate) status_written: Option<Instant>,
+    /// When its status may be written.
+    pub(crate) turns: Turns,
 }
 
 /// What is remembered of checkpoints that are taken away.
@@ -73,8 +74,6 @@ pub(crate) struct Records {
     slots: Option<usize>,
     /// When trials beyond them pause.
     excess_until: Option<Instant>,
-    /// Why a Job has no pods, as an event said, and when that was read.
-    pub(crate) creation_failures: HashMap<String, (Timestamp, Option<Waiting>)>,
     /// Since when outcomes are known that are recorded, and on which nothing was decided yet.
     pub(super) undecided: Vec<Instant>,
     /// What a trial waits for, and since when.
