@@ -1,4 +1,5 @@
-//! The objects of nas-operator, their validation, and the contract between whoever starts a trial and the trainer.
+//! The objects of nas-operator, their validation, the contract between whoever starts a trial and the trainer, and what those who start trials decide
+//! alike: what an end means, how the best are confirmed, and which checkpoints stay.
 
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "what is written must read back to the bit"))]
 

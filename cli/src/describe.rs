@@ -128,8 +128,7 @@ fn of_trial(trial: &NasTrial) -> String {
     if record.running().is_some() {
         text.push_str(&so_far(trial));
     }
-    let segments = trial.status.iter().flat_map(|status| &status.segments);
-    for segment in segments.filter(|segment| !segment.message.is_empty()) {
+    for segment in trial.segments().iter().filter(|segment| !segment.message.is_empty()) {
         let _ = writeln!(text, "    attempt {}: {}: {}", segment.attempt, segment.outcome.name(), segment.message);
     }
     text

@@ -120,8 +120,7 @@ fn of_cluster(experiment: &NasExperiment) -> Found {
     let status = experiment.status.clone().unwrap_or_default();
     let counts = status.trials.unwrap_or_default();
     let whole = |number: i64| u64::try_from(number).unwrap_or_default();
-    let is = |kind: &str| status.conditions.iter().find(|condition| condition.type_ == kind && condition.status == "True");
-    let waits = is("Stalled").or_else(|| is("Progressing"));
+    let foremost = status.foremost();
     let best = status.best.first();
     Found {
         name: experiment.metadata.name.clone().unwrap_or_default(),
@@ -130,7 +129,7 @@ fn of_cluster(experiment: &NasExperiment) -> Found {
             .end
             .as_ref()
             .map(|end| end.reason.clone())
-            .or_else(|| waits.map(|waits| waits.reason.clone()))
+            .or_else(|| foremost.map(|condition| condition.reason.clone()))
             .unwrap_or("NotSeen".to_owned()),
         trials: whole(counts.created),
         max_trials: whole(experiment.spec.max_trials),
@@ -138,7 +137,13 @@ fn of_cluster(experiment: &NasExperiment) -> Found {
         metric: experiment.spec.objective.metric.clone(),
         best: best.map(|best| best.value),
         best_trial: best.map(|best| best.trial.clone()),
-        message: status.end.map(|end| end.message).or_else(|| waits.map(|waits| waits.message.clone())).unwrap_or_default(),
+        message: status
+            .end
+            .as_ref()
+            .map(|end| &end.message)
+            .or_else(|| foremost.map(|at| &at.message))
+            .cloned()
+            .unwrap_or_default(),
     }
 }
 

@@ -99,8 +99,7 @@ fn refusal(trial: &NasTrial) -> Option<String> {
             "nothing of {name} trains: {said}, which is never taken back, since later decisions rest on it; {anew}"
         ));
     }
-    let mut segments = trial.status.iter().flat_map(|status| &status.segments);
-    if segments.any(|segment| (segment.rung, segment.attempt) == (trial.spec.target_rung, attempt)) {
+    if trial.segments().iter().any(|segment| (segment.rung, segment.attempt) == (trial.spec.target_rung, attempt)) {
         return Some(format!(
             "attempt {attempt} of {name} has ended already, and the next follows by itself: kubectl describe nast {name} says what it waits for"
         ));

@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::Args;
+use nas_api::objects::NasTrial;
 use nas_search::{Index, RungSummary};
 
 use crate::{
@@ -51,7 +52,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let records = Records::read(&arguments.target)?;
         let index = records.index();
         let elapsed = elapsed(&records, SystemTime::now());
-        let is_new = told.replace(index.view()) != Some(index.view());
+        let news = Some((index.view(), held_up(&records)));
+        let is_new = told != news;
+        told = news;
         if redraws || arguments.once {
             let text = text(&records, &index, elapsed);
             print!("{}", if redraws { on_screen.redraw(&text) } else { text });
@@ -86,6 +89,13 @@ fn left(records: &Records, index: &Index, elapsed: Option<Duration>) -> Option<D
     #[expect(clippy::cast_precision_loss, reason = "an estimate for people")]
     let ratio = total.saturating_sub(done) as f64 / done as f64;
     Duration::try_from_secs_f64(elapsed?.as_secs_f64() * ratio).ok()
+}
+
+/// What the operator says of a search on a cluster that does not just go on.
+fn held_up(records: &Records) -> Option<String> {
+    let status = records.source.experiment.status.as_ref().filter(|_| records.end.is_none())?;
+    let foremost = status.foremost().filter(|condition| condition.reason != "Searching")?;
+    Some(format!("{}: {}", foremost.reason, foremost.message))
 }
 
 /// What stands on the screen.
@@ -132,9 +142,7 @@ fn budget(records: &Records, elapsed: Option<Duration>) -> String {
     if let Some(limit) = limits.accelerator {
         // Without accelerators the segments have the time of their slots, which no budget counts.
         let counts = records.source.experiment.spec.trial.accelerator.is_some();
-        let trials = records.trials.iter().filter(|_| counts);
-        let segments = trials.filter_map(|trial| trial.status.as_ref()).flat_map(|status| &status.segments);
-        let hours = segments.map(|segment| segment.accelerator_seconds).sum::<f64>() / 3600.0;
+        let hours = records.trials.iter().filter(|_| counts).map(NasTrial::accelerator_seconds).sum::<f64>() / 3600.0;
         parts.push(format!("{hours:.1} of {:.1} accelerator hours", limit.as_secs_f64() / 3600.0));
     }
     if parts.is_empty() { String::new() } else { format!("  budget: {} spent\n", parts.join(", ")) }
@@ -153,6 +161,7 @@ fn standing(records: &Records, index: &Index, elapsed: Option<Duration>) -> Vec<
     ));
     let left = left(records, index, elapsed).map(|left| format!(", about {} to go", minutes(left))).unwrap_or_default();
     words.extend(elapsed.map(|elapsed| format!("{} gone{left}", minutes(elapsed))));
+    words.extend(held_up(records));
     words.extend(records.end.as_ref().map(|end| format!("ended: {}", end.message)));
     words
 }

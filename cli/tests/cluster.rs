@@ -44,17 +44,14 @@ fn search(plan: &Plan) -> (Vec<NasTrial>, EndStatus) {
     let mut trials: Vec<NasTrial> = Vec::new();
     loop {
         for decision in decide(plan, &index, &Usage::default()) {
-            let at = |number: u64| usize::try_from(number).unwrap();
             match &decision {
                 Decision::Create { new, view } => {
                     let mut trial = NasTrial::create("small", new, *view);
                     trial.status = Some(nas_api::objects::NasTrialStatus::default());
                     trials.push(trial);
                 }
-                Decision::Promote { trial, rung, view, reason } => trials[at(*trial)].promote(*rung, *view, reason.to_string()),
-                Decision::Stop { trial, view, .. } => trials[at(*trial)].stop(*view),
-                Decision::Retire { trial, view, .. } => trials[at(*trial)].retire(*view),
                 Decision::Finish { view, reason } => return (trials, EndStatus::new(*reason, *view)),
+                other => trials[usize::try_from(other.trial().unwrap()).unwrap()].take(other),
             }
             index.apply(index.record(&decision).unwrap());
         }
@@ -209,6 +206,37 @@ async fn a_search_on_a_cluster_is_described_and_replayed() {
     let (code, told, said) = on(&["replay", "small"]);
     assert_eq!(code, 1, "{told}{said}");
     assert!(told.contains("trial 3: its configuration or seed"), "{told}");
+}
+
+#[tokio::test]
+async fn what_holds_a_search_up_is_told_where_searches_are_listed_and_watched() {
+    let cluster = Cluster::shared();
+    let kubeconfig = cluster.kubeconfig().to_str().unwrap();
+    let namespace = cluster.namespace("held").await;
+    let source = read_experiment(EXPERIMENT).unwrap();
+    let experiments = namespace.api::<NasExperiment>();
+    experiments.create(&PostParams::default(), &source.experiment).await.unwrap();
+    let on = |arguments: &[&str]| nasctl(&[arguments, &["--namespace", &namespace.name]].concat(), kubeconfig);
+    let (code, told, said) = on(&["get"]);
+    assert!(code == 0 && told.contains("NotSeen"), "{told}{said}");
+    let since = "2026-01-01T00:00:00Z";
+    let condition = |kind: &str, status: &str, reason: &str, message: &str| json!({"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": since});
+    let refused = [
+        condition("Accepted", "False", "ClaimMissing", "claim checkpoints is not there"),
+        condition("Progressing", "False", "NotAccepted", "see the condition Accepted"),
+    ];
+    let suspended =
+        [condition("Accepted", "True", "Valid", ""), condition("Progressing", "False", "Suspended", "set it to false")];
+    for (conditions, reason, message) in
+        [(refused, "ClaimMissing", "claim checkpoints is not there"), (suspended, "Suspended", "set it to false")]
+    {
+        let status = Patch::Merge(json!({"status": {"conditions": conditions}}));
+        experiments.patch_status("small", &PatchParams::default(), &status).await.unwrap();
+        let (_, told, said) = on(&["get", "--output", "wide"]);
+        assert!(told.contains(reason) && told.contains(message), "{told}{said}");
+        let (_, told, said) = on(&["top", "small", "--once"]);
+        assert!(told.contains(&format!("{reason}: {message}")), "{told}{said}");
+    }
 }
 
 #[test]

@@ -19,7 +19,6 @@ use crate::{
     request::{manager, post},
     store::{Compared, ExperimentKey, version},
     trial::Waiting,
-    world::to_value,
 };
 
 /// So many writes of a trainer in a row, each between the operator's look at its trial and its write, are no reports any more.
@@ -235,7 +234,7 @@ impl Writer<'_> {
             match self.context.requests.send("get", "NasTrial", &name, api.get_opt(&name)).await? {
                 Some(DeserializeGuard(Ok(trial))) => knew_otherwise |= world.trials.read(trial),
                 Some(DeserializeGuard(Err(invalid))) => {
-                    world.note_unreadable_trial(&invalid.metadata, &invalid.error);
+                    world.note_unreadable_trial(&invalid.metadata, Some(&invalid.error));
                     knew_otherwise = true;
                 }
                 None => {
@@ -362,4 +361,9 @@ fn refusal(error: &kube::Error) -> Option<String> {
 /// Whether there is no such object, or not even its kind: for that the server answers in plain text, without a reason.
 fn is_not_found(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+/// An object of the API as another reads it: for comparing and sending parts of it.
+fn to_value(object: &impl serde::Serialize) -> Value {
+    serde_json::to_value(object).unwrap_or_default()
 }

@@ -28,8 +28,9 @@ pub fn instrumented(config: Config, metrics: &Metrics) -> Result<Client, Error> 
     Ok(builder.with_layer(&Instrument(metrics.clone())).build())
 }
 
+/// Counts and times requests, and hears what time it is for the API server.
 #[derive(Clone)]
-struct Instrument(Metrics);
+pub struct Instrument(pub Metrics);
 
 impl<S> Layer<S> for Instrument {
     type Service = Instrumented<S>;
@@ -39,8 +40,9 @@ impl<S> Layer<S> for Instrument {
     }
 }
 
+/// A service with [`Instrument`] around it.
 #[derive(Clone)]
-struct Instrumented<S> {
+pub struct Instrumented<S> {
     inner: S,
     metrics: Metrics,
 }
@@ -68,6 +70,9 @@ where
             let answer = answer.await;
             let code = answer.as_ref().map_or_else(|_| "<error>".to_owned(), |answer| answer.status().as_str().to_owned());
             metrics.requested(&method, &code, began.elapsed());
+            if let Ok(answer) = &answer {
+                metrics.answered(answer.headers());
+            }
             answer
         })
     }

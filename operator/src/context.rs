@@ -1,7 +1,7 @@
 //! What every pass needs.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -23,6 +23,8 @@ pub(crate) struct Context {
     /// Of statuses of which counts alone have changed.
     pub(crate) pace: Pace,
     searches: Mutex<HashMap<ExperimentKey, Arc<tokio::sync::Mutex<Search>>>>,
+    /// Those that are gone and whose Jobs are looked at again soon.
+    leaving: Mutex<HashSet<ExperimentKey>>,
     /// Since when the passes over an experiment fail.
     failing: Mutex<HashMap<ExperimentKey, Instant>>,
 }
@@ -38,6 +40,7 @@ impl Context {
             creation_failures: CreationFailures::default(),
             pace: Pace::new(Instant::now()),
             searches: Mutex::default(),
+            leaving: Mutex::default(),
             failing: Mutex::default(),
         }
     }
@@ -53,6 +56,12 @@ impl Context {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
+    /// For how long all passes over it have failed.
+    pub(crate) fn failing_for(&self, key: &ExperimentKey) -> Duration {
+        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        failing.get(key).map_or(Duration::ZERO, Instant::elapsed)
+    }
+
     /// A pass over it has failed; returns for how long all of them do.
     pub(crate) fn failed(&self, key: &ExperimentKey) -> Duration {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_insert_with(Instant::now).elapsed()
@@ -63,6 +72,19 @@ impl Context {
         self.searches.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         self.succeeded(key);
         self.metrics.forget(key);
+        if !self.world.experiments.groups().iter().any(|other| other.namespace == key.namespace) {
+            self.creation_failures.forget(&key.namespace);
+        }
+    }
+
+    /// Its Jobs are to be looked at again soon; returns whether that is news.
+    pub(crate) fn leaves(&self, key: &ExperimentKey) -> bool {
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone())
+    }
+
+    /// They are looked at now.
+    pub(crate) fn left(&self, key: &ExperimentKey) {
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
     pub(crate) fn settings(&self) -> Settings {

@@ -2,7 +2,7 @@
 //! a trial's object before it acts on it, and starts one Job for each granted segment.
 //!
 //! A pass over one experiment is observe -> account for what ended -> decide -> Jobs -> status. Everything that is decided is decided by
-//! pure functions ([`trial`], [`experiment`]); the effects are in `apply`. Compare-and-swap makes it correct whoever else writes; the
+//! pure functions (`trial`, `experiment::status`); requests go through `request`, most of them from `apply`. Compare-and-swap makes it correct whoever else writes; the
 //! lease only saves work.
 
 mod apply;
@@ -24,14 +24,16 @@ mod ownership;
 mod pace;
 mod request;
 mod run;
+mod server_clock;
 mod store;
 mod telemetry;
 mod trial;
+mod watches;
 mod web;
 mod world;
 
 pub use check::{Checked, NEEDS, check};
-pub use client::{client, instrumented};
+pub use client::{Instrument, client, instrumented};
 pub use config::Config;
 pub use error::Error;
 pub use metrics::Metrics;

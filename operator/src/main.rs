@@ -1,10 +1,13 @@
 //! `nas-operator`.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, thread};
 
 use clap::Parser;
 use nas_operator::{Config, Error, Metrics, Telemetry, check, client, run};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime,
+    signal::unix::{SignalKind, signal},
+};
 use tokio_util::sync::CancellationToken;
 
 #[derive(Parser)]
@@ -23,9 +26,22 @@ struct Command {
     check: bool,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let Command { config, check } = Command::parse();
+/// Workers at least, however few cores there are: a decision that computes for seconds must not hold up the lease.
+const WORKERS: usize = 2;
+
+fn main() -> ExitCode {
+    let command = Command::parse();
+    let workers = thread::available_parallelism().map_or(WORKERS, |cores| cores.get().max(WORKERS));
+    match runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build() {
+        Ok(runtime) => runtime.block_on(operate(command)),
+        Err(error) => {
+            eprintln!("nas-operator: cannot start its threads: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn operate(Command { config, check }: Command) -> ExitCode {
     let telemetry = match Telemetry::start(&config) {
         Ok(telemetry) => telemetry,
         Err(error) => {

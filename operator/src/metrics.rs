@@ -9,6 +9,8 @@ mod segment;
 
 use std::{sync::Arc, time::Duration};
 
+use http::HeaderMap;
+use k8s_openapi::jiff::Timestamp;
 use prometheus::{Encoder, GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Registry, TextEncoder, exponential_buckets};
 
 use nas_api::objects::NasExperimentStatus;
@@ -21,7 +23,7 @@ use self::{
     register::{OfExperiment, Register},
     segment::Segments,
 };
-use crate::store::ExperimentKey;
+use crate::{server_clock::ServerClock, store::ExperimentKey};
 
 /// All metrics of the operator, in a registry of their own.
 #[derive(Clone)]
@@ -31,6 +33,8 @@ struct Inner {
     registry: Registry,
     /// All that have the label `experiment`.
     of_experiment: Vec<Box<dyn OfExperiment>>,
+    server_clock: ServerClock,
+    clock_ahead: IntGaugeVec,
     requests: IntCounterVec,
     request_seconds: HistogramVec,
     reconciles: IntCounterVec,
@@ -74,6 +78,12 @@ impl Metrics {
             errors.with_label_values(&[CONTROLLER, category]);
         }
         Ok(Self(Arc::new(Inner {
+            server_clock: ServerClock::default(),
+            clock_ahead: register.gauges(
+                "nas_operator_clock_ahead_seconds",
+                "Seconds that the clock of the operator's node is ahead of the API server's; below 2 either way it is 0.",
+                &[],
+            )?,
             requests: register.counters("rest_client_requests_total", "Requests to the API server.", &["method", "code"])?,
             request_seconds: register.histograms(
                 "rest_client_request_duration_seconds",
@@ -149,6 +159,18 @@ impl Metrics {
     pub(crate) fn requested(&self, method: &str, code: &str, took: Duration) {
         self.0.requests.with_label_values(&[method, code]).inc();
         self.0.request_seconds.with_label_values(&[method]).observe(took.as_secs_f64());
+    }
+
+    /// Takes in when an answer was given.
+    pub(crate) fn answered(&self, headers: &HeaderMap) {
+        if let Some(ahead) = self.0.server_clock.heard(headers, Timestamp::now()) {
+            self.0.clock_ahead.with_label_values::<&str>(&[]).set(ahead);
+        }
+    }
+
+    /// The time by the API server's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.server_clock.now()
     }
 
     pub(crate) fn reconciled(&self, result: &str, took: Duration) {

@@ -48,6 +48,11 @@ impl Turns {
         Some(next.saturating_duration_since(now)).filter(|left| !left.is_zero())
     }
 
+    /// There is nothing to write any more.
+    pub(crate) fn withdraw(&mut self) {
+        self.next = None;
+    }
+
     /// It was written, be it out of turn.
     pub(crate) fn written(&mut self, now: Instant) {
         *self = Self { written: Some(now), next: None };
@@ -74,5 +79,9 @@ mod tests {
         assert_eq!(Turns::default().wait(&pace, at(300)), None);
         let mut waits = |now| experiments.each_mut().map(|turns| turns.wait(&pace, at(now)).map(|left| left.as_millis()));
         assert_eq!(waits(1150), [None, None, None]);
+        // Who withdraws does not come in before others later.
+        experiments[0].withdraw();
+        assert_eq!(pace.turn(at(1150)), at(1250));
+        assert_eq!(experiments[0].wait(&pace, at(1160)), Some(Duration::from_millis(190)));
     }
 }

@@ -5,12 +5,10 @@ use std::{sync::Arc, time::Instant};
 use futures::{FutureExt, StreamExt, channel::mpsc, future};
 use kube::{
     Client,
-    core::error_boundary::InvalidObject,
     runtime::{
         applier,
         controller::Action,
         reflector::{self, ObjectRef},
-        watcher::Event,
     },
 };
 use nas_api::objects::NasExperiment;
@@ -31,12 +29,15 @@ use crate::{
     experiment::{Next, delete_orphans, reconcile, tell_failing, tell_unreadable},
     lease::Candidate,
     store::ExperimentKey,
-    telemetry, web,
-    world::{World, all, owned, watch},
+    telemetry,
+    watches::Watches,
+    web,
+    world::World,
 };
 
-/// Passes over different experiments at the same time.
-const AT_ONCE: u16 = 16;
+/// Passes over different experiments at the same time: more than ever are due, as a rule, since where more wait kube takes whom it finds first in a
+/// set, again and again. What keeps the API server from being asked too much is the limit of requests in flight, which is first come, first served.
+const AT_ONCE: u16 = 256;
 /// Events that come close together are one pass.
 const DEBOUNCE: std::time::Duration = std::time::Duration::from_millis(5);
 /// Jobs that outlive their experiment are looked at again after this long.
@@ -45,6 +46,8 @@ const ORPHANS_AGAIN: std::time::Duration = std::time::Duration::from_secs(10);
 const LAST_EVENTS: std::time::Duration = std::time::Duration::from_secs(5);
 /// Passes that have failed for so long are told on their experiment: an API server that is restarted takes less.
 const TOLD_AFTER: std::time::Duration = std::time::Duration::from_secs(10);
+/// Races that have been lost for so long are no accident: they are told as well, and run no longer without a pause.
+const LOST_FOR: std::time::Duration = std::time::Duration::from_mins(1);
 /// Pause after a pass that failed.
 const AFTER_ERROR: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -80,41 +83,16 @@ pub async fn run(config: Config, client: Client, metrics: Metrics, stop: Cancell
         };
         future::select(Box::pin(publish), Box::pin(late)).await;
     });
-    let namespace = || config.watch_namespace.clone();
-    let store = Arc::clone(&world);
-    let keep = std::sync::Mutex::new(writer);
-    let take = move |event: Event<NasExperiment>| {
-        keep.lock().unwrap_or_else(std::sync::PoisonError::into_inner).apply_watcher_event(&event);
-        let groups = store.experiments.take(event);
-        for key in &groups {
-            store.note_readable(key, None);
-        }
-        groups
+    let watches = Watches {
+        client: client.clone(),
+        namespace: config.watch_namespace.clone(),
+        world: Arc::clone(&world),
+        touched: touch.clone(),
     };
-    let store = Arc::clone(&world);
-    let unreadable = move |invalid: &InvalidObject| {
-        let key = ExperimentKey { namespace: invalid.metadata.namespace.clone()?, experiment: invalid.metadata.name.clone()? };
-        let gone = invalid.metadata.deletion_timestamp.is_some();
-        store.note_readable(&key, (!gone).then(|| invalid.error.clone()));
-        Some(key)
-    };
-    spawn(Box::pin(watch(client.clone(), namespace(), all(), take, unreadable, Arc::clone(&world), touch.clone())));
-    let left_alone = |_: &InvalidObject| None;
-    let store = Arc::clone(&world);
-    let trials = move |event| store.take_trial(event);
-    let store = Arc::clone(&world);
-    let unreadable = move |invalid: &InvalidObject| store.note_unreadable_trial(&invalid.metadata, &invalid.error);
-    spawn(Box::pin(watch(client.clone(), namespace(), all(), trials, unreadable, Arc::clone(&world), touch.clone())));
-    let store = Arc::clone(&world);
-    let jobs = move |event| store.jobs.take(event);
-    spawn(Box::pin(watch(client.clone(), namespace(), owned(), jobs, left_alone, Arc::clone(&world), touch.clone())));
-    let store = Arc::clone(&world);
-    let heard = metrics.clone();
-    let pods = move |event| {
-        heard.heard(&event);
-        store.take_pod(event)
-    };
-    spawn(Box::pin(watch(client.clone(), namespace(), owned(), pods, left_alone, Arc::clone(&world), touch.clone())));
+    spawn(watches.clone().experiments(writer).boxed());
+    spawn(watches.clone().trials().boxed());
+    spawn(watches.clone().jobs().boxed());
+    spawn(watches.pods(metrics.clone()).boxed());
     let web = tokio::spawn(web::serve(config.listen, Arc::clone(&world), metrics.clone(), end.clone()));
 
     let candidate =
@@ -198,7 +176,7 @@ async fn passes(
 
 /// What is left to do for an experiment that was deleted, or cannot be read.
 async fn clear_up(
-    context: &Context,
+    context: &Arc<Context>,
     key: &ExperimentKey,
     stop: &CancellationToken,
     touch: &mpsc::UnboundedSender<ExperimentKey>,
@@ -214,10 +192,11 @@ async fn clear_up(
         tracing::warn!(error = error.chain(), "cannot delete Jobs whose trials are gone");
         true
     });
-    if left {
-        let (stop, touch, key) = (stop.clone(), touch.clone(), key.clone());
+    if left && context.leaves(key) {
+        let (context, stop, touch, key) = (Arc::clone(context), stop.clone(), touch.clone(), key.clone());
         tokio::spawn(async move {
             if stop.run_until_cancelled(tokio::time::sleep(ORPHANS_AGAIN)).await.is_some() {
+                context.left(&key);
                 // Nobody listens any more when the operator ends.
                 let _ = touch.unbounded_send(key);
             }
@@ -225,9 +204,13 @@ async fn clear_up(
     }
 }
 
-async fn pass(experiment: Arc<NasExperiment>, context: Arc<Context>) -> Result<Action, Error> {
+fn key_of(experiment: &NasExperiment) -> ExperimentKey {
     let name = |value: &Option<String>| value.clone().unwrap_or_default();
-    let key = ExperimentKey { namespace: name(&experiment.metadata.namespace), experiment: name(&experiment.metadata.name) };
+    ExperimentKey { namespace: name(&experiment.metadata.namespace), experiment: name(&experiment.metadata.name) }
+}
+
+async fn pass(experiment: Arc<NasExperiment>, context: Arc<Context>) -> Result<Action, Error> {
+    let key = key_of(&experiment);
     // kube's own span of a pass, which says the same in more words, is left out.
     let (namespace, experiment) = (&key.namespace, &key.experiment);
     let span =
@@ -250,7 +233,12 @@ async fn look(context: &Context, key: &ExperimentKey) -> Result<Action, Error> {
             "success"
         }
         // Somebody was faster: what they wrote is in the cache already.
-        Err(Error::Conflict { .. }) => "requeue",
+        Err(error @ Error::Conflict { .. }) => {
+            if context.failed(key) >= LOST_FOR {
+                tell_failing(context, key, error).await;
+            }
+            "requeue"
+        }
         Err(error) => {
             tracing::warn!(error = error.chain(), "a pass failed");
             context.metrics.failed(error.category());
@@ -266,6 +254,8 @@ async fn look(context: &Context, key: &ExperimentKey) -> Result<Action, Error> {
     ended.map(|Next(after)| Action::requeue(after))
 }
 
-fn after_error(_: Arc<NasExperiment>, error: &Error, _: Arc<Context>) -> Action {
-    Action::requeue(if matches!(error, Error::Conflict { .. }) { DEBOUNCE } else { AFTER_ERROR })
+#[expect(clippy::needless_pass_by_value, reason = "kube's own form")]
+fn after_error(experiment: Arc<NasExperiment>, error: &Error, context: Arc<Context>) -> Action {
+    let is_race = matches!(error, Error::Conflict { .. }) && context.failing_for(&key_of(&experiment)) < LOST_FOR;
+    Action::requeue(if is_race { DEBOUNCE } else { AFTER_ERROR })
 }

@@ -1,13 +1,10 @@
-//! What the operator sees: caches of experiments, trials, Jobs and pods, each filled by a watch that says which experiment it touched.
+//! What the operator sees: caches of experiments, trials, Jobs and pods, of which only what something rests on is kept.
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fmt::Debug,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
 };
 
-use futures::{StreamExt, channel::mpsc::UnboundedSender};
 use k8s_openapi::{
     api::{
         batch::v1::{Job, JobSpec},
@@ -15,17 +12,9 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::{
-    Api, Client, Resource, ResourceExt,
-    core::{DeserializeGuard, NamespaceResourceScope, error_boundary::InvalidObject},
-    runtime::{
-        WatchStreamExt,
-        watcher::{self, Event, watcher},
-    },
-};
+use kube::{ResourceExt, runtime::watcher::Event};
 use nas_api::objects::{NasExperiment, NasTrial};
 use nas_search::Lexicon;
-use serde_json::Value;
 
 use crate::{
     hearing::Hearing,
@@ -133,13 +122,27 @@ impl World {
         self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
-    /// Notes whether an experiment could be read.
-    pub(crate) fn note_readable(&self, key: &ExperimentKey, problem: Option<String>) {
+    /// Takes in what the watch of experiments brings; returns those that it may have changed.
+    pub(crate) fn take_experiment(&self, event: Event<NasExperiment>) -> Vec<ExperimentKey> {
+        let touched = self.experiments.take(event);
+        let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in &touched {
+            unreadable.remove(key);
+        }
+        drop(unreadable);
+        touched
+    }
+
+    /// Notes why an experiment cannot be read; `None`: it is gone. Returns which it is.
+    pub(crate) fn note_unreadable(&self, experiment: &ObjectMeta, problem: Option<&str>) -> Option<ExperimentKey> {
+        let key = ExperimentKey { namespace: experiment.namespace.clone()?, experiment: experiment.name.clone()? };
         let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
         match problem {
-            Some(problem) => drop(unreadable.insert(key.clone(), problem)),
-            None => drop(unreadable.remove(key)),
+            Some(problem) => drop(unreadable.insert(key.clone(), problem.to_owned())),
+            None => drop(unreadable.remove(&key)),
         }
+        drop(unreadable);
+        Some(key)
     }
 
     /// A trial that this version cannot read, and why.
@@ -148,12 +151,18 @@ impl World {
         unreadable.get(key)?.first_key_value().map(|(name, problem)| (name.clone(), problem.clone()))
     }
 
-    /// Notes that a trial cannot be read; returns whose it is.
-    pub(crate) fn note_unreadable_trial(&self, trial: &ObjectMeta, problem: &str) -> Option<ExperimentKey> {
+    /// Notes why a trial cannot be read; `None`: it is gone. Returns whose it is.
+    pub(crate) fn note_unreadable_trial(&self, trial: &ObjectMeta, problem: Option<&str>) -> Option<ExperimentKey> {
         let experiment = trial.labels.as_ref()?.get(labels::EXPERIMENT)?.clone();
         let key = ExperimentKey { namespace: trial.namespace.clone()?, experiment };
-        let mut unreadable = self.unreadable_trials.lock().unwrap_or_else(PoisonError::into_inner);
-        unreadable.entry(key.clone()).or_default().insert(trial.name.clone()?, problem.to_owned());
+        let name = trial.name.as_deref()?;
+        match problem {
+            Some(problem) => {
+                let mut unreadable = self.unreadable_trials.lock().unwrap_or_else(PoisonError::into_inner);
+                unreadable.entry(key.clone()).or_default().insert(name.to_owned(), problem.to_owned());
+            }
+            None => self.forget_unreadable_trial(&key, name),
+        }
         Some(key)
     }
 
@@ -180,71 +189,6 @@ fn key<K: ResourceExt>(object: &K, experiment: Option<String>) -> Option<Experim
 
 fn by_label<K: ResourceExt>(object: &K) -> Option<ExperimentKey> {
     key(object, object.labels().get(labels::EXPERIMENT).cloned())
-}
-
-/// Watches one kind for ever. An object that this version cannot read goes to `unreadable` and is left alone: it must not hide the others.
-pub(crate) async fn watch<K, F>(
-    client: Client,
-    namespace: Option<String>,
-    config: watcher::Config,
-    store: F,
-    unreadable: impl Fn(&InvalidObject) -> Option<ExperimentKey>,
-    world: Arc<World>,
-    touched: UnboundedSender<ExperimentKey>,
-) where
-    K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + Send + serde::de::DeserializeOwned + 'static,
-    K::DynamicType: Default + Clone + Debug + Eq + std::hash::Hash,
-    F: Fn(Event<K>) -> Vec<ExperimentKey>,
-{
-    let api: Api<DeserializeGuard<K>> = match namespace {
-        Some(namespace) => Api::namespaced(client, &namespace),
-        None => Api::all(client),
-    };
-    let kind = K::kind(&K::DynamicType::default()).into_owned();
-    let mut events = watcher(api, config).default_backoff().boxed();
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(event) => {
-                // A list that begins has not been read yet.
-                if !matches!(event, Event::Init) {
-                    world.hearing.heard(&kind);
-                }
-                let groups = match readable(event) {
-                    Ok(event) => store(event),
-                    Err(invalid) => {
-                        tracing::warn!(name = ?invalid.metadata.name, namespace = ?invalid.metadata.namespace, error = %invalid.error, "an object cannot be read and is left alone");
-                        unreadable(&invalid).into_iter().collect()
-                    }
-                };
-                for key in groups {
-                    // Nobody listens any more when the operator ends.
-                    let _ = touched.unbounded_send(key);
-                }
-            }
-            Err(error) => {
-                tracing::warn!(kind, %error, "watch interrupted");
-                let now = Instant::now();
-                world.hearing.interrupted(&kind, error.to_string(), now);
-                if world.hearing.deaf(now).is_some() {
-                    // Nothing else would make a pass say so.
-                    for key in world.experiments.groups() {
-                        let _ = touched.unbounded_send(key);
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[expect(clippy::result_large_err, reason = "kube's own error, and a rare one")]
-fn readable<K>(event: Event<DeserializeGuard<K>>) -> Result<Event<K>, InvalidObject> {
-    Ok(match event {
-        Event::Apply(DeserializeGuard(object)) => Event::Apply(object?),
-        Event::Delete(DeserializeGuard(object)) => Event::Delete(object?),
-        Event::InitApply(DeserializeGuard(object)) => Event::InitApply(object?),
-        Event::Init => Event::Init,
-        Event::InitDone => Event::InitDone,
-    })
 }
 
 fn prune<K: ResourceExt>(object: &mut K) {
@@ -279,19 +223,4 @@ fn prune_pod(pod: &mut Pod) {
         let (node_name, active_deadline_seconds) = (spec.node_name.take(), spec.active_deadline_seconds);
         *spec = PodSpec { node_name, active_deadline_seconds, ..PodSpec::default() };
     }
-}
-
-/// All objects of a kind, in pages that are small enough to be read without a peak of memory.
-pub(crate) fn all() -> watcher::Config {
-    watcher::Config::default().page_size(200)
-}
-
-/// The objects that the operator makes.
-pub(crate) fn owned() -> watcher::Config {
-    all().labels(labels::TRIAL)
-}
-
-/// An object of the API as another reads it: for comparing and sending parts of it.
-pub(crate) fn to_value(object: &impl serde::Serialize) -> Value {
-    serde_json::to_value(object).unwrap_or_default()
 }

@@ -79,8 +79,8 @@ pub struct NewTrial {
 }
 
 impl Decision {
-    /// The trial that goes on or ends.
-    pub(crate) fn trial(&self) -> Option<u64> {
+    /// The trial that goes on or ends; `None` where one is created, or all end.
+    pub fn trial(&self) -> Option<u64> {
         match self {
             Self::Promote { trial, .. } | Self::Stop { trial, .. } | Self::Retire { trial, .. } => Some(*trial),
             Self::Create { .. } | Self::Finish { .. } => None,
@@ -151,7 +151,7 @@ fn grants(plan: &Plan, index: &Index, usage: &Usage, view: View) -> Vec<Decision
         let number = index.created() + drawn.len() as u64;
         let counted = |bracket| plan.counted_in(index, bracket) + joined.get(&bracket).copied().unwrap_or_default();
         let bracket = plan.next_bracket(counted);
-        let rung = first_rung(plan, index, number).unwrap_or_else(|| plan.first_rung(bracket));
+        let rung = first_rung(plan, index, number, bracket);
         if !horizon.admits(plan, None, rung) {
             break;
         }

@@ -48,6 +48,7 @@ pub use lexicon::Lexicon;
 pub use metric::{Direction, Metric};
 pub use pareto::{Additional, AdditionalObjective, FrontTrial, MAX_ADDITIONAL, front};
 pub use plan::{Budget, Plan, Usage};
+pub use random::RandomStream;
 pub use reason::{Cutoff, End, Ranked, Retirement};
 pub use replay::{Difference, Replay, replay};
 pub use rungs::{MAX_RUNGS, Rungs, RungsError};
@@ -61,6 +62,3 @@ pub use simulate::{Simulation, simulate};
 pub use space::{Condition, Domain, Parameter, Scale, Space, SpaceProblem};
 pub use trial::{Outcome, Recorded, Trial};
 pub use welch::{mean, standard_deviation, welch};
-
-// What `scheduler` calls them.
-use sampler::GuidedSettings as Settings;

@@ -192,7 +192,7 @@ impl Replay {
                 |bracket| past.members.get(&bracket).map_or(0, |numbers| numbers.partition_point(|other| *other < number));
             let infeasible = |bracket| if plan.replaces_infeasible() { past.index.members(bracket).1 } else { 0 };
             let bracket = plan.next_bracket(|bracket| (before(bracket) as u64).saturating_sub(infeasible(bracket)));
-            let rung = first_rung(plan, &past.index, number).unwrap_or_else(|| plan.first_rung(bracket));
+            let rung = first_rung(plan, &past.index, number, bracket);
             if (trial.bracket, trial.first_rung) != (bracket, rung) {
                 self.differences.push(Difference::Bracket { trial: number });
             }

@@ -9,7 +9,7 @@ pub use check::SpaceProblem;
 
 use crate::{
     Assignment, Scalar,
-    random::{Words, below, unit},
+    random::{RandomStream, below, unit},
 };
 
 /// A named choice.
@@ -73,7 +73,7 @@ pub struct Condition {
 /// A search space in which every parameter can be drawn; by default one without parameters.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Space {
-    /// By name: the order in which random words are taken.
+    /// By name: the order in which random numbers are taken.
     parameters: Vec<Parameter>,
     /// Positions in `parameters`, each after the one that its condition names.
     order: Vec<usize>,
@@ -118,11 +118,11 @@ impl Space {
         })
     }
 
-    /// The configuration that these random words stand for.
+    /// The configuration that these random numbers stand for.
     ///
     /// Each parameter takes the word at its own place, whether it exists or not, so that no draw depends on another's condition.
-    pub(crate) fn draw(&self, words: &mut Words) -> Assignment {
-        let words: Vec<u64> = self.parameters.iter().map(|_| words.next()).collect();
+    pub(crate) fn draw(&self, stream: &mut RandomStream) -> Assignment {
+        let words: Vec<u64> = self.parameters.iter().map(|_| stream.next()).collect();
         self.assignment(|index| self.parameters[index].domain.at(words[index]))
     }
 
@@ -187,7 +187,7 @@ mod tests {
 
     fn draws(domain: Domain) -> impl Iterator<Item = Scalar> {
         let space = Space::new(vec![parameter("x", domain)]).unwrap();
-        (0..2000).map(move |trial| space.draw(&mut Words::of_draw(1, trial, 0))["x"].clone())
+        (0..2000).map(move |trial| space.draw(&mut RandomStream::of_draw(1, trial, 0))["x"].clone())
     }
 
     #[test]
@@ -229,7 +229,7 @@ mod tests {
         let space = Space::new(vec![beta, parameter("optimizer.kind", kinds)]).unwrap();
         let mut with = 0;
         for trial in 0..100 {
-            let drawn = space.draw(&mut Words::of_draw(3, trial, 0));
+            let drawn = space.draw(&mut RandomStream::of_draw(3, trial, 0));
             let is_adamw = drawn["optimizer.kind"] == "adamw".into();
             assert_eq!(drawn.contains_key("optimizer.beta2"), is_adamw);
             with += usize::from(is_adamw);

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
 use nas_search::{Additional, Decision, End, Index, Outcome, Plan, Recorded, Trial, Usage, decide};
 
-use crate::{Landscape, LandscapeError, chance::Chance};
+use crate::{Landscape, LandscapeError, chance::chance};
 
 /// What costs time beside training. By default nothing does, and nothing fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -244,8 +244,8 @@ impl<'a, L: Landscape + ?Sized> Clock<'a, L> {
         let mut subject = [0; 16];
         subject[..8].copy_from_slice(&trial.number.to_le_bytes());
         subject[8..].copy_from_slice(&(trial.target_rung as u64).to_le_bytes());
-        let mut chance = Chance::of(self.conditions.seed, *b"failures", subject, u64::from(attempt));
-        (chance.uniform() < self.conditions.failure_probability).then(|| chance.uniform())
+        let mut chance = chance(self.conditions.seed, *b"failures", subject, u64::from(attempt));
+        (chance.unit() < self.conditions.failure_probability).then(|| chance.unit())
     }
 
     /// When the next segment ends.

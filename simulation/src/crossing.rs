@@ -8,7 +8,7 @@ use nas_search::{Assignment, Domain, Parameter, Scalar, Scale, Space};
 
 use crate::{
     Landscape, LandscapeError,
-    chance::{Chance, digest},
+    chance::{chance, digest},
 };
 
 /// Full length, in steps.
@@ -35,7 +35,7 @@ struct At {
 impl Crossing {
     /// The landscape of a seed.
     pub fn new(seed: u64) -> Self {
-        let optima = (0..60).map(|at| Chance::of(seed, *b"crossing", [0; 16], at).uniform()).collect();
+        let optima = (0..60).map(|at| chance(seed, *b"crossing", [0; 16], at).unit()).collect();
         Self { seed, optima }
     }
 
@@ -48,8 +48,8 @@ impl Crossing {
     pub fn full_training_seconds(&self) -> f64 {
         let mean: f64 = (0..2000)
             .map(|draw| {
-                let mut chance = Chance::of(self.seed, *b"lengthof", [0; 16], draw);
-                let mut unit = || chance.uniform();
+                let mut chance = chance(self.seed, *b"lengthof", [0; 16], draw);
+                let mut unit = || chance.unit();
                 cost(&At {
                     floats: [unit(), unit(), unit(), unit()],
                     wholes: [(unit() * 6.0).floor() / 5.0, 0.0],
@@ -133,7 +133,7 @@ impl Landscape for Crossing {
         let at = Self::at(assignment)?;
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
         let (now, full) = (step as f64, FULL as f64);
-        let noise = Chance::of(self.seed, *b"observed", digest(assignment), step).normal();
+        let noise = chance(self.seed, *b"observed", digest(assignment), step).normal();
         if Self::diverges(&at) {
             return Ok(DIVERGED + 0.1 * noise);
         }

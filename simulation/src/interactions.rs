@@ -7,7 +7,7 @@
 
 use nas_search::{Assignment, Domain, Parameter, Scalar};
 
-use crate::{Landscape, LandscapeError, Pairs, Surrogate, chance::Chance};
+use crate::{Landscape, LandscapeError, Pairs, Surrogate, chance::chance};
 
 /// Tables over two choices and over three.
 const TABLES: [u64; 2] = [40, 40];
@@ -88,7 +88,7 @@ impl Field {
 impl Table {
     /// The table `at` among those over `size` parameters.
     fn new(parameters: &[Parameter], field: u64, size: u8, at: u64) -> Self {
-        let mut chance = Chance::of(field, *b"interact", [size; 16], at);
+        let mut chance = chance(field, *b"interact", [size; 16], at);
         let mut of: Vec<usize> = Vec::new();
         while of.len() < usize::from(size) {
             let parameter = chance.below(parameters.len());

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::{Code, Container, ContainerError, chance::Chance};
+use crate::{Code, Container, ContainerError, chance::chance};
 
 /// Standard deviation between runs of one architecture, in percentage points: what the table of NAS-Bench-301 was made with.
 const BETWEEN_RUNS: f64 = 0.112;
@@ -62,8 +62,8 @@ impl Noise {
 
     /// What the run of this architecture adds after an epoch, which is this share of full training.
     pub fn of(&self, code: Code, epoch: u64, share: f64) -> f64 {
-        let run = Chance::of(self.seed, *b"noiserun", code.0, 0).normal();
-        let moment = Chance::of(self.seed, *b"noiseepo", code.0, epoch).normal();
+        let run = chance(self.seed, *b"noiserun", code.0, 0).normal();
+        let moment = chance(self.seed, *b"noiseepo", code.0, epoch).normal();
         BETWEEN_RUNS * run + self.spread(share) * moment
     }
 }

@@ -8,7 +8,7 @@ use nas_search::{Assignment, Condition, Domain, Parameter, Scalar, Scale, Space}
 
 use crate::{
     Landscape, LandscapeError,
-    chance::{Chance, digest},
+    chance::{chance, digest},
 };
 
 /// Full length, in steps.
@@ -45,7 +45,7 @@ struct At {
 impl Smooth {
     /// The landscape of a seed.
     pub fn new(seed: u64) -> Self {
-        let optima = (0..16).map(|at| Chance::of(seed, *b"smoothly", [0; 16], at).uniform()).collect();
+        let optima = (0..16).map(|at| chance(seed, *b"smoothly", [0; 16], at).unit()).collect();
         Self { seed, optima }
     }
 
@@ -125,7 +125,7 @@ fn gone(steps: f64) -> f64 {
 impl Landscape for Smooth {
     fn observed(&self, assignment: &Assignment, step: u64) -> Result<f64, LandscapeError> {
         let truth = self.truth(assignment)?;
-        let noise = Chance::of(self.seed, *b"observed", digest(assignment), step).normal();
+        let noise = chance(self.seed, *b"observed", digest(assignment), step).normal();
         let left = 1.0 - real(step) / real(FULL);
         Ok(UNTRAINED + (truth - UNTRAINED) * gone(real(step)) + (0.15 + 1.6 * left * left) * noise)
     }

@@ -130,9 +130,7 @@ fn words(panic: &(dyn Any + Send)) -> Option<&str> {
 fn exit_of_panic(message: Option<&str>) -> Exit {
     let (exit, message) = read_panic(message);
     eprintln!("nas-trainer: {message}");
-    if let Some(log) = env::var_os("NAS_TERMINATION_LOG") {
-        let _ = std::fs::write(log, message);
-    }
+    let _ = std::fs::write(session::termination_log(), message);
     exit
 }
 

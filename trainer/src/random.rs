@@ -1,10 +1,7 @@
 //! Randomness as a function: every random number of a trial is named by what it is for, so that a resumed training needs no
 //! state of a generator and draws the same numbers on every device.
 
-use rand_chacha::{
-    ChaCha8Rng,
-    rand_core::{Rng, SeedableRng},
-};
+use nas_search::RandomStream;
 
 /// What random numbers are for; each purpose has streams of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,30 +18,25 @@ pub enum Purpose {
     Split,
 }
 
-/// The endless stream of numbers named by (seed, purpose, index), of the generator `ChaCha8`.
-pub struct Stream(ChaCha8Rng);
+/// The endless stream of numbers named by (seed, purpose, index).
+pub struct Stream(RandomStream);
 
 impl Stream {
     /// The stream's beginning.
     pub fn new(seed: u64, purpose: Purpose, index: u64) -> Self {
-        let purpose: &[u8; 8] = match purpose {
-            Purpose::Weights => b"weights ",
-            Purpose::Order => b"order   ",
-            Purpose::Augmentation => b"augment ",
-            Purpose::DropPath => b"droppath",
-            Purpose::Split => b"split   ",
+        let purpose = match purpose {
+            Purpose::Weights => *b"weights ",
+            Purpose::Order => *b"order   ",
+            Purpose::Augmentation => *b"augment ",
+            Purpose::DropPath => *b"droppath",
+            Purpose::Split => *b"split   ",
         };
-        let mut key = [0; 32];
-        key[..8].copy_from_slice(&seed.to_le_bytes());
-        key[8..16].copy_from_slice(purpose);
-        let mut generator = ChaCha8Rng::from_seed(key);
-        generator.set_stream(index);
-        Self(generator)
+        Self(RandomStream::named(seed, purpose, index))
     }
 
     /// A number uniform in [0, 1), a multiple of 2^-53.
     pub fn unit(&mut self) -> f64 {
-        (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+        self.0.unit()
     }
 
     /// A whole number uniform in 0..`bound` (to 1 in 2^32 for the small bounds of images).
@@ -60,8 +52,7 @@ impl Stream {
     /// Puts `items` into an order uniform among all.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
-            let other = ((u128::from(self.0.next_u64()) * (last as u128 + 1)) >> 64) as usize;
-            items.swap(last, other);
+            items.swap(last, self.0.below(last + 1));
         }
     }
 }

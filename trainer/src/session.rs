@@ -1,7 +1,9 @@
 //! A trainer process: from the environment to the termination message.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsString,
+    fs,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
     time::Instant,
@@ -33,9 +35,14 @@ pub fn check() -> Result<String, TrainerError> {
     Ok(trainer.summary())
 }
 
+/// Where the report goes, and what a panic says: `NAS_TERMINATION_LOG`, or where it is in a pod.
+pub fn termination_log() -> OsString {
+    env::var_os("NAS_TERMINATION_LOG").unwrap_or_else(|| "/dev/termination-log".into())
+}
+
 /// Runs the segment of the environment, and writes its report or its problem to the termination message.
 pub fn run(stop: &Arc<AtomicBool>) -> Exit {
-    let log = env::var_os("NAS_TERMINATION_LOG").unwrap_or_else(|| "/dev/termination-log".into());
+    let log = termination_log();
     // They go when the message is written: one that waits for others then holds up nothing that counts.
     let mut sinks = Vec::new();
     let ended = read_environment().and_then(|(segment, machine)| train(segment, machine, stop, &mut sinks));

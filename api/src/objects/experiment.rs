@@ -55,7 +55,7 @@ use super::{ConfirmSpec, NasExperimentStatus, SchedulerSpec, SpaceSpec, TrialTem
         .message(super::change::refused().as_str()),
 )]
 pub struct NasExperimentSpec {
-    /// What is optimised. Default: accuracy, as high as possible.
+    /// What is optimised. Default: accuracy, as high as possible. Immutable.
     #[serde(default)]
     pub objective: Objective,
     /// What is searched: architectures, hyperparameters, or both. Immutable.

@@ -60,6 +60,17 @@ pub struct NasExperimentStatus {
     pub confirm: Vec<ConfirmStatus>,
 }
 
+impl NasExperimentStatus {
+    /// The condition that says most about where the search stands: why it is not accepted, why it waits for a person, or how it goes on; `None`: no
+    /// operator has looked at it yet.
+    pub fn foremost(&self) -> Option<&Condition> {
+        let find = |kind: &str, status: Option<&str>| {
+            self.conditions.iter().find(|at| at.type_ == kind && status.is_none_or(|status| at.status == status))
+        };
+        find("Accepted", Some("False")).or_else(|| find("Stalled", Some("True"))).or_else(|| find("Progressing", None))
+    }
+}
+
 /// Number of trials by state and outcome.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]

@@ -1,7 +1,7 @@
 //! Between `NasTrial` and what the search knows of a trial: decisions and outcomes are written into the object, and its record is read from
 //! it. What was recorded once is never changed here.
 
-use nas_search::{Additional, Assignment, NewTrial, Outcome, Recorded, Trial, TrialHistory, View};
+use nas_search::{Additional, Assignment, Decision, NewTrial, Outcome, Recorded, Trial, TrialHistory, View};
 
 use super::{Grant, NasTrial, NasTrialSpec, NasTrialStatus, OutcomeName, RecordedRung, RunSegment, SegmentOutcome, ViewStatus};
 use crate::{RungEnd, one_line};
@@ -111,7 +111,22 @@ impl NasTrial {
             stopped: Vec::new(),
             retired: Vec::new(),
         };
-        Self::new(&format!("{experiment}-{number}"), spec)
+        Self::new(&Self::name_of(experiment, *number), spec)
+    }
+
+    /// The name of an experiment's trial.
+    pub fn name_of(experiment: &str, number: u64) -> String {
+        format!("{experiment}-{number}")
+    }
+
+    /// Writes in what was decided about the trial, of which [`Decision::trial`] is the number, after its creation.
+    pub fn take(&mut self, decision: &Decision) {
+        match decision {
+            Decision::Promote { rung, view, reason, .. } => self.promote(*rung, *view, reason.to_string()),
+            Decision::Stop { view, .. } => self.stop(*view),
+            Decision::Retire { view, .. } => self.retire(*view),
+            Decision::Create { .. } | Decision::Finish { .. } => {}
+        }
     }
 
     /// Grants the trial a higher rung.
@@ -122,7 +137,7 @@ impl NasTrial {
     }
 
     /// Stops the trial at its rung, for good.
-    pub fn stop(&mut self, view: View) {
+    fn stop(&mut self, view: View) {
         self.spec.stopped = vec![view.into()];
     }
 
@@ -157,9 +172,19 @@ impl NasTrial {
         u64::try_from(self.spec.number).unwrap_or_default()
     }
 
+    /// The processes that have trained it, oldest first, as far as they are kept.
+    pub fn segments(&self) -> &[RunSegment] {
+        self.status.as_ref().map_or(&[], |status| &status.segments)
+    }
+
+    /// What they have used of accelerators, or of slots where it has none, in seconds.
+    pub fn accelerator_seconds(&self) -> f64 {
+        self.segments().iter().map(|segment| segment.accelerator_seconds).sum()
+    }
+
     /// Ends of this target rung's processes that counted against the trial.
     pub fn counted_ends(&self) -> usize {
-        let segments = self.status.iter().flat_map(|status| &status.segments);
+        let segments = self.segments().iter();
         segments.filter(|segment| segment.rung == self.spec.target_rung && segment.outcome == SegmentOutcome::Crashed).count()
     }
 

@@ -2,22 +2,18 @@
 
 use std::collections::HashSet;
 
+use super::is_object_name;
 use crate::{
     Problem,
     objects::{PodOverlay, TrialTemplate},
 };
-
-fn is_name(name: &str) -> bool {
-    let ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    name.starts_with(ends) && name.ends_with(ends) && name.chars().all(|c| ends(c) || "-.".contains(c))
-}
 
 pub(super) fn check(trial: &TrialTemplate, problems: &mut Vec<Problem>) {
     if let Some(queue) = &trial.queue {
         let named = [("spec.trial.queue.name".to_owned(), &queue.name)];
         let classes = queue.priority_classes.iter().enumerate();
         let classes = classes.map(|(at, class)| (format!("spec.trial.queue.priorityClasses[{at}]"), class));
-        for (path, name) in named.into_iter().chain(classes).filter(|(_, name)| !is_name(name)) {
+        for (path, name) in named.into_iter().chain(classes).filter(|(_, name)| !is_object_name(name)) {
             let message = format!("is {name:?}, but must be the name of an object: lower-case letters, digits, - and .");
             problems.push(Problem::new(path, message));
         }

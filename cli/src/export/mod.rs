@@ -13,6 +13,7 @@ use crate::{
     failure::Failure,
     records::{Records, Target},
     reproduce,
+    run::trial_folder,
 };
 
 mod model;
@@ -68,7 +69,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn folder_of(records: &Records, trial: &NasTrial, arguments: &Arguments) -> Result<PathBuf, Failure> {
     let name = trial.metadata.name.as_deref().unwrap_or_default();
     if let Some(folder) = &records.folder {
-        return Ok(folder.join("trials").join(name));
+        return Ok(trial_folder(folder, name));
     }
     let uid = records.source.experiment.metadata.uid.as_deref().unwrap_or_default();
     let within = Path::new(uid).join(name);

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    run::{JOURNAL_FILE, LOG, State, holder},
+    run::{JOURNAL_FILE, LOG, State, holder, trial_folder},
     trial::Named,
 };
 
@@ -29,7 +29,7 @@ pub(super) fn show(folder: &Path, named: Named, view: View) -> Result<(), Failur
     let (mut state, mut read) = State::read(&journal)?;
     let trial = find(&state, folder, named)?;
     let wanted = view.wanted(trial.spec.attempt, named)?;
-    let path = folder.join("trials").join(trial.metadata.name.as_deref().unwrap_or_default()).join(LOG);
+    let path = trial_folder(folder, trial.metadata.name.as_deref().unwrap_or_default()).join(LOG);
     let mut sections = Sections::new(wanted);
     let mut from = 0;
     let mut lines = more(&path, &mut from, true)?;

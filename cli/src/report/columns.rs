@@ -1,9 +1,6 @@
 //! The trials of a report by column, and the columns of what was chosen for them.
 
-use nas_api::{
-    SourceFile, genotype, network,
-    objects::{NasTrial, RunSegment},
-};
+use nas_api::{SourceFile, genotype, network, objects::NasTrial};
 use nas_darts::{CellKind, Genotype, Op, Slot};
 use nas_search::{Domain, Index, Outcome, Parameter, Scalar, Scale, Trial};
 use serde::Serialize;
@@ -65,16 +62,11 @@ impl Columns {
             columns.values.iter_mut().enumerate().for_each(|(rung, values)| values.push(trial.value_at(rung)));
             columns.params.push(cost.map(|cost| cost.params_without_auxiliary));
             columns.flops.push(cost.map(|cost| cost.flops));
-            columns.seconds.push(segments(object).map(|segment| segment.accelerator_seconds).sum());
+            columns.seconds.push(object.accelerator_seconds());
             columns.cells.push(genotype(&trial.assignment).ok());
         }
         columns
     }
-}
-
-/// The processes that trained a trial.
-pub(super) fn segments(trial: &NasTrial) -> impl Iterator<Item = &RunSegment> {
-    trial.status.iter().flat_map(|status| &status.segments)
 }
 
 /// How a trial stands, in a word.

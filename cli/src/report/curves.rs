@@ -10,7 +10,7 @@ use nas_search::Index;
 use serde::{Deserialize, Serialize};
 
 use super::columns::six_digits;
-use crate::records::Records;
+use crate::{records::Records, run::trial_folder};
 
 /// Curves that are shown.
 const SHOWN: usize = 24;
@@ -41,7 +41,7 @@ pub(crate) fn curve(records: &Records, trial: &NasTrial) -> Curve {
     let mut points = recorded(trial, records.source.plan.rungs.steps());
     points.extend(reported(trial));
     if let (Some(folder), Some(name)) = (&records.folder, &trial.metadata.name) {
-        points.extend(written(&folder.join("trials").join(name), &records.source.experiment.spec.objective.metric));
+        points.extend(written(&trial_folder(folder, name), &records.source.experiment.spec.objective.metric));
     }
     let points: Points = points.into_iter().collect();
     Curve {

@@ -5,8 +5,6 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use nas_api::objects::{NasTrial, RunSegment, SegmentOutcome};
 use serde::Serialize;
 
-use super::columns::segments;
-
 /// Causes that are listed.
 const LISTED: usize = 100;
 /// Trials that are named for each.
@@ -30,7 +28,7 @@ pub(super) struct Cause {
 pub(super) fn failures(trials: &[NasTrial]) -> Vec<Cause> {
     let mut causes: BTreeMap<(&str, &str), Cause> = BTreeMap::new();
     for trial in trials {
-        for segment in segments(trial).filter(|segment| segment.outcome != SegmentOutcome::Value) {
+        for segment in trial.segments().iter().filter(|segment| segment.outcome != SegmentOutcome::Value) {
             let RunSegment { outcome, message, accelerator_seconds, .. } = segment;
             let cause = causes.entry((outcome.name(), message)).or_insert_with(|| Cause {
                 outcome: outcome.name(),

@@ -6,7 +6,7 @@ use nas_api::objects::NasTrial;
 use nas_search::{Index, Outcome};
 use serde::Serialize;
 
-use super::columns::{count, segments};
+use super::columns::count;
 use crate::records::Records;
 
 /// Totals.
@@ -77,7 +77,7 @@ impl Spent {
         let rungs = &records.source.plan.rungs;
         let steps = index.steps_trained(rungs);
         let full_steps = index.created() * rungs.steps()[rungs.top()];
-        let seconds: f64 = records.trials.iter().flat_map(segments).map(|segment| segment.accelerator_seconds).sum();
+        let seconds: f64 = records.trials.iter().map(NasTrial::accelerator_seconds).sum();
         let known = seconds > 0.0 && steps > 0;
         Self {
             steps,
@@ -94,7 +94,7 @@ impl Spent {
 fn costs(trial: &NasTrial) -> Vec<f64> {
     let recorded = trial.status.as_ref().map_or(0, |status| status.rungs.len());
     let mut costs = vec![0.0; recorded];
-    for segment in segments(trial) {
+    for segment in trial.segments() {
         let rung = usize::try_from(segment.rung).unwrap_or_default();
         // A process that was to go further than its trial came is what its last result cost.
         if let Some(cost) = costs.get_mut(rung.min(recorded.saturating_sub(1))) {

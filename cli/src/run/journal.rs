@@ -20,6 +20,11 @@ use crate::failure::Failure;
 /// Name of the journal in a run's folder.
 pub(crate) const FILE: &str = "journal.jsonl";
 
+/// The folder of a trial in a run's folder: its log, and what its attempts leave.
+pub(crate) fn trial_folder(run: &Path, trial: &str) -> PathBuf {
+    run.join("trials").join(trial)
+}
+
 /// One line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

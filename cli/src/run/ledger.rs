@@ -8,9 +8,12 @@ use nas_api::{
     contract::Exit,
     objects::{ConfirmStatus, EndStatus, NasTrial, NasTrialStatus, RunSegment, SegmentOutcome},
 };
-use nas_search::{Decision, Index, Outcome, Usage};
+use nas_search::{Decision, Index, NewTrial, Outcome, Usage, View};
 
-use super::{confirm::name_of, journal::Journal};
+use super::{
+    confirm::name_of,
+    journal::{Journal, trial_folder},
+};
 use crate::failure::Failure;
 
 /// A search, or the confirmation of its best: a search of its own, with trials of its own.
@@ -82,16 +85,15 @@ impl Ledger {
 
     /// Where the checkpoints of a trial lie.
     pub(super) fn checkpoint_dir(&self, trial: &NasTrial) -> PathBuf {
-        let name = trial.metadata.name.clone().unwrap_or_default();
+        let name = trial.metadata.name.as_deref().unwrap_or_default();
         // Absolute, since it goes to another program.
         let folder = fs::canonicalize(self.journal.folder()).unwrap_or_else(|_| self.journal.folder().to_owned());
-        folder.join("trials").join(name)
+        trial_folder(&folder, name)
     }
 
     /// What was used, where slots are held for `running` in all by trainers that run.
     pub(super) fn usage(&self, running: Duration, stall_cleared: u64) -> Usage {
-        let segments = self.trials().values().filter_map(|trial| trial.status.as_ref()).flat_map(|status| &status.segments);
-        let ended: f64 = segments.map(|segment| segment.accelerator_seconds).sum();
+        let ended: f64 = self.trials().values().map(NasTrial::accelerator_seconds).sum();
         let time = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
         let asks = self.source.experiment.spec.trial.accelerator.is_some();
         Usage {
@@ -110,16 +112,13 @@ impl Ledger {
     }
 
     /// The object of a trial that was just decided on.
-    pub(super) fn new_trial(&self, decision: &Decision) -> Result<NasTrial, Failure> {
-        let Decision::Create { new, view } = decision else {
-            return Err(Failure::Folder("only a new trial is created".to_owned()));
-        };
+    pub(super) fn new_trial(&self, new: &NewTrial, view: View) -> Result<NasTrial, Failure> {
         let experiment = self.source.experiment.metadata.name.as_deref().unwrap_or_default();
         let lost =
             || Failure::Folder("the journal lacks a trial that is to be confirmed: restore it, or use another --dir".to_owned());
         let mut trial = match &self.confirmation {
-            Some(confirmation) => confirmation.trial(new, *view).ok_or_else(lost)?,
-            None => NasTrial::create(experiment, new, *view),
+            Some(confirmation) => confirmation.trial(new, view).ok_or_else(lost)?,
+            None => NasTrial::create(experiment, new, view),
         };
         trial.metadata.uid = trial.metadata.name.as_ref().map(|name| format!("local-{name}"));
         trial.status = Some(NasTrialStatus::default());
@@ -128,28 +127,21 @@ impl Ledger {
 
     /// Puts a decision about a trial into the journal; returns what is told of it, if anything.
     pub(super) fn record(&mut self, decision: &Decision) -> Result<Option<String>, Failure> {
-        let known = |number: u64| self.trial(i64::try_from(number).unwrap_or(i64::MAX));
-        let (trial, told) = match decision {
-            Decision::Create { .. } => (self.new_trial(decision)?, None),
-            Decision::Promote { trial, rung, view, reason } => {
-                let mut object = known(*trial)?;
-                object.promote(*rung, *view, reason.to_string());
-                (object, Some(format!("trial {trial} goes on to rung {rung}: {reason}")))
+        let trial = match (decision, decision.trial()) {
+            (Decision::Create { new, view }, _) => self.new_trial(new, *view)?,
+            (_, Some(number)) => {
+                let mut trial = self.trial(i64::try_from(number).unwrap_or(i64::MAX))?;
+                trial.take(decision);
+                trial
             }
-            Decision::Stop { trial, view, reason } => {
-                let mut object = known(*trial)?;
-                object.stop(*view);
-                (object, Some(format!("trial {trial} is stopped: {reason}")))
-            }
-            Decision::Retire { trial, view, .. } => {
-                let mut object = known(*trial)?;
-                object.retire(*view);
-                (object, None)
-            }
-            Decision::Finish { .. } => return Ok(None),
+            (_, None) => return Ok(None),
         };
         self.keep(trial)?;
-        Ok(told)
+        Ok(match decision {
+            Decision::Promote { trial, rung, reason, .. } => Some(format!("trial {trial} goes on to rung {rung}: {reason}")),
+            Decision::Stop { trial, reason, .. } => Some(format!("trial {trial} is stopped: {reason}")),
+            _ => None,
+        })
     }
 
     /// Puts a trial into the journal as it stands now.

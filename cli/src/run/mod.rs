@@ -32,7 +32,7 @@ use crate::{
 
 pub(crate) use early::end_early;
 pub(crate) use holder::holder;
-pub(crate) use journal::{FILE as JOURNAL_FILE, State};
+pub(crate) use journal::{FILE as JOURNAL_FILE, State, trial_folder};
 pub(crate) use process::{HEADING, LOG};
 
 #[derive(Args)]

@@ -17,7 +17,7 @@ use nas_api::{
     contract::{Reporting, Segment, remove_checkpoints},
     objects::{EndStatus, NasTrial},
 };
-use nas_search::{Decision, decide};
+use nas_search::{Decision, NewTrial, View, decide};
 
 use super::{
     display::Display,
@@ -91,8 +91,8 @@ impl Runner {
             let running = self.children.values().map(Running::held).sum();
             let usage = self.ledger.usage(running, self.stall_cleared);
             for decision in decide(&self.ledger.source.plan, &self.ledger.index, &usage) {
-                if let (Decision::Create { .. }, false) = (&decision, checked) {
-                    self.check(&decision)?;
+                if let (Decision::Create { new, view }, false) = (&decision, checked) {
+                    self.check(new, *view)?;
                     checked = true;
                 }
                 if let Decision::Finish { reason, view } = decision {
@@ -128,8 +128,8 @@ impl Runner {
     }
 
     /// Has the trainer check a trial that was just decided on, before any is trained.
-    fn check(&mut self, decision: &Decision) -> Result<(), Failure> {
-        let trial = self.ledger.new_trial(decision)?;
+    fn check(&mut self, new: &NewTrial, view: View) -> Result<(), Failure> {
+        let trial = self.ledger.new_trial(new, view)?;
         let visible = self.gpus.take(trial.spec.number);
         let said = self.launcher.check(&self.segment(&trial, "check"), visible.as_deref());
         self.gpus.give_back(trial.spec.number);

@@ -16,14 +16,10 @@ pub(super) fn records(source: SourceFile, run: &Run, accelerators: u32, words: S
     let name = source.experiment.metadata.name.clone().unwrap_or_default();
     let mut trials: BTreeMap<u64, NasTrial> = BTreeMap::new();
     for decision in &run.decisions {
-        match decision {
-            Decision::Create { new, view } => drop(trials.insert(new.number, NasTrial::create(&name, new, *view))),
-            Decision::Promote { trial, rung, view, reason } => {
-                trials.entry(*trial).and_modify(|trial| trial.promote(*rung, *view, reason.to_string()));
-            }
-            Decision::Stop { trial, view, .. } => drop(trials.entry(*trial).and_modify(|trial| trial.stop(*view))),
-            Decision::Retire { trial, view, .. } => drop(trials.entry(*trial).and_modify(|trial| trial.retire(*view))),
-            Decision::Finish { .. } => {}
+        if let Decision::Create { new, view } = decision {
+            trials.insert(new.number, NasTrial::create(&name, new, *view));
+        } else if let Some(trial) = decision.trial().and_then(|number| trials.get_mut(&number)) {
+            trial.take(decision);
         }
     }
     for (number, trial) in &mut trials {

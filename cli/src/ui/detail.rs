@@ -77,7 +77,7 @@ impl Detail {
     pub(super) fn new(records: &Records, trial: &NasTrial) -> Self {
         let histories: Vec<_> = records.trials.iter().map(NasTrial::to_history).collect();
         let story = explain(&records.source.plan, &histories, trial.number());
-        let segments = trial.status.iter().flat_map(|status| &status.segments);
+        let segments = trial.segments().iter();
         Self {
             name: trial.name_any(),
             seed: trial.spec.seed,

@@ -10,6 +10,7 @@ use kube::{ResourceExt, api::LogParams};
 use serde::Serialize;
 
 use super::{detail::pods, mirror::Mirror};
+use crate::run::{LOG, trial_folder};
 
 /// Bytes that are shown.
 const SHOWN: u64 = 128 << 10;
@@ -26,7 +27,7 @@ pub(super) struct Log {
 
 /// Of a trial in a run's folder.
 pub(super) fn of_folder(folder: &Path, trial: &str) -> Result<Log, std::io::Error> {
-    let path = folder.join("trials").join(trial).join("trainer.log");
+    let path = trial_folder(folder, trial).join(LOG);
     let from = path.display().to_string();
     let mut file = match File::open(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {

@@ -75,10 +75,8 @@ pub(crate) fn write(folder: &Path, trials: usize) -> Vec<NasTrial> {
     for decision in &simulation.decisions {
         match decision {
             Decision::Create { new, view } => objects.push(NasTrial::create("made", new, *view)),
-            Decision::Promote { trial, rung, reason, view } => objects[*trial as usize].promote(*rung, *view, reason.to_string()),
-            Decision::Stop { trial, view, .. } => objects[*trial as usize].stop(*view),
-            Decision::Retire { trial, view, .. } => objects[*trial as usize].retire(*view),
             Decision::Finish { reason, view } => end = Some(EndStatus::new(*reason, *view)),
+            other => objects[other.trial().unwrap() as usize].take(other),
         }
     }
     let steps = source.plan.rungs.steps();

@@ -1,6 +1,5 @@
 //! A search that cannot go on since its passes fail: told on the experiment, as nobody looks into the operator's log first.
 
-use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 
 use super::status::is_finished;
@@ -23,7 +22,7 @@ pub(crate) async fn tell_failing(context: &Context, key: &ExperimentKey, why: &E
     let old = experiment.status.clone().unwrap_or_default();
     let mut status = old.clone();
     let generation = experiment.metadata.generation;
-    let mut conditions = Conditions { list: &mut status.conditions, generation, now: Timestamp::now() };
+    let mut conditions = Conditions { list: &mut status.conditions, generation, now: context.metrics.now() };
     conditions.set(Kind::Progressing, false, "PassesFail", &message);
     if status == old {
         return;

@@ -119,7 +119,7 @@ impl Pass<'_> {
     /// Records one decision about a trial. Where its name is taken, an older experiment's is still being deleted, or another replica was faster.
     async fn carry(&self, decision: &Decision) -> Result<Granted, Error> {
         let seen = |number: u64| {
-            let name = format!("{}-{number}", self.key.experiment);
+            let name = NasTrial::name_of(&self.key.experiment, number);
             let gone = Error::Conflict { kind: "NasTrial", name: name.clone() };
             self.context.world.trials.get(self.key, &name).ok_or(gone)
         };

@@ -55,7 +55,7 @@ impl Pass<'_> {
                 _ => true,
             });
             if steps.is_empty() && waiting.is_none() {
-                waiting = self.podless(&view).await?;
+                waiting = self.podless(&view).await;
             }
             waits.push(Wait::new(&view, waiting));
             if !steps.is_empty() {
@@ -154,17 +154,16 @@ impl Pass<'_> {
     }
 
     /// Why a Job that is at work has no pod: an event says so.
-    async fn podless(&self, view: &TrialView) -> Result<Option<Waiting>, Error> {
-        let Some(job) = view.job().filter(|_| view.segment_pods().next().is_none()) else { return Ok(None) };
+    async fn podless(&self, view: &TrialView) -> Option<Waiting> {
+        let job = view.job().filter(|_| view.segment_pods().next().is_none())?;
         let created = job.metadata.creation_timestamp.as_ref().map_or(self.clock.now, |time| time.0);
         self.wake(PODLESS);
         if self.clock.since(created) < PODLESS {
-            return Ok(None);
+            return None;
         }
-        let said = self.context.creation_failures.of(&self.context.requests, &self.key.namespace).await?;
-        Ok(job.metadata.uid.as_ref().and_then(|uid| said.get(uid)).map(|message| {
-            let reason = if message.contains("exceeded quota") { "QuotaExceeded" } else { "PodsNotCreated" };
-            Waiting { reason, message: format!("Job {}: {message}", job.name_any()) }
-        }))
+        let said = self.context.creation_failures.of(&self.context.requests, &self.key.namespace).await;
+        let message = said.get(job.metadata.uid.as_ref()?)?;
+        let reason = if message.contains("exceeded quota") { "QuotaExceeded" } else { "PodsNotCreated" };
+        Some(Waiting { reason, message: format!("Job {}: {message}", job.name_any()) })
     }
 }

@@ -34,7 +34,7 @@ use crate::{
     ownership::is_owned,
     pace::Turns,
     store::ExperimentKey,
-    trial::{Clock, Orders, TrialView, Waiting},
+    trial::{Allowance, Clock, Orders, TrialView, Waiting},
 };
 
 /// An experiment that is not accepted is looked at again after this long: claims and permissions may have come.
@@ -85,7 +85,7 @@ pub(crate) async fn reconcile(context: &Context, key: &ExperimentKey) -> Result<
             return Ok(Next(SAFETY));
         }
     }
-    let now = Timestamp::now();
+    let now = context.metrics.now();
     let accepted = if finished {
         plan_of(context, key, &mut search, &experiment).await?
     } else {
@@ -221,7 +221,7 @@ impl Pass<'_> {
     }
 
     /// Takes in the trials as they are now.
-    fn fold(&self, records: &mut Records) {
+    pub(super) fn fold(&self, records: &mut Records) {
         let changes = self.context.world.trials.changes(self.key, records.roster.until());
         let confirms = self.confirmation.is_some();
         let belongs = |trial: &NasTrial| match is_owned(trial, &*self.experiment()) {
@@ -250,26 +250,26 @@ impl Pass<'_> {
         views.iter().all(|view| is_idle(view) && !view.has_live_pods(&self.clock))
     }
 
-    /// What each trial may do. Slots go to the longest trained first, then to the oldest: what was lowered pauses the newest.
+    /// What each trial may do.
     pub(super) fn orders(&self, records: &mut Records, views: &[Arc<TrialView>]) -> Vec<Orders> {
-        let ended = if self.confirmation.is_some() { is_finished(&self.experiment()) } else { self.has_ended() };
-        let stalled = records.index(&self.plan).is_stalled(stall_cleared(&self.experiment()));
-        let mut pending: Vec<usize> = (0..views.len()).filter(|at| views[*at].trial.running().is_some()).collect();
-        pending.sort_by_key(|at| (std::cmp::Reverse(views[*at].trial.spec.target_rung), views[*at].trial.spec.number));
-        let slots = if self.experiment().spec.suspend { 0 } else { self.plan.parallel_trials };
-        let goes_on = records.excess_goes_on(self.plan.parallel_trials, pending.len(), Instant::now());
-        let excess = match goes_on.filter(|_| !self.experiment().spec.suspend) {
+        let is_suspended = self.experiment().spec.suspend;
+        let pending = |view: &Arc<TrialView>| view.trial.running().map(|_| (view.trial.spec.target_rung, view.trial.spec.number));
+        let trials: Vec<_> = views.iter().map(pending).collect();
+        let goes_on = records.excess_goes_on(self.plan.parallel_trials, trials.iter().flatten().count(), Instant::now());
+        let excess = match goes_on.filter(|_| !is_suspended) {
             Some(left) => {
                 self.wake(left);
                 Orders::Hold
             }
             None => Orders::Pause,
         };
-        let mut orders = vec![if stalled { Orders::Hold } else { Orders::Run }; views.len()];
-        for at in pending.into_iter().skip(slots) {
-            orders[at] = excess;
-        }
-        if ended { vec![Orders::End; views.len()] } else { orders }
+        let allowance = Allowance {
+            slots: if is_suspended { 0 } else { self.plan.parallel_trials },
+            excess,
+            is_stalled: records.index(&self.plan).is_stalled(stall_cleared(&self.experiment())),
+            has_ended: if self.confirmation.is_some() { is_finished(&self.experiment()) } else { self.has_ended() },
+        };
+        allowance.orders(&trials)
     }
 
     /// Whether the end of the search is decided.
@@ -314,9 +314,14 @@ impl Pass<'_> {
         );
         let old = experiment.status.clone().unwrap_or_default();
         if old == wanted {
+            turns.withdraw();
             return Ok(());
         }
-        let only_counts = old.conditions == wanted.conditions && old.stall_cleared_seq == wanted.stall_cleared_seq;
+        // The number of a trial that somebody deleted is not used again: a new leader knows that from here alone.
+        let cancelled = |status: &NasExperimentStatus| status.trials.map(|trials| trials.cancelled);
+        let only_counts = old.conditions == wanted.conditions
+            && old.stall_cleared_seq == wanted.stall_cleared_seq
+            && cancelled(&old) == cancelled(&wanted);
         if only_counts && let Some(left) = turns.wait(&self.context.pace, Instant::now()) {
             self.wake(left);
             return Ok(());

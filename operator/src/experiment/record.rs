@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Instant};
 
 use futures::{StreamExt, stream};
-use k8s_openapi::jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 use nas_api::{
     RungEnd,
@@ -28,9 +27,6 @@ use crate::{
 
 /// A trial, and what is to be written on it.
 type Accounted = (Arc<TrialView>, Account);
-/// A trial as it was written, and since when the outcome is known that was recorded on it.
-type Written = (Arc<NasTrial>, Option<Instant>);
-
 impl Pass<'_> {
     /// Records what has ended. Nothing is decided until all of it is there.
     #[instrument(level = "debug", skip_all, fields(ended = Empty))]
@@ -42,7 +38,7 @@ impl Pass<'_> {
             (views, orders)
         });
         // A pass lasts, and what ended in it did not end before it.
-        let clock = Clock { now: Timestamp::now(), ..self.clock };
+        let clock = Clock { now: self.context.metrics.now(), ..self.clock };
         let is_stalled = || shared.with(|records| records.index(&self.plan).is_stalled(stall_cleared(&self.experiment())));
         let mut knows_all = self.experiment().spec.suspend;
         let mut batch = Vec::new();
@@ -85,7 +81,7 @@ impl Pass<'_> {
             last += account.outcomes();
             (view, account, after)
         });
-        let written: Vec<Result<Written, Error>> = stream::iter(batch)
+        let written: Vec<Result<Option<Instant>, Error>> = stream::iter(batch)
             .map(|(view, account, after)| async move {
                 let ended = SegmentEnd::of(&view, &account);
                 let known = (account.outcomes() > 0).then(|| self.context.metrics.known_since(&view)).flatten();
@@ -94,22 +90,17 @@ impl Pass<'_> {
                     telemetry::segment_ended(&view, &written);
                     self.context.metrics.segment_ended(self.key, ended);
                 }
-                Ok((written, known))
+                Ok(known)
             })
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
-        let mut failed = Ok(());
-        for written in written {
-            match written {
-                Ok((trial, known)) => shared.with(|records| {
-                    records.take(&self.plan, &trial);
-                    records.undecided.extend(known);
-                }),
-                Err(error) => failed = Err(error),
-            }
-        }
-        failed
+        shared.with(|records| {
+            // Out of the cache, which has the answers: another hand may know some trial in a newer version by now.
+            self.fold(records);
+            records.undecided.extend(written.iter().flatten().flatten());
+        });
+        written.into_iter().try_for_each(|written| written.map(drop))
     }
 
     /// Writes one account; its outcomes count after the `decisionSeq` `after`.

@@ -92,9 +92,7 @@ impl Roster {
         } else {
             self.running.remove(&number);
         }
-        let segments = trial.status.iter().flat_map(|status| &status.segments);
-        let held = segments.map(|segment| segment.accelerator_seconds).sum();
-        self.held.insert(number, held);
+        self.held.insert(number, trial.accelerator_seconds());
         self.numbers.insert(trial.name_any(), number);
         self.trials.insert(number, Arc::clone(trial));
         true

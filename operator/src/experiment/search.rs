@@ -109,14 +109,6 @@ impl Records {
         index
     }
 
-    /// Takes in a trial that was just written.
-    pub(crate) fn take(&mut self, plan: &Plan, trial: &Arc<NasTrial>) {
-        if self.roster.put(trial) {
-            self.views.note(trial.number());
-            self.index.get_or_insert_with(|| Index::new(plan.direction, &plan.rungs)).apply(trial.to_record());
-        }
-    }
-
     pub(crate) fn index(&mut self, plan: &Plan) -> &Index {
         self.index.get_or_insert_with(|| Index::new(plan.direction, &plan.rungs))
     }

@@ -4,8 +4,8 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use nas_api::{
     objects::{
-        BestEstimate, BestTrial, BudgetStatus, ConfirmStatus, FrontTrialStatus, NasExperiment, NasExperimentStatus, RungStatus,
-        TrialCounts,
+        BestEstimate, BestTrial, BudgetStatus, ConfirmStatus, FrontTrialStatus, NasExperiment, NasExperimentStatus, NasTrial,
+        RungStatus, TrialCounts,
     },
     to_object, verdict,
 };
@@ -70,7 +70,7 @@ pub(crate) fn status(experiment: &NasExperiment, inputs: &Inputs<'_>) -> NasExpe
     status.best = best(index, experiment);
     status.front = trade_offs(index, plan, experiment);
     status.best_estimate = best_estimate(plan, index).map(|best| BestEstimate {
-        trial: format!("{}-{}", experiment.metadata.name.as_deref().unwrap_or_default(), best.trial),
+        trial: NasTrial::name_of(experiment.metadata.name.as_deref().unwrap_or_default(), best.trial),
         rung: whole(best.rung),
         // Five digits: more than it knows would make every pass a write.
         value: format!("{:.4e}", best.value).parse().unwrap_or(best.value),

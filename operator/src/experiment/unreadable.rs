@@ -1,7 +1,7 @@
 //! An experiment whose text this version cannot read, as its schema leaves scalars open or a newer version wrote it: its author is told.
 //! One with a trial that cannot be read is left alone: without it the search would look as if somebody had deleted the trial.
 
-use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Api,
     api::{ApiResource, DynamicObject, Patch},
@@ -28,7 +28,7 @@ pub(crate) async fn tell_unreadable(context: &Context, key: &ExperimentKey, prob
     let old = object.data.pointer("/status/conditions").cloned().unwrap_or_default();
     let mut list: Vec<Condition> = serde_json::from_value(old).unwrap_or_default();
     let before = list.clone();
-    let mut conditions = Conditions { list: &mut list, generation: object.metadata.generation, now: Timestamp::now() };
+    let mut conditions = Conditions { list: &mut list, generation: object.metadata.generation, now: context.metrics.now() };
     let message = format!(
         "this version of nas-operator cannot read it ({problem}): correct it (nasctl validate names the field), or upgrade"
     );

@@ -16,6 +16,7 @@ use nas_search::Rungs;
 use super::{attached::Attached, roster::Roster};
 use crate::{
     labels,
+    ownership::is_owned,
     store::ExperimentKey,
     trial::{TrialView, held_seconds, segment_digest},
     world::World,
@@ -56,7 +57,8 @@ impl Seen {
 
     /// Takes in what is there now, and tells the view what was there before, up to the moment `looked`.
     fn tell(&mut self, view: &mut TrialView, looked: Timestamp) {
-        if let Some(job) = view.job() {
+        // One of an earlier experiment of this name may still be there.
+        if let Some(job) = view.job().filter(|job| is_owned(*job, &*view.trial)) {
             self.job = true;
             let status = job.status.as_ref();
             let pods = status.map_or(0, |status| [status.active, status.failed, status.succeeded].into_iter().flatten().sum());

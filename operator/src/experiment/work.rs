@@ -53,8 +53,11 @@ impl Pass<'_> {
             worked
         };
         let (worked, recorded) = future::join(working, self.record_meanwhile(shared, since, &done).boxed()).await;
-        recorded?;
-        worked
+        match (worked, recorded) {
+            // A race that was lost hides no error.
+            (Err(error), Ok(()) | Err(Error::Conflict { .. })) | (_, Err(error)) => Err(error),
+            (worked, Ok(())) => worked,
+        }
     }
 
     /// Decides and sees to Jobs, as long as there is something to be done, and to something else beside it; returns what trials wait for.

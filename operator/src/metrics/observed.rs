@@ -28,8 +28,8 @@ impl Observed {
             leads: AtomicBool::default(),
             conditions: register.gauges(
                 "nas_experiment_condition",
-                "1 for each condition of an experiment and the status that it has.",
-                &["namespace", "experiment", "type", "status"],
+                "1 for each condition of an experiment, and the status and reason that it has.",
+                &["namespace", "experiment", "type", "status", "reason"],
             )?,
             rungs: register.gauges(
                 "nas_experiment_rung_trials",
@@ -70,7 +70,8 @@ impl Observed {
         let (namespace, name) = (key.namespace.as_str(), key.experiment.as_str());
         let status = experiment.status.clone().unwrap_or_default();
         for condition in &status.conditions {
-            self.conditions.with_label_values(&[namespace, name, &condition.type_, &condition.status]).set(1);
+            let labels = [namespace, name, &condition.type_, &condition.status, &condition.reason];
+            self.conditions.with_label_values(&labels).set(1);
         }
         for (rung, row) in status.rungs.iter().enumerate() {
             let rung = rung.to_string();

@@ -11,8 +11,9 @@ use nas_api::{
 use nas_search::{Outcome, Plan};
 
 use super::{
+    orders::Orders,
     standing::{Standing, lost, standing},
-    view::{Clock, Orders, TrialView},
+    view::{Clock, TrialView},
 };
 
 /// Something to write on a trial.

@@ -4,8 +4,9 @@ use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 
 use super::{
+    orders::Orders,
     standing::{Standing, Waiting, standing},
-    view::{Clock, Orders, TrialView},
+    view::{Clock, TrialView},
 };
 use crate::ownership::is_owned;
 

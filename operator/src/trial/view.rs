@@ -65,19 +65,6 @@ pub(crate) struct TrialView {
     pub(crate) pods_are_live: bool,
 }
 
-/// What an experiment allows its trial.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Orders {
-    /// Train.
-    Run,
-    /// Go on with what runs, start nothing: the search is stalled.
-    Hold,
-    /// Stop after a checkpoint, and wait.
-    Pause,
-    /// The experiment has ended: stop for good.
-    End,
-}
-
 impl TrialView {
     pub(crate) fn new(trial: Arc<NasTrial>, jobs: Vec<Arc<Job>>, pods: Vec<Arc<Pod>>, digest: Arc<str>) -> Self {
         let mut view = Self {
@@ -193,7 +180,7 @@ impl TrialView {
     /// Whether the present segment's end has been noted though nothing was recorded: it needs another attempt.
     pub(crate) fn is_noted(&self) -> bool {
         let spec = &self.trial.spec;
-        let segments = self.trial.status.iter().flat_map(|status| &status.segments);
+        let segments = self.trial.segments().iter();
         segments.filter(|segment| segment.rung == spec.target_rung).any(|segment| segment.attempt == spec.attempt)
     }
 

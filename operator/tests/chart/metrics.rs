@@ -30,9 +30,9 @@ async fn the_page_of_metrics_tells_what_is_served() {
     let condition = |experiment: &str, rest: &str| {
         value(&served, &format!("nas_experiment_condition{{experiment=\"{experiment}\",namespace=\"{namespace}\",{rest}}}"))
     };
-    assert_eq!(condition("small", "status=\"True\",type=\"Accepted\""), Some(1.0));
-    assert_eq!(condition("lacking", "status=\"False\",type=\"Accepted\""), Some(1.0));
-    assert_eq!(condition("lacking", "status=\"True\",type=\"Accepted\""), None);
+    assert_eq!(condition("small", "reason=\"Valid\",status=\"True\",type=\"Accepted\""), Some(1.0));
+    assert_eq!(condition("lacking", "reason=\"ClaimMissing\",status=\"False\",type=\"Accepted\""), Some(1.0));
+    assert_eq!(condition("lacking", "reason=\"Valid\",status=\"True\",type=\"Accepted\""), None);
     // All may be served before the last of them is recorded.
     let served = eventually("three segments are counted, a minute for each", || async {
         let text = played.scrape();

@@ -8,7 +8,7 @@ use http::{Request, Response, StatusCode};
 use http_body::Body as HttpBody;
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use kube::client::{Body, ClientBuilder};
-use nas_operator::{Config, Metrics};
+use nas_operator::{Config, Instrument, Metrics};
 use serde_json::json;
 use tower::{BoxError, Layer, Service};
 
@@ -26,8 +26,10 @@ pub(crate) trait Between: Clone + Send + 'static {
 
     /// An operator that talks through this.
     fn operator(&self, rig: &Rig, config: Config) -> Operator {
-        let client = ClientBuilder::try_from(rig.operator_config.clone()).unwrap().with_layer(&Way(self.clone())).build();
-        Operator::start(config, client, Metrics::new().unwrap())
+        let metrics = Metrics::new().unwrap();
+        let builder = ClientBuilder::try_from(rig.operator_config.clone()).unwrap();
+        let client = builder.with_layer(&Way(self.clone())).with_layer(&Instrument(metrics.clone())).build();
+        Operator::start(config, client, metrics)
     }
 }
 

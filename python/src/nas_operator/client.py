@@ -194,18 +194,23 @@ class _Run:
         """Takes the lines until the run ends, and finds out how it ended."""
         assert self.process.stdout is not None
         last = ""
-        with self.process.stdout as lines, self._log as log:
-            for line in lines:
-                last = line.rstrip()
-                self._lines.put(last)
-            code = self.process.wait()
-            log.seek(0)
-            said = log.read()
-        if code == 1:
-            self.failure = SearchFailed(said.strip() or last)
-        elif code:
-            self.failure = ToolError(self.command, code, said)
-        self._lines.put(None)
+        try:
+            with self.process.stdout as lines, self._log as log:
+                for line in lines:
+                    last = line.rstrip()
+                    self._lines.put(last)
+                code = self.process.wait()
+                log.seek(0)
+                said = log.read()
+            if code == 1:
+                self.failure = SearchFailed(said.strip() or last)
+            elif code:
+                self.failure = ToolError(self.command, code, said)
+        except OSError as error:
+            self.failure = error
+        finally:
+            # Whoever waits for lines waits for this one, however it ended.
+            self._lines.put(None)
 
     def follow(self, tell: Callable[[str], None]) -> None:
         """Tells each line that was not told yet, until the run ends.

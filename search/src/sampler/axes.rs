@@ -1,6 +1,6 @@
 //! A space as a sampler that learns sees it: a number on each of a few axes.
 
-use crate::{Assignment, Domain, Parameter, Scalar, Scale, Space, random::Words};
+use crate::{Assignment, Domain, Parameter, Scalar, Scale, Space, random::RandomStream};
 
 /// Whole numbers of at most so many values are told apart one by one; of more, by where they lie.
 const FEW: u64 = 16;
@@ -35,21 +35,21 @@ impl Axis {
     }
 
     /// Another value near this one, by chance.
-    fn near(self, value: f64, words: &mut Words) -> f64 {
+    fn near(self, value: f64, stream: &mut RandomStream) -> f64 {
         match self {
             Self::Constant => value,
             Self::Choice(count) => {
-                let other = real(words.below(count - 1));
+                let other = real(stream.below(count - 1));
                 if other >= value { other + 1.0 } else { other }
             }
             Self::Ladder(count) => {
-                let up = words.unit() < 0.5;
+                let up = stream.unit() < 0.5;
                 let (first, last) = (value < 0.5, value > real(count) - 1.5);
                 if first || (up && !last) { value + 1.0 } else { value - 1.0 }
             }
             Self::Range => {
                 // Reflected at the ends.
-                let moved = (value + STEP * words.normal()).abs();
+                let moved = (value + STEP * stream.normal()).abs();
                 (if moved > 1.0 { 2.0 - moved } else { moved }).clamp(0.0, 1.0)
             }
         }
@@ -88,17 +88,17 @@ impl<'a> Axes<'a> {
     }
 
     /// A point at random, as the space draws it.
-    pub(crate) fn random(&self, words: &mut Words) -> Point {
-        self.point(&self.space.draw(words))
+    pub(crate) fn random(&self, stream: &mut RandomStream) -> Point {
+        self.point(&self.space.draw(stream))
     }
 
     /// A neighbour: one parameter that exists has another value. `None`: there is nothing to change.
-    pub(crate) fn neighbour(&self, point: &[f64], words: &mut Words) -> Option<Point> {
+    pub(crate) fn neighbour(&self, point: &[f64], stream: &mut RandomStream) -> Option<Point> {
         let free: Vec<usize> =
             (0..self.axes.len()).filter(|at| self.axes[*at] != Axis::Constant && self.exists(*at, point)).collect();
-        let at = *free.get(words.below(free.len()))?;
+        let at = *free.get(stream.below(free.len()))?;
         let mut neighbour = point.to_vec();
-        neighbour[at] = self.axes[at].near(point[at], words);
+        neighbour[at] = self.axes[at].near(point[at], stream);
         Some(neighbour)
     }
 
@@ -189,7 +189,7 @@ mod tests {
         fn a_configuration_comes_back_from_its_point(seed in any::<u64>(), trial in any::<u64>()) {
             let space = space();
             let axes = Axes::new(&space);
-            let drawn = space.draw(&mut Words::of_draw(seed, trial, 0));
+            let drawn = space.draw(&mut RandomStream::of_draw(seed, trial, 0));
             let back = axes.assignment(&axes.point(&drawn));
             prop_assert_eq!(back.keys().collect::<Vec<_>>(), drawn.keys().collect::<Vec<_>>());
             for (name, value) in &drawn {
@@ -204,10 +204,10 @@ mod tests {
         fn a_neighbour_differs_in_one_parameter_that_exists_and_stays_in_the_space(seed in any::<u64>(), trial in any::<u64>()) {
             let space = space();
             let axes = Axes::new(&space);
-            let mut words = Words::of_proposal(seed, trial);
-            let mut point = axes.random(&mut words);
+            let mut stream = RandomStream::of_proposal(seed, trial);
+            let mut point = axes.random(&mut stream);
             for _ in 0..20 {
-                let neighbour = axes.neighbour(&point, &mut words).unwrap();
+                let neighbour = axes.neighbour(&point, &mut stream).unwrap();
                 let changed: Vec<usize> = (0..point.len()).filter(|at| point[*at].to_bits() != neighbour[*at].to_bits()).collect();
                 prop_assert_eq!(changed.len(), 1, "{:?} {:?}", point, neighbour);
                 prop_assert!(axes.exists(changed[0], &point));

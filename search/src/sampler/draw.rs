@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{NoSample, Sample};
-use crate::{Assignment, Plan, Verdict, random::Words};
+use crate::{Assignment, Plan, Verdict, random::RandomStream};
 
 /// Rejected draws after which a space counts as empty: a space of which less is allowed than 1 in 100,000 is not one to search at random.
 pub const MAX_DRAWS: u32 = 100_000;
@@ -50,7 +50,7 @@ fn draw_while(
         if !may_go_on() {
             break;
         }
-        let assignment = plan.space.draw(&mut Words::of_draw(plan.seed, number, retry));
+        let assignment = plan.space.draw(&mut RandomStream::of_draw(plan.seed, number, retry));
         failure.draws += 1;
         match checker.check(&assignment) {
             Verdict::Satisfied if exhausted || !is_taken(&assignment) => return Ok(Sample { assignment, rejected, repeats }),
@@ -88,7 +88,7 @@ pub fn rejections(plan: &Plan, draws: u32) -> Result<Vec<u32>, (usize, String)> 
     let mut rejected = vec![0; plan.constraints.len()];
     for retry in 0..draws {
         // Draws of a trial that no search creates: statistics of a space never show a trial of it.
-        let assignment = plan.space.draw(&mut Words::of_draw(plan.seed, u64::MAX, retry));
+        let assignment = plan.space.draw(&mut RandomStream::of_draw(plan.seed, u64::MAX, retry));
         match checker.check(&assignment) {
             Verdict::Satisfied => {}
             Verdict::Violated(rule) => rejected[rule] += 1,

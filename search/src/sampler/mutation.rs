@@ -5,7 +5,7 @@ use super::{
     evidence::{Memory, evidence},
     weights::Weights,
 };
-use crate::{Assignment, Index, Plan, random::Words};
+use crate::{Assignment, Index, Plan, random::RandomStream};
 
 /// Trials that are drawn at random before the first neighbour.
 pub(super) const RANDOM_FIRST: usize = 16;
@@ -28,17 +28,17 @@ pub(super) fn propose(
 ) -> Option<Assignment> {
     let axes = Axes::new(&plan.space);
     let seen = evidence(plan, memory, &axes, index, usize::MAX, Weights::of_trial(plan, number));
-    let mut words = Words::of_proposal(plan.seed, number);
-    if seen.len() < RANDOM_FIRST || words.unit() < RANDOM_SHARE {
+    let mut stream = RandomStream::of_proposal(plan.seed, number);
+    if seen.len() < RANDOM_FIRST || stream.unit() < RANDOM_SHARE {
         return None;
     }
     let population = &seen[seen.len().saturating_sub(POPULATION)..];
-    let contestants = (0..TOURNAMENT).map(|_| &population[words.below(population.len())]);
+    let contestants = (0..TOURNAMENT).map(|_| &population[stream.below(population.len())]);
     let parent = contestants.max_by(|a, b| {
         let ((rungs, value), (other_rungs, other)) = (a.standing(), b.standing());
         // Of equal ones the older.
         rungs.cmp(&other_rungs).then(value.total_cmp(&other)).then(b.place.cmp(&a.place))
     })?;
-    let mut neighbours = (0..TRIES).filter_map(|_| axes.neighbour(&parent.point, &mut words));
+    let mut neighbours = (0..TRIES).filter_map(|_| axes.neighbour(&parent.point, &mut stream));
     neighbours.find_map(|neighbour| Some(axes.assignment(&neighbour)).filter(|assignment| is_open(assignment)))
 }

@@ -6,7 +6,7 @@ use super::{
     evidence::{Memory, Seen, evidence},
     weights::Weights,
 };
-use crate::{Assignment, Index, Plan, random::Words};
+use crate::{Assignment, Index, Plan, random::RandomStream};
 
 /// A rung with fewer results teaches nothing yet.
 pub(super) const ENOUGH: usize = 16;
@@ -29,15 +29,15 @@ pub(super) fn propose(
 ) -> Option<Assignment> {
     let axes = Axes::new(&plan.space);
     let seen = evidence(plan, memory, &axes, index, usize::MAX, Weights::of_trial(plan, number));
-    let mut words = Words::of_proposal(plan.seed, number);
+    let mut stream = RandomStream::of_proposal(plan.seed, number);
     let (good, bad) = divided(&seen, plan.rungs.top())?;
-    if words.unit() < RANDOM_SHARE {
+    if stream.unit() < RANDOM_SHARE {
         return None;
     }
     let (good, bad) = (Density::new(axes.list(), &good), Density::new(axes.list(), &bad));
     let mut candidates: Vec<(f64, Vec<f64>)> = (0..CANDIDATES)
         .map(|_| {
-            let point = good.draw(&mut words);
+            let point = good.draw(&mut stream);
             (good.logarithm(&point) - bad.logarithm(&point), point)
         })
         .collect();
@@ -78,15 +78,15 @@ impl<'a> Density<'a> {
     }
 
     /// A point of it: each axis from a trial of its own, or, as if there were one more trial, from anywhere.
-    fn draw(&self, words: &mut Words) -> Vec<f64> {
+    fn draw(&self, stream: &mut RandomStream) -> Vec<f64> {
         let value = |(at, axis): (usize, &Axis)| {
-            let trial = self.trials.get(words.below(self.trials.len() + 1));
+            let trial = self.trials.get(stream.below(self.trials.len() + 1));
             match (axis, trial) {
                 (Axis::Constant, _) => 0.0,
-                (Axis::Choice(count) | Axis::Ladder(count), None) => real(words.below(*count)),
+                (Axis::Choice(count) | Axis::Ladder(count), None) => real(stream.below(*count)),
                 (Axis::Choice(_) | Axis::Ladder(_), Some(trial)) => trial.point[at],
-                (Axis::Range, None) => words.unit(),
-                (Axis::Range, Some(trial)) => (trial.point[at] + self.widths[at] * words.normal()).clamp(0.0, 1.0),
+                (Axis::Range, None) => stream.unit(),
+                (Axis::Range, Some(trial)) => (trial.point[at] + self.widths[at] * stream.normal()).clamp(0.0, 1.0),
             }
         };
         self.axes.iter().enumerate().map(value).collect()

@@ -5,7 +5,7 @@ use super::standardization::Standardization;
 use crate::{
     Plan, Trial,
     pareto::{MAX_ADDITIONAL, Point, point},
-    random::Words,
+    random::RandomStream,
 };
 
 /// Different weights: so many models are kept.
@@ -24,12 +24,12 @@ impl Weights {
             return None;
         }
         let which = number % VECTORS;
-        let mut words = Words::of_weights(plan.seed, which);
+        let mut stream = RandomStream::of_weights(plan.seed, which);
         // Of the first objective in even steps; what is left goes to the others, evenly spread over all mixtures by exponential numbers.
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
         let first = (which as f64 + 0.5) / VECTORS as f64;
         let mut of: Point =
-            std::array::from_fn(|at| if at <= plan.additional.len() { -libm::log(1.0 - words.unit()) } else { 0.0 });
+            std::array::from_fn(|at| if at <= plan.additional.len() { -libm::log(1.0 - stream.unit()) } else { 0.0 });
         let sum: f64 = of[1..].iter().sum();
         of[1..].iter_mut().for_each(|weight| *weight *= (1.0 - first) / sum);
         of[0] = first;

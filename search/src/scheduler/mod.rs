@@ -13,7 +13,7 @@ pub(crate) use order::{prospects, standing};
 pub use rules::{Brackets, Halving, Scheduler};
 
 use crate::{
-    Decision, Index, Plan, Settings, View,
+    Decision, GuidedSettings, Index, Plan, View,
     horizon::Horizon,
     reason::{Cutoff, Retirement},
     sampler::deep_trials,
@@ -80,7 +80,7 @@ pub(crate) fn patience(plan: &Plan, index: &Index, bracket: usize, rung: usize) 
         return usize::MAX;
     }
     let entries = index.entries(bracket, rung);
-    let Settings { fewest, quota, .. } = plan.sampler.settings();
+    let GuidedSettings { fewest, quota, .. } = plan.sampler.settings();
     let deep = deep_trials(plan);
     if index.standing_in(bracket, rung).filter(|number| *number >= deep).take(fewest).count() < fewest {
         return 0;

@@ -1,6 +1,39 @@
 //! Clocks of nodes that are wrong spend no budget.
 
-use crate::rig::{EXPERIMENT, Rig, stays, surrogate};
+use futures::FutureExt;
+use http::{Request, header::DATE};
+use kube::client::Body;
+
+use crate::{
+    between::{Answer, Between},
+    rig::{EXPERIMENT, Rig, stays, surrogate},
+};
+
+/// An API server whose clock is not the operator's: every answer is of another time.
+#[derive(Clone)]
+struct OtherTime;
+
+impl Between for OtherTime {
+    fn between(&self, request: Request<Body>, send: impl FnOnce(Request<Body>) -> Answer) -> Answer {
+        let answer = send(request);
+        async move {
+            let mut answer = answer.await?;
+            answer.headers_mut().insert(DATE, "Fri, 01 Jan 2100 00:00:00 GMT".parse()?);
+            Ok(answer)
+        }
+        .boxed()
+    }
+}
+
+/// An operator whose own clock is wrong is one whose server has another: all that has a time has it from there.
+#[tokio::test]
+async fn the_time_that_a_search_has_taken_is_the_api_servers() {
+    let rig = Rig::new("other-time").await;
+    let operator = OtherTime.operator(&rig, rig.config());
+    rig.create(&EXPERIMENT.replace("maxTrials: 4", "maxTrials: 4\n  budget: {wallClock: 240h}")).await;
+    assert_eq!(rig.condition("Finished", "True").await, "WallClockSpent");
+    rig.close(operator).await;
+}
 
 /// The kubelet of the tests is such a node: by its clock, pods run since the beginning of 2026.
 #[tokio::test]

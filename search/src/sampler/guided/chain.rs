@@ -9,7 +9,7 @@ use super::{
     ridge::Ridge,
 };
 use crate::{
-    random::Words,
+    random::RandomStream,
     sampler::{
         axes::real,
         standardization::{NO_DEVIATION, Standardization},
@@ -106,16 +106,16 @@ impl Chain {
     }
 
     /// A function from the posterior, at the highest modelled rung.
-    pub(super) fn draw(&self, words: &mut Words) -> Function {
+    pub(super) fn draw(&self, stream: &mut RandomStream) -> Function {
         let mut drawn: Function = (0.0, Vec::new());
         for (rung, model) in self.rungs.iter().enumerate() {
-            let weights = model.ridge.draw(words);
+            let weights = model.ridge.draw(stream);
             let Standardization { mean, deviation } = model.values;
             if rung == 0 {
                 drawn = (mean, weights.into_iter().map(|weight| deviation * weight).collect());
                 continue;
             }
-            let mut normal = [words.normal(), words.normal(), words.normal()];
+            let mut normal = [stream.normal(), stream.normal(), stream.normal()];
             model.factor.backward(&mut normal);
             let [constant, prediction, residual] = [0, 1, 2].map(|at| model.below[at] + libm::sqrt(model.noise) * normal[at]);
             let slope = deviation * prediction / model.predictions.deviation;

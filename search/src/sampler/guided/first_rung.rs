@@ -30,8 +30,13 @@ pub(crate) fn deep_trials(plan: &Plan) -> u64 {
     if rungs(plan).is_some() { DEEP } else { 0 }
 }
 
-/// The rung at which trial `number` is compared first; `None`: the data have no say in it.
-pub(crate) fn first_rung(plan: &Plan, index: &Index, number: u64) -> Option<usize> {
+/// The rung at which trial `number` of a bracket is compared first.
+pub(crate) fn first_rung(plan: &Plan, index: &Index, number: u64, bracket: usize) -> usize {
+    learned_for(plan, index, number).unwrap_or_else(|| plan.first_rung(bracket))
+}
+
+/// What the data say; `None`: they have no say in it.
+fn learned_for(plan: &Plan, index: &Index, number: u64) -> Option<usize> {
     let Sampler::Guided(guided) = &plan.sampler else { return None };
     let (safe, deep) = rungs(plan)?;
     if number < DEEP {

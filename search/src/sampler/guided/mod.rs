@@ -26,7 +26,7 @@ use super::{
     evidence::{Memory, Seen, evidence},
     weights::{VECTORS, Weights},
 };
-use crate::{Assignment, Index, MAX_RUNGS, Plan, Sampler, random::Words};
+use crate::{Assignment, Index, MAX_RUNGS, Plan, Sampler, random::RandomStream};
 
 /// Trials that are drawn at random before the first proposal, and outcomes that it takes.
 pub(super) const RANDOM_FIRST: usize = 16;
@@ -65,12 +65,12 @@ pub(super) fn propose(
     number: u64,
     is_open: impl Fn(&Assignment) -> bool,
 ) -> Option<Assignment> {
-    let mut words = Words::of_proposal(plan.seed, number);
+    let mut stream = RandomStream::of_proposal(plan.seed, number);
     let (first, earlier) = (RANDOM_FIRST as u64, plan.earlier.len() as u64);
     let is_early = number + earlier < first || index.outcomes() as u64 + earlier < first;
-    let is_random = is_early || words.unit() < guided.settings.random_share;
-    let best = if is_random { None } else { best(plan, guided, index, (number, &mut words), &is_open) };
-    best.or_else(|| guided.pool.as_ref()?.any(&mut words, is_open))
+    let is_random = is_early || stream.unit() < guided.settings.random_share;
+    let best = if is_random { None } else { best(plan, guided, index, (number, &mut stream), &is_open) };
+    best.or_else(|| guided.pool.as_ref()?.any(&mut stream, is_open))
 }
 
 /// The open point that the model holds for best, as far as it is looked for; `None`: there is no model yet.
@@ -78,7 +78,7 @@ fn best(
     plan: &Plan,
     guided: &Guided,
     index: &Index,
-    (number, words): (u64, &mut Words),
+    (number, stream): (u64, &mut RandomStream),
     is_open: impl Fn(&Assignment) -> bool,
 ) -> Option<Assignment> {
     let axes = Axes::new(&plan.space);
@@ -86,9 +86,9 @@ fn best(
     let weights = Weights::of_trial(plan, number);
     let fitted = fitted(plan, guided, index, (&axes, &layout), weights);
     let chain = fitted.chain.as_ref()?;
-    let bound = Bound::new(chain, &layout, guided.settings.optimism, words);
+    let bound = Bound::new(chain, &layout, guided.settings.optimism, stream);
     if let Some(pool) = &guided.pool {
-        return pool.best(words, |features| bound.of(features), is_open);
+        return pool.best(stream, |features| bound.of(features), is_open);
     }
     let height = |point: &Point| bound.of(&layout.of(&axes, point));
     let open = |point: &Point| is_open(&axes.assignment(point));
@@ -99,11 +99,11 @@ fn best(
     let mut best: Option<(f64, Point)> = None;
     for candidate in 0..MUTANTS + STRANGERS {
         let point = if candidate < MUTANTS {
-            let parent = parents.get(words.below(parents.len()))?;
-            let mutant = axes.neighbour(parent, words)?;
-            if words.unit() < 0.5 { axes.neighbour(&mutant, words)? } else { mutant }
+            let parent = parents.get(stream.below(parents.len()))?;
+            let mutant = axes.neighbour(parent, stream)?;
+            if stream.unit() < 0.5 { axes.neighbour(&mutant, stream)? } else { mutant }
         } else {
-            axes.random(words)
+            axes.random(stream)
         };
         let here = height(&point);
         if best.as_ref().is_none_or(|(highest, _)| here > *highest) && open(&point) {
@@ -112,7 +112,7 @@ fn best(
     }
     let (mut highest, mut point) = best?;
     for _ in 0..STEPS {
-        let neighbour = axes.neighbour(&point, words)?;
+        let neighbour = axes.neighbour(&point, stream)?;
         let here = height(&neighbour);
         if here > highest && open(&neighbour) {
             (highest, point) = (here, neighbour);
@@ -231,10 +231,10 @@ struct Bound {
 }
 
 impl Bound {
-    fn new(chain: &Chain, layout: &Layout, optimism: f64, words: &mut Words) -> Self {
+    fn new(chain: &Chain, layout: &Layout, optimism: f64, stream: &mut RandomStream) -> Self {
         let mut bound = Self { constants: [0.0; DRAWS], weights: vec![[0.0; DRAWS]; layout.width()], optimism };
         for draw in 0..DRAWS {
-            let (constant, weights) = chain.draw(words);
+            let (constant, weights) = chain.draw(stream);
             bound.constants[draw] = constant;
             bound.weights.iter_mut().zip(weights).for_each(|(row, weight)| row[draw] = weight);
         }

@@ -1,7 +1,7 @@
 //! A choice among given configurations: for a table of trainings, beside which nothing is known.
 
 use super::features::{Features, Layout};
-use crate::{Assignment, Space, random::Words, sampler::axes::Axes};
+use crate::{Assignment, Space, random::RandomStream, sampler::axes::Axes};
 
 /// Members that are looked at for a proposal.
 const LOOKED_AT: usize = 4000;
@@ -25,13 +25,13 @@ impl Pool {
     /// The highest of a few thousand open members.
     pub(super) fn best(
         &self,
-        words: &mut Words,
+        stream: &mut RandomStream,
         height: impl Fn(&Features) -> f64,
         is_open: impl Fn(&Assignment) -> bool,
     ) -> Option<Assignment> {
         let mut best: Option<(f64, &Assignment)> = None;
         for _ in 0..LOOKED_AT {
-            let (assignment, features) = self.0.get(words.below(self.0.len()))?;
+            let (assignment, features) = self.0.get(stream.below(self.0.len()))?;
             let here = height(features);
             if best.is_none_or(|(highest, _)| here > highest) && is_open(assignment) {
                 best = Some((here, assignment));
@@ -41,8 +41,8 @@ impl Pool {
     }
 
     /// An open member; `None`: all have been tried.
-    pub(super) fn any(&self, words: &mut Words, is_open: impl Fn(&Assignment) -> bool) -> Option<Assignment> {
-        let (before, after) = self.0.split_at(words.below(self.0.len()));
+    pub(super) fn any(&self, stream: &mut RandomStream, is_open: impl Fn(&Assignment) -> bool) -> Option<Assignment> {
+        let (before, after) = self.0.split_at(stream.below(self.0.len()));
         after.iter().chain(before).map(|(assignment, _)| assignment).find(|assignment| is_open(assignment)).cloned()
     }
 }

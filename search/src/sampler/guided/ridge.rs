@@ -1,7 +1,7 @@
 //! Bayesian linear regression with the strength of its prior chosen by evidence, and draws from its posterior.
 
 use super::{features::Features, linear::Cholesky};
-use crate::{random::Words, sampler::axes::real};
+use crate::{random::RandomStream, sampler::axes::real};
 
 /// Strengths of the prior that are tried. The largest keeps a rung with few results from claiming that nothing but noise is left to say.
 const STRENGTHS: [f64; 7] = [4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 192.0];
@@ -52,17 +52,17 @@ impl Ridge {
     }
 
     /// Weights from the posterior.
-    pub(super) fn draw(&self, words: &mut Words) -> Vec<f64> {
+    pub(super) fn draw(&self, stream: &mut RandomStream) -> Vec<f64> {
         let deviation = libm::sqrt(self.noise);
         let Some(rows) = &self.rows else {
-            let mut normal: Vec<f64> = self.weights.iter().map(|_| words.normal()).collect();
+            let mut normal: Vec<f64> = self.weights.iter().map(|_| stream.normal()).collect();
             self.factor.backward(&mut normal);
             return self.weights.iter().zip(normal).map(|(weight, normal)| weight + deviation * normal).collect();
         };
         // Matheron's rule: a draw from the prior, corrected by what it gets wrong about noisy targets.
         let prior = libm::sqrt(self.noise / self.strength);
-        let mut weights: Vec<f64> = self.weights.iter().map(|_| prior * words.normal()).collect();
-        let mut missed: Vec<f64> = rows.iter().map(|row| deviation * words.normal() - row.dot(&weights)).collect();
+        let mut weights: Vec<f64> = self.weights.iter().map(|_| prior * stream.normal()).collect();
+        let mut missed: Vec<f64> = rows.iter().map(|row| deviation * stream.normal() - row.dot(&weights)).collect();
         self.factor.forward(&mut missed);
         self.factor.backward(&mut missed);
         rows.iter().zip(missed).for_each(|(row, missed)| row.add_to(&mut weights, missed));
