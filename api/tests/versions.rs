@@ -147,3 +147,23 @@ fn the_newest_objects_have_every_field() {
         assert_eq!(missing, Vec::<String>::new(), "{file} lacks fields of this version");
     }
 }
+
+/// What a list that only grows holds is compared as a whole by the server, and an older operator writes what it knows of it: after a rollback nothing of
+/// a trial could be written that has a field more there. A later version's new fact has a list of its own.
+#[test]
+fn what_is_only_ever_appended_has_the_fields_of_the_first_version() {
+    let definition = serde_json::to_value(NasTrial::crd()).unwrap();
+    let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+    let view = ["count", "decisionSeq", "digest", "stepsLeft"];
+    for (part, list, wanted) in [
+        ("status", "rungs", &["additional", "decisionSeq", "outcome", "rung", "value"][..]),
+        ("spec", "grants", &["reason", "rung", "view", "view.count", "view.decisionSeq", "view.digest", "view.stepsLeft"]),
+        ("spec", "stopped", &view),
+        ("spec", "retired", &view),
+    ] {
+        let mut found = BTreeSet::new();
+        fields("", &schema[part]["properties"][list], &mut found);
+        let found: Vec<&str> = found.iter().map(|name| &name[1..]).collect();
+        assert_eq!(found, wanted, "{part}.{list}");
+    }
+}

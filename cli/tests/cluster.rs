@@ -124,6 +124,33 @@ async fn write(namespace: &Namespace, name: &str) {
     namespace.api::<NasExperiment>().patch_status(name, &PatchParams::default(), &patch).await.unwrap();
 }
 
+/// What holds a search up is told where searches are listed, and where one is watched.
+async fn holding_up_is_told(namespace: &Namespace, on: impl Fn(&[&str]) -> (i32, String, String)) {
+    let source = read_experiment(&EXPERIMENT.replace("small", "held")).unwrap();
+    let experiments = namespace.api::<NasExperiment>();
+    experiments.create(&PostParams::default(), &source.experiment).await.unwrap();
+    let (code, told, said) = on(&["get"]);
+    assert!(code == 0 && told.contains("NotSeen"), "{told}{said}");
+    let since = "2026-01-01T00:00:00Z";
+    let condition = |kind: &str, status: &str, reason: &str, message: &str| json!({"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": since});
+    let refused = [
+        condition("Accepted", "False", "ClaimMissing", "claim checkpoints is not there"),
+        condition("Progressing", "False", "NotAccepted", "see the condition Accepted"),
+    ];
+    let suspended =
+        [condition("Accepted", "True", "Valid", ""), condition("Progressing", "False", "Suspended", "set it to false")];
+    for (conditions, reason, message) in
+        [(refused, "ClaimMissing", "claim checkpoints is not there"), (suspended, "Suspended", "set it to false")]
+    {
+        let status = Patch::Merge(json!({"status": {"conditions": conditions}}));
+        experiments.patch_status("held", &PatchParams::default(), &status).await.unwrap();
+        let (_, told, said) = on(&["get", "--output", "wide"]);
+        assert!(told.contains(reason) && told.contains(message), "{told}{said}");
+        let (_, told, said) = on(&["top", "held", "--once"]);
+        assert!(told.contains(&format!("{reason}: {message}")), "{told}{said}");
+    }
+}
+
 #[tokio::test]
 async fn a_search_on_a_cluster_is_described_and_replayed() {
     let cluster = Cluster::shared();
@@ -206,37 +233,7 @@ async fn a_search_on_a_cluster_is_described_and_replayed() {
     let (code, told, said) = on(&["replay", "small"]);
     assert_eq!(code, 1, "{told}{said}");
     assert!(told.contains("trial 3: its configuration or seed"), "{told}");
-}
-
-#[tokio::test]
-async fn what_holds_a_search_up_is_told_where_searches_are_listed_and_watched() {
-    let cluster = Cluster::shared();
-    let kubeconfig = cluster.kubeconfig().to_str().unwrap();
-    let namespace = cluster.namespace("held").await;
-    let source = read_experiment(EXPERIMENT).unwrap();
-    let experiments = namespace.api::<NasExperiment>();
-    experiments.create(&PostParams::default(), &source.experiment).await.unwrap();
-    let on = |arguments: &[&str]| nasctl(&[arguments, &["--namespace", &namespace.name]].concat(), kubeconfig);
-    let (code, told, said) = on(&["get"]);
-    assert!(code == 0 && told.contains("NotSeen"), "{told}{said}");
-    let since = "2026-01-01T00:00:00Z";
-    let condition = |kind: &str, status: &str, reason: &str, message: &str| json!({"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": since});
-    let refused = [
-        condition("Accepted", "False", "ClaimMissing", "claim checkpoints is not there"),
-        condition("Progressing", "False", "NotAccepted", "see the condition Accepted"),
-    ];
-    let suspended =
-        [condition("Accepted", "True", "Valid", ""), condition("Progressing", "False", "Suspended", "set it to false")];
-    for (conditions, reason, message) in
-        [(refused, "ClaimMissing", "claim checkpoints is not there"), (suspended, "Suspended", "set it to false")]
-    {
-        let status = Patch::Merge(json!({"status": {"conditions": conditions}}));
-        experiments.patch_status("small", &PatchParams::default(), &status).await.unwrap();
-        let (_, told, said) = on(&["get", "--output", "wide"]);
-        assert!(told.contains(reason) && told.contains(message), "{told}{said}");
-        let (_, told, said) = on(&["top", "small", "--once"]);
-        assert!(told.contains(&format!("{reason}: {message}")), "{told}{said}");
-    }
+    holding_up_is_told(&namespace, on).await;
 }
 
 #[test]

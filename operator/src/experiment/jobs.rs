@@ -17,7 +17,7 @@ use super::{
 use crate::{
     Error,
     apply::Created,
-    trial::{JobStep, TrialView, Waiting, build_job, job_steps},
+    trial::{JobStep, TrialView, WaitReason, Waiting, build_job, job_steps},
 };
 
 /// A Job without pods is asked about after this long.
@@ -163,7 +163,7 @@ impl Pass<'_> {
         }
         let said = self.context.creation_failures.of(&self.context.requests, &self.key.namespace).await;
         let message = said.get(job.metadata.uid.as_ref()?)?;
-        let reason = if message.contains("exceeded quota") { "QuotaExceeded" } else { "PodsNotCreated" };
-        Some(Waiting { reason, message: format!("Job {}: {message}", job.name_any()) })
+        let reason = if message.contains("exceeded quota") { WaitReason::QuotaExceeded } else { WaitReason::PodsNotCreated };
+        Some(Waiting::new(reason, format!("Job {}: {message}", job.name_any())))
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     ownership::is_owned,
     pace::Turns,
     store::{Changes, ExperimentKey},
-    trial::Waiting,
+    trial::{WaitReason, Waiting},
     world::World,
 };
 
@@ -77,7 +77,7 @@ pub(crate) struct Records {
     /// Since when outcomes are known that are recorded, and on which nothing was decided yet.
     pub(super) undecided: Vec<Instant>,
     /// What a trial waits for, and since when.
-    pub(crate) waits: HashMap<u64, (&'static str, Timestamp)>,
+    pub(crate) waits: HashMap<u64, (WaitReason, Timestamp)>,
     /// What keeps the next trial from being created.
     pub(crate) uncreated: Option<Waiting>,
     /// Since when there is a trial that is nobody's.

@@ -145,7 +145,7 @@ fn set_progress(conditions: &mut Conditions<'_>, experiment: &NasExperiment, inp
     } else if stalled {
         conditions.set(Kind::Progressing, false, "Stalled", "see the condition Stalled");
     } else if let Some(waiting) = inputs.waiting.iter().chain(&confirming.waiting).min() {
-        conditions.set(Kind::Progressing, true, waiting.reason, &waiting.message);
+        conditions.set(Kind::Progressing, true, waiting.reason.as_str(), &waiting.message);
     } else if let Some((reason, message)) = failure.as_ref().and_then(Failure::told) {
         conditions.set(Kind::Progressing, true, reason, &message);
     } else if confirming.has_begun() {

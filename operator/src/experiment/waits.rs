@@ -47,12 +47,12 @@ impl Pass<'_> {
             let before = known.get(&trial.number()).filter(|(reason, _)| *reason == waiting.reason);
             let since = before.map_or(self.clock.now, |(_, since)| *since);
             shared.with(|records| records.waits.insert(trial.number(), (waiting.reason, since)));
-            if told == Some(waiting.reason) {
+            if told == Some(waiting.reason.as_str()) {
                 continue;
             }
             let left = LASTS.saturating_sub(self.clock.since(since));
             if left.is_zero() {
-                self.tell(&trial, true, waiting.reason, &waiting.message).await?;
+                self.tell(&trial, true, waiting.reason.as_str(), &waiting.message).await?;
             } else {
                 self.wake(left);
             }

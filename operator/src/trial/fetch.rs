@@ -15,8 +15,8 @@ use nas_api::objects::TrialTemplate;
 use super::{
     end::PodEnd,
     job::own_env,
-    standing::Waiting,
     view::{Clock, TrialView, end_of, is_terminal},
+    waiting::{WaitReason, Waiting},
 };
 use crate::labels;
 
@@ -67,7 +67,7 @@ pub(super) fn told_at(pod: &Pod) -> Option<Timestamp> {
 pub(super) fn goes_on(pod: &Pod, clock: &Clock) -> Option<Waiting> {
     told_at(pod).filter(|at| *at <= clock.now)?;
     let message = format!("pod {} is fetching the data set, or waits for the pod that does", pod.name_any());
-    Some(Waiting { reason: "FetchingData", message })
+    Some(Waiting::new(WaitReason::FetchingData, message))
 }
 
 /// A fetch that has failed and is tried again, while no new pod is there.
@@ -78,5 +78,5 @@ pub(super) fn failed(view: &TrialView) -> Option<Waiting> {
     let (pod, end) =
         view.segment_pods().filter_map(|pod| Some((pod, PodEnd::of(pod)?))).max_by_key(|(_, end)| end.finished_at())?;
     let message = format!("pod {}: {}; it is tried again", pod.name_any(), end.words());
-    end.is_of_fetch().then_some(Waiting { reason: "DataNotFetched", message })
+    end.is_of_fetch().then(|| Waiting::new(WaitReason::DataNotFetched, message))
 }

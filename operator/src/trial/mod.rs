@@ -12,6 +12,7 @@ mod plan;
 mod reporting;
 mod standing;
 mod view;
+mod waiting;
 
 pub(crate) use account::{Account, account};
 pub(crate) use cleanup::{build_cleanup, cleanup_name};
@@ -19,5 +20,6 @@ pub(crate) use job::{Settings, build_job, segment_digest};
 pub(crate) use moments::Moments;
 pub(crate) use orders::{Allowance, Orders};
 pub(crate) use plan::{JobStep, job_steps};
-pub(crate) use standing::{Waiting, job_condition};
+pub(crate) use standing::job_condition;
 pub(crate) use view::{Clock, TrialView, held_seconds, is_live, is_terminal, run_of};
+pub(crate) use waiting::{WaitReason, Waiting};

@@ -5,8 +5,9 @@ use kube::ResourceExt;
 
 use super::{
     orders::Orders,
-    standing::{Standing, Waiting, standing},
+    standing::{Standing, standing},
     view::{Clock, TrialView},
+    waiting::{WaitReason, Waiting},
 };
 use crate::ownership::is_owned;
 
@@ -43,7 +44,7 @@ pub(crate) fn job_steps(view: &TrialView, orders: Orders, clock: &Clock) -> Vec<
     let lingers = view.has_live_pods(clock);
     if view.is_noted() {
         if lingers {
-            steps.push(wait("PodsLeaving", "the last pod has not ended yet"));
+            steps.push(pods_leave());
         } else {
             steps.extend([JobStep::NextAttempt, JobStep::Create]);
         }
@@ -55,7 +56,7 @@ pub(crate) fn job_steps(view: &TrialView, orders: Orders, clock: &Clock) -> Vec<
         return steps;
     }
     match standing {
-        Standing::Absent if lingers => steps.push(wait("PodsLeaving", "the last pod has not ended yet")),
+        Standing::Absent if lingers => steps.push(pods_leave()),
         Standing::Absent => steps.push(JobStep::Create),
         Standing::Blocked(waiting) | Standing::Working(Some(waiting)) => steps.push(JobStep::Wait(waiting)),
         Standing::Working(None) | Standing::Stuck | Standing::Ended(_) | Standing::Unclear => {}
@@ -63,8 +64,8 @@ pub(crate) fn job_steps(view: &TrialView, orders: Orders, clock: &Clock) -> Vec<
     steps
 }
 
-fn wait(reason: &'static str, message: &str) -> JobStep {
-    JobStep::Wait(Waiting { reason, message: message.to_owned() })
+fn pods_leave() -> JobStep {
+    JobStep::Wait(Waiting::new(WaitReason::PodsLeaving, "the last pod has not ended yet"))
 }
 
 /// Whether a Job is the trial's: one of a namesake that was deleted before is left to the garbage collector.
@@ -136,7 +137,7 @@ mod tests {
                     JobStep::Create => "create".to_owned(),
                     JobStep::Delete { name, .. } => format!("delete {}", named(&name)),
                     JobStep::DeleteOther { name, .. } => format!("delete other {}", named(&name)),
-                    JobStep::Wait(waiting) => waiting.reason.to_owned(),
+                    JobStep::Wait(waiting) => waiting.reason.as_str().to_owned(),
                 },
             );
         words.collect::<Vec<_>>().join(", ")

@@ -18,6 +18,7 @@ use super::{
     end::{PodEnd, terminated},
     fetch,
     view::{Clock, TrialView, is_stuck, is_terminal},
+    waiting::{WaitReason, Waiting},
 };
 use crate::labels;
 
@@ -36,52 +37,6 @@ pub(crate) enum Standing {
     Ended(Concluded),
     /// The Job has ended, but the pod that would say how is not in the cache.
     Unclear,
-}
-
-/// Why a trial waits, for people.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Waiting {
-    /// One word.
-    pub(crate) reason: &'static str,
-    /// A sentence.
-    pub(crate) message: String,
-}
-
-impl Waiting {
-    /// Whether a Job that is not the segment's has its name, and nobody deletes it.
-    pub(crate) fn is_for_name(&self) -> bool {
-        ["NameTaken", "OtherSegment"].contains(&self.reason)
-    }
-
-    /// The server refuses the Job.
-    pub(crate) fn job_refused(job: &str, said: &str) -> Self {
-        Self { reason: "JobRefused", message: format!("the API server refuses the Job {job}: {said}") }
-    }
-
-    /// The server refuses a trial.
-    pub(crate) fn trial_refused(trial: &str, said: &str) -> Self {
-        Self { reason: "TrialNotCreated", message: format!("the API server refuses the NasTrial {trial}: {said}") }
-    }
-
-    /// A trial names an experiment that is not its owner.
-    pub(crate) fn trial_disowned(trial: &str) -> Self {
-        let message = format!(
-            "the NasTrial {trial} names this experiment and is not owned by it (metadata.ownerReferences), so it does not count: delete it, or \
-             give it its owner back"
-        );
-        Self { reason: "TrialDisowned", message }
-    }
-
-    /// What happens to a kind of objects is not heard of.
-    pub(crate) fn not_heard(kind: &str, said: &str) -> Self {
-        let message = format!("nas-operator no longer hears of {kind}s ({said}): what ends meanwhile is recorded once it does");
-        Self { reason: "NotHeard", message }
-    }
-
-    /// Somebody else's Job has the name that the segment's needs.
-    pub(crate) fn name_taken(job: &str) -> Self {
-        Self { reason: "NameTaken", message: format!("a Job {job} of somebody else is in the way: delete it") }
-    }
 }
 
 /// Reads the standing of the present segment.
@@ -199,7 +154,7 @@ fn exit_code_in(message: &str) -> Option<i32> {
 }
 
 fn blocked(view: &TrialView, job: &Job) -> Option<Waiting> {
-    let block = |reason, message: String| Some(Waiting { reason, message });
+    let block = |reason, message: String| Some(Waiting::new(reason, message));
     let owner = view.trial.uid();
     let is_ours = job
         .owner_references()
@@ -209,19 +164,17 @@ fn blocked(view: &TrialView, job: &Job) -> Option<Waiting> {
         return Some(Waiting::name_taken(&job.name_any()));
     }
     if job.annotations().get(labels::SEGMENT).map(String::as_str) != Some(&*view.digest) {
-        return block("OtherSegment", format!("the Job {} trains something else than was granted: delete it", job.name_any()));
+        return block(WaitReason::OtherSegment, format!("the Job {} trains something else than was granted: delete it", job.name_any()));
     }
     job.metadata.deletion_timestamp.as_ref()?;
-    block("JobLeaving", format!("the Job {} is being deleted", job.name_any()))
+    block(WaitReason::JobLeaving, format!("the Job {} is being deleted", job.name_any()))
 }
 
 /// Why a Job that is at work does not train yet.
 fn waiting(view: &TrialView, job: &Job, clock: &Clock) -> Option<Waiting> {
     if job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true) {
-        return Some(Waiting {
-            reason: "Queued",
-            message: format!("the Job {} is suspended: its queue has no room yet", job.name_any()),
-        });
+        let message = format!("the Job {} is suspended: its queue has no room yet", job.name_any());
+        return Some(Waiting::new(WaitReason::Queued, message));
     }
     let waiting = view.segment_pods().filter(|pod| !is_terminal(pod)).find_map(|pod| pod_waiting(pod, clock));
     waiting.or_else(|| fetch::failed(view)).or_else(|| tried_again(view))
@@ -236,7 +189,7 @@ fn tried_again(view: &TrialView) -> Option<Waiting> {
     let (pod, end) = ends.max_by_key(|(_, end)| end.finished_at())?;
     let (name, code, words) = (pod.name_any(), end.code(), end.words());
     let message = format!("pod {name} ended with exit code {code}: {}; its Job tries again", words.trim());
-    Some(Waiting { reason: "TrainerEnded", message })
+    Some(Waiting::new(WaitReason::TrainerEnded, message))
 }
 
 fn pod_waiting(pod: &Pod, clock: &Clock) -> Option<Waiting> {
@@ -244,18 +197,18 @@ fn pod_waiting(pod: &Pod, clock: &Clock) -> Option<Waiting> {
     let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
     let not_started = containers.filter_map(|container| container.state.as_ref()?.waiting.as_ref()).filter_map(|waiting| {
         let reason = match waiting.reason.as_deref()? {
-            "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => "ImageNotPulled",
-            "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => "ContainerNotCreated",
+            "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => WaitReason::ImageNotPulled,
+            "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => WaitReason::ContainerNotCreated,
             _ => return None,
         };
         let said = waiting.message.clone().unwrap_or_default();
-        Some(Waiting { reason, message: format!("pod {}: {said}", pod.name_any()) })
+        Some(Waiting::new(reason, format!("pod {}: {said}", pod.name_any())))
     });
     let scheduled =
         status.conditions.iter().flatten().filter(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
     let unschedulable = scheduled.map(|condition| {
         let said = condition.message.clone().unwrap_or_default();
-        Waiting { reason: "Unschedulable", message: format!("pod {} fits no node: {said}", pod.name_any()) }
+        Waiting::new(WaitReason::Unschedulable, format!("pod {} fits no node: {said}", pod.name_any()))
     });
     not_started.chain(unschedulable).chain(fetch::goes_on(pod, clock)).next()
 }
