@@ -32,7 +32,7 @@ stage := @scripts/stage.sh
 TEST := check-fmt check-arrows check-docs check-lints check-tests check-python check-generated kind-e2e
 VERIFY := verify-winner verify-pytorch verify-crashes verify-versions verify-observability verify-kueue verify-docs compare-search verify-cluster release
 
-.PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) verify-gpu ablation ceiling mutants bench bench-trainer bench-trainer-gpu bench-control-plane audit env clean-cache
+.PHONY: help setup programs build quickstart test $(TEST) generate fmt verify $(VERIFY) verify-gpu ablation ceiling mutants fuzz bench bench-trainer bench-trainer-gpu bench-control-plane audit env clean-cache
 
 help: ## what can be made
 	@awk -F ': .*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,8 +59,9 @@ quickstart: build ## set up, build, and search an architecture on this machine (
 test: setup ## what CI runs: all the check-* stages, with the time of each
 	@+scripts/stages.sh $(TEST)
 
+# fuzz/ is a workspace of its own.
 check-fmt: ## stage: the code is formatted
-	$(stage) check-fmt cargo fmt --all -- --check
+	$(stage) check-fmt sh -c 'cargo fmt --all -- --check && rustfmt --check --edition 2024 fuzz/src/*.rs fuzz/targets/*.rs'
 
 check-arrows: ## stage: the crates depend on each other downwards only
 	$(stage) check-arrows scripts/check-arrows.sh
@@ -94,6 +95,7 @@ generate: setup programs ## make the generated files anew (crds/, what the chart
 
 fmt: ## format the code
 	cargo fmt --all
+	rustfmt --edition 2024 fuzz/src/*.rs fuzz/targets/*.rs
 
 verify: setup ## what takes long: all stages below
 	@+scripts/stages.sh $(VERIFY)
@@ -151,6 +153,9 @@ audit: setup ## stage: licences, duplicates and sources of all dependencies (car
 mutants: ## change the deciding code place by place, and see that a test fails (SHARD=0/4 FILES="ranking.rs": a part of it)
 	scripts/mutants.sh '$(or $(SHARD),0/1)' $(FILES)
 
+fuzz: setup ## give the parsers of what others write inputs that reach ever more of their code (ten minutes each; TIME=60 TARGETS="report data": a part of it)
+	scripts/fuzz.sh '$(or $(TIME),600)' $(TARGETS)
+
 bench-trainer: build ## a training step beside the same network in PyTorch (fetches PyTorch, about 2.5 GB, once; 20 minutes; writes docs/results/training-speed.md)
 	packages=$$(scripts/pytorch.sh) && \
 	  python3 trainer/benches/pytorch/compare.py "cargo bench --quiet -p nas-trainer --bench step --" "$$packages" --page docs/results/training-speed.md
@@ -170,4 +175,4 @@ env: ## print this environment for a shell: eval "$(make env)"
 	@$(foreach name,$(environment),printf 'export %s=%q\n' $(name) "$$$(name)";)
 
 clean-cache: ## remove what was fetched and built from the cache
-	rm -rf "$$NAS_CACHE"/{axe,helm3,kubernetes,kueue,libtorch,node,observability,programs,python,pytorch,schemas}[-.]* "$$NAS_CACHE"/{mutants,target,tools,wheels}
+	rm -rf "$$NAS_CACHE"/{axe,helm3,kubernetes,kueue,libtorch,node,observability,programs,python,pytorch,schemas}[-.]* "$$NAS_CACHE"/{fuzz,mutants,target,tools,wheels}

@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use crate::Problem;
 
+/// Deepest nesting of maps and lists, as the reader of values has it too: all paths of a file together grow with the square of its depth.
+const MAX_DEPTH: usize = 64;
+
 /// One YAML document and where its fields stand.
 #[derive(Debug)]
 pub(crate) struct Document {
@@ -93,6 +96,10 @@ fn scan(text: &str) -> Result<BTreeMap<String, usize>, Vec<Problem>> {
                     _ => advance(&mut places),
                 }
             }
+            Event::MappingStart(..) | Event::SequenceStart(..) if places.len() == MAX_DEPTH => {
+                problem(String::new(), format!("is nested deeper than {MAX_DEPTH} maps and lists"));
+                return Err(problems);
+            }
             Event::MappingStart(..) => places.push(Place::Map(None)),
             Event::SequenceStart(..) => {
                 places.push(Place::List(0));
@@ -143,16 +150,47 @@ fn reads_differently(text: &str) -> bool {
             // 010 is 8 in YAML 1.1
             || unsigned.len() > 1 && unsigned.starts_with('0') && unsigned.chars().all(|c| c.is_ascii_digit())
             // 0b101, 0x1F, 0o17: readers differ on each
-            || unsigned.len() > 2 && unsigned.starts_with('0') && unsigned[1..].starts_with(['b', 'B', 'x', 'X', 'o', 'O'])
-                && unsigned[2..].chars().all(|c| c.is_ascii_hexdigit() || c == '_')
+            || has_radix(unsigned)
             // 190:20:30
-            || unsigned.contains(':') && unsigned.split(':').all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit()))
+            || is_base_60(unsigned)
         );
     let is_no_json_number = matches!(unsigned.to_ascii_lowercase().as_str(), ".inf" | ".nan");
-    // A date is a time stamp in YAML 1.1.
-    let is_date = text.len() >= 10
-        && text.bytes().take(10).enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() });
-    is_old_boolean || old_number || is_no_json_number || is_date || text == "<<"
+    is_old_boolean || old_number || is_no_json_number || is_time_stamp(text) || text == "<<"
+}
+
+fn has_radix(text: &str) -> bool {
+    let radix = match text.as_bytes() {
+        [b'0', b'b' | b'B', _, ..] => 2,
+        [b'0', b'o' | b'O', _, ..] => 8,
+        [b'0', b'x' | b'X', _, ..] => 16,
+        _ => return false,
+    };
+    text[2..].chars().all(|c| c == '_' || c.is_digit(radix))
+}
+
+fn is_base_60(text: &str) -> bool {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_digit = |part: &str| part.len() <= 2 && is_number(part) && part.parse::<u8>().is_ok_and(|digit| digit < 60);
+    text.split_once(':').is_some_and(|(first, rest)| is_number(first) && !first.starts_with('0') && rest.split(':').all(is_digit))
+}
+
+/// A date, or a date and a time, in YAML 1.1.
+fn is_time_stamp(text: &str) -> bool {
+    let is_of = |text: &[u8], shape: &[u8]| {
+        text.iter().zip(shape).all(|(byte, wanted)| if *wanted == b'0' { byte.is_ascii_digit() } else { byte == wanted })
+    };
+    let Some((date, rest)) = text.as_bytes().split_at_checked(10) else { return false };
+    is_of(date, b"0000-00-00")
+        && match rest {
+            [] => true,
+            [b'T' | b't' | b' ', time @ ..] => {
+                let zone = time.get(8..).unwrap_or_default();
+                time.len() >= 8
+                    && is_of(time, b"00:00:00")
+                    && zone.iter().all(|byte| byte.is_ascii_digit() || b" .:+-Z".contains(byte))
+            }
+            _ => false,
+        }
 }
 
 fn number_hint(text: &str) -> String {
@@ -192,6 +230,8 @@ mod tests {
             "-.INF",
             ".nan",
             "2026-01-01",
+            "2026-01-01T10:30:00Z",
+            "2026-01-01 10:30:00.5 +02:00",
         ] {
             let problems = scan(&format!("a: [{scalar}]")).unwrap_err();
             assert_eq!(problems.len(), 1, "{scalar}");
@@ -212,6 +252,26 @@ mod tests {
             {"a": ["n", "yes", true, 0, 10, -3, 1.5, 1.0e-5, 1e3, 0.5, "max_pool_3x3", "node_1", "48h", null, "a:b"]}
         );
         assert_eq!(document.value, expected);
+    }
+
+    #[test]
+    fn text_that_looks_like_something_else_is_read_as_it_is_written() {
+        // A digest, ports, a score, a build: no version of YAML takes them for anything but text, and whoever writes them sets no quotes.
+        for text in ["0b3f", "0x", "0o19", "8080:8080", "0:30", "12:75:00", "2026-01-01-nightly", "2026-01-01T10", "010:1"] {
+            assert_eq!(scan(&format!("a: {text}")).map(|_| ()), Ok(()), "{text}");
+        }
+        for text in ["0b3f", "0b11", "8080:8080", "12:30:00", "2026-01-01", "2026-01-01-nightly", "yes", "1_000", "<<", "null"] {
+            let value = serde_json::json!({"a": text, text: "a"});
+            let written = serde_yaml::to_string(&value).unwrap();
+            assert_eq!(Document::parse(&written).unwrap().value, value, "{written}");
+        }
+    }
+
+    #[test]
+    fn what_is_nested_too_deeply_is_refused_before_its_paths_take_the_memory() {
+        let problems = scan(&"[".repeat(20_000)).unwrap_err();
+        assert!(problems[0].message.contains("deeper than 64"), "{}", problems[0].message);
+        assert!(scan(&format!("{}1{}", "[".repeat(64), "]".repeat(64))).is_ok());
     }
 
     #[test]

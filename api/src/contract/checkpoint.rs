@@ -83,6 +83,9 @@ impl Record {
     /// The state of a record that lies in `folder`; or why it is not the one that was written.
     fn state(&self, disk: &dyn ReadDisk, folder: &Path) -> Result<Vec<u8>, String> {
         let file = folder.join(&self.file);
+        if file.file_name() != Some(self.file.as_ref()) {
+            return Err(format!("{:?} is no name of a file beside the record", self.file));
+        }
         let state = disk.read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
         if state.len() as u64 != self.bytes {
             return Err(format!("{} has {} bytes, its record says {}", file.display(), state.len(), self.bytes));
@@ -222,5 +225,35 @@ fn list(disk: &dyn ReadDisk, folder: &Path) -> Result<Vec<PathBuf>, CheckpointEr
     match disk.list(folder) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(Vec::new()),
         listed => listed.map_err(|source| CheckpointError::Folder { path: folder.to_owned(), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The folder of one process, in which every file that is asked for is this record.
+    struct Lone(Record);
+
+    impl ReadDisk for Lone {
+        fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+            Ok(vec![folder.join(if folder == Path::new("/trial") { "a0-x".to_owned() } else { self.0.name() })])
+        }
+
+        fn read(&self, file: &Path) -> io::Result<Vec<u8>> {
+            assert_eq!(file.parent(), Some(Path::new("/trial/a0-x")), "{}", file.display());
+            Ok(serde_json::to_vec(&self.0)?)
+        }
+    }
+
+    #[test]
+    fn a_record_leads_to_no_file_but_those_beside_it() {
+        for file in ["/dev/zero", "../a1-y/step-0000000001.safetensors", "below/step", "..", ".", "", "step/"] {
+            let record = Record { file: file.to_owned(), ..Record::new("uid", "f", Progress::default(), b"state") };
+            let mut told = Vec::new();
+            let found = newest(&Lone(record), Path::new("/trial"), |_| true, |_, reason| told.push(reason));
+            assert!(matches!(found, Ok(None)), "{file:?}");
+            assert!(told.len() == 1 && told[0].contains("beside the record"), "{file:?}: {told:?}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod cost;
 mod names;
+mod order;
 mod values;
 
 use std::{fmt, sync::Arc};
@@ -52,6 +53,11 @@ pub enum RuleError {
         /// The most that it may take.
         steps: u64,
     },
+    /// Makes a list of what has no order, so that it could say one thing now and another later.
+    #[error(
+        "goes with `map` or `filter` over what may be a group of parameters or facts, which have no order: go over a list, or ask with `all` or `exists`"
+    )]
+    Unordered,
     /// Speaks of something else than `hp` and `arch`.
     #[error("speaks of {0:?}, but a rule knows only `hp` and `arch`{hint}", hint = hint_for(.0))]
     UnknownVariable(String),
@@ -100,6 +106,9 @@ impl Constraints {
         let steps = cost::steps(program.expression());
         if steps > cost::MAX_STEPS {
             return Err(RuleError::TooCostly { steps });
+        }
+        if order::lists_a_map(program.expression()) {
+            return Err(RuleError::Unordered);
         }
         let variables = names::variables(program.expression());
         if let Some(unknown) = variables.iter().find(|name| !["hp", "arch"].contains(name)) {

@@ -60,6 +60,7 @@ fn a_rule_that_cannot_be_used_is_refused_with_the_way_out() {
     assert!(refused("params > 3", describe.clone()).to_string().contains("`arch.params`"));
     assert!(refused("layers > 3", describe.clone()).to_string().contains("`hp.layers`"));
     assert_eq!(refused("arch.params > 3", None), RuleError::NoArchitecture);
+    assert_eq!(refused("hp.map(name, name)[0] == 'layers'", None), RuleError::Unordered);
     assert_eq!(refused(&format!("{}true{}", "(".repeat(33), ")".repeat(33)), describe.clone()), RuleError::TooLarge);
     assert_eq!(refused(&format!("{}true", "!".repeat(40)), describe.clone()), RuleError::TooLarge);
     assert_eq!(refused(&"true && ".repeat(300), describe), RuleError::TooLarge);
