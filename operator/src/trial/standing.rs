@@ -164,7 +164,10 @@ fn blocked(view: &TrialView, job: &Job) -> Option<Waiting> {
         return Some(Waiting::name_taken(&job.name_any()));
     }
     if job.annotations().get(labels::SEGMENT).map(String::as_str) != Some(&*view.digest) {
-        return block(WaitReason::OtherSegment, format!("the Job {} trains something else than was granted: delete it", job.name_any()));
+        return block(
+            WaitReason::OtherSegment,
+            format!("the Job {} trains something else than was granted: delete it", job.name_any()),
+        );
     }
     job.metadata.deletion_timestamp.as_ref()?;
     block(WaitReason::JobLeaving, format!("the Job {} is being deleted", job.name_any()))
