@@ -269,9 +269,14 @@ mod tests {
 
     #[test]
     fn what_is_nested_too_deeply_is_refused_before_its_paths_take_the_memory() {
-        let problems = scan(&"[".repeat(20_000)).unwrap_err();
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let problems = scan(&nested(65)).unwrap_err();
         assert!(problems[0].message.contains("deeper than 64"), "{}", problems[0].message);
-        assert!(scan(&format!("{}1{}", "[".repeat(64), "]".repeat(64))).is_ok());
+        assert!(scan(&nested(64)).is_ok());
+        // In blocks, which the parser itself takes at any depth.
+        let blocks: String = (0..1000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+        assert!(scan(&blocks).is_err());
+        assert!(scan(&"[".repeat(20_000)).is_err());
     }
 
     #[test]

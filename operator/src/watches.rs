@@ -1,6 +1,10 @@
 //! The watches that fill the caches, one for each kind; each says which experiments it touched.
 
-use std::{fmt::Debug, sync::Arc, time::Instant};
+use std::{
+    fmt::Debug,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::{StreamExt, channel::mpsc::UnboundedSender};
 use k8s_openapi::{
@@ -13,7 +17,8 @@ use kube::{
     runtime::{
         WatchStreamExt,
         reflector::store::Writer,
-        watcher::{self, Event, watcher},
+        utils::Backoff,
+        watcher::{self, DefaultBackoff, Event, watcher},
     },
 };
 use nas_api::objects::{NasExperiment, NasTrial};
@@ -22,6 +27,28 @@ use crate::{Metrics, labels, store::ExperimentKey, world::World};
 
 /// Objects of a list at once, so that it is read without a peak of memory.
 const PAGE: u32 = 200;
+
+/// Longest pause before a watch that failed is opened again. kube's own grow to a minute, and a watch that has to begin anew takes two of them: what
+/// was away, a right or a server, is to be noticed sooner once it is back.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// kube's pauses, and none longer than that.
+#[derive(Default)]
+struct Pauses(DefaultBackoff);
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0.next().map(|pause| pause.min(LONGEST_PAUSE))
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+}
 
 /// What all watches have in common.
 #[derive(Clone)]
@@ -85,7 +112,7 @@ impl Watches {
             None => Api::all(self.client.clone()),
         };
         let kind = K::kind(&K::DynamicType::default()).into_owned();
-        let mut events = watcher(api, config).default_backoff().boxed();
+        let mut events = watcher(api, config).backoff(Pauses::default()).boxed();
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => {
