@@ -30,4 +30,4 @@ until [ -n "$(address)" ] && curl --silent --fail "http://$(address)/metrics" | 
   sleep 0.2
 done
 
-NAS_TRAINER_METRICS=$(address) cargo test --release ${CI:+--locked} -p nas-operator --test chart -- --ignored --nocapture observed::
+NAS_TRAINER_METRICS=$(address) cargo test --release ${CI:+--locked} --workspace --test chart -- --ignored --nocapture observed::
