@@ -69,8 +69,8 @@ check-arrows: ## stage: the crates depend on each other downwards only
 check-docs: ## stage: links between the project's pages lead somewhere, and every page is in the book
 	$(stage) check-docs scripts/check-docs.py
 
-check-lints: setup ## stage: clippy finds nothing
-	$(stage) check-lints cargo clippy $(flags) --all-targets -- -D warnings
+check-lints: setup ## stage: clippy and rustdoc find nothing
+	$(stage) check-lints sh -c 'cargo clippy $(flags) --all-targets -- -D warnings && RUSTDOCFLAGS="-D warnings" cargo doc $(flags) --no-deps'
 
 # Properties draw the same in each run; another seed looks elsewhere.
 PROPTEST_RNG_SEED ?= 1

@@ -5,11 +5,7 @@ use nas_api::objects::NasTrial;
 use nas_search::{Event, explain};
 use serde_json::{Value, json};
 
-use crate::{
-    failure::Failure,
-    out,
-    records::{Records, Target},
-};
+use crate::{failure::Failure, out, records::Records, trial::TrialTarget};
 
 #[derive(Args)]
 #[command(
@@ -20,34 +16,28 @@ use crate::{
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    target: Target,
-    /// The trial's number [default: what follows the last - of SEARCH].
-    trial: Option<u64>,
+    target: TrialTarget,
     /// Print JSON.
     #[arg(short, long, value_parser = ["json"])]
     output: Option<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let named = || arguments.target.of_trial();
-    let (target, number) = match arguments.trial {
-        Some(number) => (arguments.target.clone(), number),
-        None => {
-            named().ok_or_else(|| Failure::Usage("which trial? Append its number: nasctl explain SEARCH NUMBER".to_owned()))?
-        }
-    };
-    if target.names_confirmation() {
+    let (target, named) = arguments.target.resolve()?;
+    if named.confirms {
         let said =
             "nothing was decided about a training of a confirmation: it trains anew what the NasTrial's spec.confirms names";
         return Err(Failure::Usage(format!("{said}; explain that trial")));
     }
     let records = Records::read(&target)?;
-    let Some(trial) = records.trials.iter().find(|trial| trial.number() == number) else {
+    let Some(trial) = records.trials.iter().find(|trial| trial.spec.number == named.number) else {
         let count = records.trials.len();
         return Err(Failure::Usage(format!(
-            "there is no trial {number}: the search has {count} (nasctl describe --trials lists them)"
+            "there is no {}: the search has {count} (nasctl describe --trials lists them)",
+            named.words()
         )));
     };
+    let number = trial.number();
     let histories: Vec<_> = records.trials.iter().map(NasTrial::to_history).collect();
     let events = explain(&records.source.plan, &histories, number);
     if arguments.output.is_some() {

@@ -60,12 +60,7 @@ impl Target {
         Some((Self { search: search.to_owned(), ..self.clone() }, number.parse().ok()?))
     }
 
-    /// Whether what stands before the number is that of a confirmation's trainings, which no experiment can have.
-    pub(crate) fn names_confirmation(&self) -> bool {
-        self.without_confirm().is_some()
-    }
-
-    /// The search whose confirmation that is; `None`: it is a search.
+    /// The search, where what stands before the number is that of its confirmation's trainings, which no experiment can have.
     pub(crate) fn without_confirm(&self) -> Option<Self> {
         Some(Self { search: self.search.strip_suffix("-confirm")?.to_owned(), ..self.clone() })
     }

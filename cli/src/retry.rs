@@ -111,10 +111,7 @@ fn refusal(trial: &NasTrial) -> Option<String> {
 fn in_folder(folder: &Path, named: Named) -> Result<String, Failure> {
     let journal = folder.join(JOURNAL_FILE);
     let (state, _) = State::read(&journal)?;
-    let all = if named.confirms { &state.trainings } else { &state.trials };
-    let trial = all.get(&named.number).ok_or_else(|| {
-        Failure::Usage(format!("there is no {} in {}: nasctl describe --trials lists them", named.words(), folder.display()))
-    })?;
+    let trial = named.in_folder(&state, folder)?;
     if let Some(refusal) = refusal(trial) {
         return Err(Failure::Usage(refusal));
     }

@@ -132,7 +132,7 @@ pub(crate) fn result(index: &Index, plan: &Plan, unit: &str, metric: &str, judge
         );
     }
     let spent = index.steps_trained(&plan.rungs);
-    let full = index.created() * plan.rungs.steps()[plan.rungs.top()];
+    let full = index.steps_in_full(&plan.rungs);
     if spent > 0 && full > spent {
         #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
         let factor = full as f64 / spent as f64;

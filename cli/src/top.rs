@@ -82,12 +82,11 @@ fn elapsed(records: &Records, now: SystemTime) -> Option<Duration> {
 fn left(records: &Records, index: &Index, elapsed: Option<Duration>) -> Option<Duration> {
     let plan = &records.source.plan;
     let done = index.steps_trained(&plan.rungs);
-    let total: u64 = plan.ideal().iter().map(|course| plan.rungs.steps_of(&course.entries)).sum();
     if done == 0 || records.end.is_some() {
         return None;
     }
     #[expect(clippy::cast_precision_loss, reason = "an estimate for people")]
-    let ratio = total.saturating_sub(done) as f64 / done as f64;
+    let ratio = plan.ideal_steps().saturating_sub(done) as f64 / done as f64;
     Duration::try_from_secs_f64(elapsed?.as_secs_f64() * ratio).ok()
 }
 

@@ -1,5 +1,7 @@
 //! A trial as it is named on the command line.
 
+use std::path::Path;
+
 use clap::Args;
 use nas_api::objects::NasTrial;
 
@@ -7,6 +9,7 @@ use crate::{
     cluster::{ClusterError, Connection},
     failure::Failure,
     records::Target,
+    run::State,
 };
 
 /// Which trial of which search.
@@ -46,6 +49,20 @@ impl Named {
         let found = connection.api::<NasTrial>().get_opt(&name).await.map_err(ClusterError::of("get the NasTrial"))?;
         found.ok_or_else(|| {
             Failure::Usage(format!("there is no NasTrial {name}: nasctl describe {experiment} --trials lists them"))
+        })
+    }
+
+    /// The trial of a run; `None`: there is none.
+    pub(crate) fn of_run(self, state: &State) -> Option<&NasTrial> {
+        let all = if self.confirms { &state.trainings } else { &state.trials };
+        all.get(&self.number)
+    }
+
+    /// The trial of the run in a folder.
+    pub(crate) fn in_folder<'a>(self, state: &'a State, folder: &Path) -> Result<&'a NasTrial, Failure> {
+        self.of_run(state).ok_or_else(|| {
+            let said = "nasctl describe --trials lists all";
+            Failure::Usage(format!("there is no {} in {}: {said}", self.words(), folder.display()))
         })
     }
 

@@ -20,6 +20,7 @@ use crate::{
     hearing::Hearing,
     labels,
     last_words::{LastWords, waits_for},
+    ownership::is_owned,
     store::{Changes, ExperimentKey, Store},
 };
 
@@ -56,6 +57,23 @@ impl World {
             unreadable: Mutex::default(),
             unreadable_trials: Mutex::default(),
         }
+    }
+
+    /// The trials of this very experiment's search, by number: not those of a namesake that was deleted before.
+    pub(crate) fn trials_of(&self, key: &ExperimentKey, experiment: &NasExperiment) -> Vec<Arc<NasTrial>> {
+        self.owned(key, experiment, |trial| !trial.is_confirmation())
+    }
+
+    /// The trainings that confirm the best of this very experiment, by number.
+    pub(crate) fn confirmations_of(&self, key: &ExperimentKey, experiment: &NasExperiment) -> Vec<Arc<NasTrial>> {
+        self.owned(key, experiment, NasTrial::is_confirmation)
+    }
+
+    fn owned(&self, key: &ExperimentKey, experiment: &NasExperiment, is_wanted: fn(&NasTrial) -> bool) -> Vec<Arc<NasTrial>> {
+        let mut trials = self.trials.of(key);
+        trials.retain(|trial| is_wanted(trial) && is_owned(&**trial, experiment));
+        trials.sort_by_key(|trial| trial.spec.number);
+        trials
     }
 
     /// Takes in what the watch of trials brings; returns the experiments that it may have changed.

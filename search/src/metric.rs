@@ -11,6 +11,16 @@ pub enum Direction {
     Minimize,
 }
 
+impl Direction {
+    /// Whether `value` is better than another; of equal ones neither is, and nothing is better or worse than NaN.
+    pub fn is_better(self, value: f64, other: f64) -> bool {
+        match self {
+            Self::Maximize => value > other,
+            Self::Minimize => value < other,
+        }
+    }
+}
+
 /// A metric: a finite number, or the knowledge that there is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Metric {

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
-use nas_search::{Additional, Decision, End, Index, Outcome, Plan, Recorded, Trial, Usage, decide};
+use nas_search::{Additional, Decision, Direction, End, Index, Outcome, Plan, Recorded, Trial, Usage, decide};
 
 use crate::{Landscape, LandscapeError, chance::chance};
 
@@ -87,6 +87,18 @@ impl Run {
         #[expect(clippy::cast_precision_loss, reason = "slots are few")]
         let offered = self.seconds * self.workers as f64;
         if offered > 0.0 { self.held_seconds / offered } else { 0.0 }
+    }
+
+    /// The events that showed a better value than all before, at whatever rung, with that value.
+    pub fn improvements(&self, direction: Direction) -> impl Iterator<Item = (&Event, f64)> {
+        let mut best = None;
+        self.log.iter().filter_map(move |event| {
+            let Outcome::Value(value) = event.outcome else { return None };
+            best.is_none_or(|best| direction.is_better(value, best)).then(|| {
+                best = Some(value);
+                (event, value)
+            })
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A [`Landscape`] says what a configuration shows after so many steps and how long they take: a [`Table`] of recorded curves, or a
 //! [`Surrogate`] for architectures that are in no table; [`Lines`] reads curves of one's own. [`simulate`] runs a search on it with as many workers as the plan has slots,
-//! event by event, and [`trajectory`] says how good its incumbent was at which time. Both are held against an independent
+//! event by event, and [`trajectory()`] says how good its incumbent was at which time. Both are held against an independent
 //! implementation of the reference semantics in `tests/parity.rs`: the same events, to the last bit of their times.
 //!
 //! Everything is deterministic, and no random number depends on the order in which others were asked for.

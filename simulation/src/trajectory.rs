@@ -1,8 +1,8 @@
 //! How good the incumbent of a search was at which time.
 
-use nas_search::{Direction, Outcome};
+use nas_search::Direction;
 
-use crate::{Event, Landscape, LandscapeError, Run};
+use crate::{Landscape, LandscapeError, Run};
 
 /// The incumbent at one time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,21 +27,14 @@ pub fn trajectory(
     landscape: &(impl Landscape + ?Sized),
     grid: &[f64],
 ) -> Result<Vec<Option<Standing>>, LandscapeError> {
-    let mut events = run.log.iter().peekable();
-    let mut best: Option<(f64, &Event)> = None;
+    let mut improvements = run.improvements(direction).peekable();
+    let mut best = None;
     let mut standings = Vec::with_capacity(grid.len());
     for time in grid {
-        while let Some(event) = events.next_if(|event| event.seconds <= *time) {
-            let Outcome::Value(value) = event.outcome else { continue };
-            let is_better = best.is_none_or(|(known, _)| match direction {
-                Direction::Maximize => value > known,
-                Direction::Minimize => value < known,
-            });
-            if is_better {
-                best = Some((value, event));
-            }
+        while let Some(improvement) = improvements.next_if(|(event, _)| event.seconds <= *time) {
+            best = Some(improvement);
         }
-        let standing = match best.and_then(|(observed, event)| Some((observed, run.index.trial(event.trial)?))) {
+        let standing = match best.and_then(|(event, observed)| Some((observed, run.index.trial(event.trial)?))) {
             None => None,
             Some((observed, trial)) => {
                 Some(Standing { trial: trial.number, observed, truth: landscape.truth(&trial.assignment)? })

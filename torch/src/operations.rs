@@ -11,7 +11,7 @@ use crate::foreign::{made, nas_batch_norm, nas_max_pool, nas_mean_pool, nas_relu
 
 /// A depthwise convolution of `ReLU(x)` without bias, whose padding keeps the size at stride 1.
 ///
-/// `x` [N, C, H, W], `weight` [C, 1, K, K] → [N, C, H / `stride`, W / `stride`], rounded up. The kernels are for K = 3 and 5 at strides 1 and 2.
+/// `x` `[N, C, H, W]`, `weight` `[C, 1, K, K]` → `[N, C, H / stride, W / stride]`, rounded up. The kernels are for K = 3 and 5 at strides 1 and 2.
 ///
 /// # Panics
 ///
@@ -27,7 +27,7 @@ pub fn relu_depthwise(x: &Tensor, weight: &Tensor, stride: i64, dilation: i64) -
     x.relu().conv2d(weight, None::<&Tensor>, [stride; 2], [padding; 2], [dilation; 2], groups)
 }
 
-/// Whether `weight` is [C, 1, K, K] for the C channels of `x`, of the same type.
+/// Whether `weight` is `[C, 1, K, K]` for the C channels of `x`, of the same type.
 fn fits(x: &Tensor, weight: &Tensor) -> bool {
     let (of_x, of_weight) = (x.size(), weight.size());
     matches!(of_weight[..], [channels, 1, height, width] if channels == of_x[1] && height == width) && alike(x, weight)
@@ -40,7 +40,7 @@ fn alike(x: &Tensor, other: &Tensor) -> bool {
 /// Batch normalisation over (N, H, W) by the statistics of this batch, which also move the running ones: running ← (1 - `momentum`) running +
 /// `momentum` (mean, unbiased variance). `scale`, where there is one, multiplies each image of the result, as drop-path does.
 ///
-/// `x` [N, C, H, W], `scale` [N], all others [C] → [N, C, H, W].
+/// `x` `[N, C, H, W]`, `scale` `[N]`, all others `[C]` → `[N, C, H, W]`.
 ///
 /// # Panics
 ///
@@ -72,7 +72,7 @@ pub fn batch_norm(
     }
 }
 
-/// The greatest of each 3x3 window with padding 1: [N, C, H, W] → [N, C, H / `stride`, W / `stride`], rounded up.
+/// The greatest of each 3x3 window with padding 1: `[N, C, H, W]` → `[N, C, H / stride, W / stride]`, rounded up.
 ///
 /// # Panics
 ///
@@ -85,7 +85,7 @@ pub fn max_pool(x: &Tensor, stride: i64) -> Tensor {
     x.max_pool2d([3, 3], [stride; 2], [1, 1], [1, 1], false)
 }
 
-/// The mean of each 3x3 window with padding 1, of the pixels that are inside of the image: [N, C, H, W] → [N, C, H / `stride`, W / `stride`],
+/// The mean of each 3x3 window with padding 1, of the pixels that are inside of the image: `[N, C, H, W]` → `[N, C, H / stride, W / stride]`,
 /// rounded up.
 ///
 /// # Panics

@@ -14,9 +14,9 @@ const PADDING: i64 = 4;
 
 /// Images on the device, ready to be made into batches.
 pub struct Batches {
-    /// Bytes [N, C, H, W].
+    /// Bytes `[N, C, H, W]`.
     pixels: Tensor,
-    /// [N].
+    /// `[N]`.
     labels: Tensor,
     /// [1, C, 1, 1].
     mean: Tensor,
@@ -79,12 +79,12 @@ impl Batches {
         }
     }
 
-    /// The bytes of the images at these places [n, C, H, W].
+    /// The bytes of the images at these places `[n, C, H, W]`.
     pub fn bytes(&self, places: &[i64]) -> Tensor {
         self.pixels.index_select(0, &to_device(&Tensor::from_slice(places), self.pixels.device()))
     }
 
-    /// The images at these places as they are, normalised [n, C, H, W], and their labels [n].
+    /// The images at these places as they are, normalised `[n, C, H, W]`, and their labels `[n]`.
     pub fn plain(&self, places: &[i64]) -> (Tensor, Tensor) {
         let places = to_device(&Tensor::from_slice(places), self.pixels.device());
         let images = self.normalize(&self.pixels.index_select(0, &places));

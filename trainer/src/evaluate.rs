@@ -31,7 +31,7 @@ pub fn metric_names(classes: usize) -> Vec<&'static str> {
     names
 }
 
-/// Measures on the images at `places`: exact counts over all of them. Only [`BATCH_MEAN_ACCURACY`] depends on `batch_size`.
+/// Measures on the images at `places`: exact counts over all of them. Only `batch_mean_accuracy` depends on `batch_size`.
 pub fn evaluate(network: &Network, batches: &Batches, places: &[i64], batch_size: usize, classes: usize) -> Metrics {
     let measured = places.chunks(batch_size.max(AT_ONCE)).map(|places| measure(network, batches, places, classes));
     summary(&joined(&measured.collect::<Vec<_>>()), batch_size, classes)

@@ -14,9 +14,9 @@ const IMAGES: usize = 8;
 /// Images and their scores.
 #[derive(Debug)]
 pub struct Reference {
-    /// Bytes [N, C, H, W], as they are in the data set.
+    /// Bytes `[N, C, H, W]`, as they are in the data set.
     pub images: Tensor,
-    /// Scores of the classes before the softmax, f32 [N, classes].
+    /// Scores of the classes before the softmax, f32 `[N, classes]`.
     pub logits: Tensor,
 }
 

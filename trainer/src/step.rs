@@ -15,9 +15,9 @@ const BEFORE_RECORDING: u32 = 3;
 
 /// What a step reads.
 pub struct Inputs {
-    /// Augmented images [N, C, H, W].
+    /// Augmented images `[N, C, H, W]`.
     pub images: Tensor,
-    /// Their classes [N].
+    /// Their classes `[N]`.
     pub labels: Tensor,
     /// What is dropped of each; `None`: nothing can be.
     pub drop_path: Option<DropPath>,

@@ -27,7 +27,7 @@ const TICK: Duration = Duration::from_millis(200);
 pub(super) fn show(folder: &Path, named: Named, view: View) -> Result<(), Failure> {
     let journal = folder.join(JOURNAL_FILE);
     let (mut state, mut read) = State::read(&journal)?;
-    let trial = find(&state, folder, named)?;
+    let trial = named.in_folder(&state, folder)?;
     let wanted = view.wanted(trial.spec.attempt, named)?;
     let path = trial_folder(folder, trial.metadata.name.as_deref().unwrap_or_default()).join(LOG);
     let mut sections = Sections::new(wanted);
@@ -77,14 +77,6 @@ fn print(lines: &[String]) {
     }
 }
 
-fn find<'a>(state: &'a State, folder: &Path, named: Named) -> Result<&'a NasTrial, Failure> {
-    let all = if named.confirms { &state.trainings } else { &state.trials };
-    all.get(&named.number).ok_or_else(|| {
-        let list = "nasctl describe --trials lists them";
-        Failure::Usage(format!("there is no {} in {}: it has {} of them ({list})", named.words(), folder.display(), all.len()))
-    })
-}
-
 /// Why there is no log.
 fn nothing(path: &Path, trial: &NasTrial, named: Named) -> String {
     if trial.spec.attempt == 0 {
@@ -124,8 +116,7 @@ enum Stands {
 }
 
 fn stands(state: &State, named: Named, journal: &Path) -> Stands {
-    let all = if named.confirms { &state.trainings } else { &state.trials };
-    let Some(trial) = all.get(&named.number) else { return Stands::Over("it is gone".to_owned()) };
+    let Some(trial) = named.of_run(state) else { return Stands::Over("it is gone".to_owned()) };
     let rung = trial.last().map_or(0, |last| last.rung);
     match trial.running() {
         None if named.confirms => Stands::Over("its training has ended".to_owned()),

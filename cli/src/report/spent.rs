@@ -76,7 +76,7 @@ impl Spent {
     pub(super) fn new(records: &Records, index: &Index, progress: &Progress) -> Self {
         let rungs = &records.source.plan.rungs;
         let steps = index.steps_trained(rungs);
-        let full_steps = index.created() * rungs.steps()[rungs.top()];
+        let full_steps = index.steps_in_full(rungs);
         let seconds: f64 = records.trials.iter().map(NasTrial::accelerator_seconds).sum();
         let known = seconds > 0.0 && steps > 0;
         Self {

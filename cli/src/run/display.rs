@@ -58,10 +58,9 @@ impl Display {
     fn left(&self, ledger: &Ledger) -> Option<Duration> {
         let plan = &ledger.source.plan;
         let done = ledger.index.steps_trained(&plan.rungs);
-        let total: u64 = plan.ideal().iter().map(|course| plan.rungs.steps_of(&course.entries)).sum();
         let here = done.checked_sub(self.steps_before).filter(|steps| *steps > 0)?;
         #[expect(clippy::cast_precision_loss, reason = "an estimate for people")]
-        let ratio = total.saturating_sub(done) as f64 / here as f64;
+        let ratio = plan.ideal_steps().saturating_sub(done) as f64 / here as f64;
         Duration::try_from_secs_f64(self.began.elapsed().as_secs_f64() * ratio).ok()
     }
 }

@@ -46,7 +46,7 @@ pub(crate) use process::{HEADING, LOG};
 pub(crate) struct Arguments {
     /// Experiment file.
     file: PathBuf,
-    /// Folder for the journal, checkpoints and result [default: runs/<name of the experiment>].
+    /// Folder for the journal, checkpoints and result [default: the name of the experiment, in runs/].
     #[arg(long)]
     dir: Option<PathBuf>,
     /// Folder that holds data sets, each in a folder of its name; what `spec.trial.data.fetch` asks for is brought there.

@@ -1,8 +1,8 @@
 //! What simulated searches did, as data.
 
 use nas_api::SourceFile;
-use nas_search::{Assignment, Direction, Outcome, Plan};
-use nas_simulation::{Event, Landscape, LandscapeError, Run, trajectory};
+use nas_search::{Assignment, Plan};
+use nas_simulation::{Landscape, LandscapeError, Run, trajectory};
 use serde::Serialize;
 
 use super::{Arguments, fitted::Fitted};
@@ -122,7 +122,7 @@ pub(super) struct StandingReport {
 pub(super) fn of_run(seed: u64, run: &Run, plan: &Plan, fitted: &Fitted, accelerators: u32) -> Result<RunReport, LandscapeError> {
     let truth = |trial: u64| run.index.trial(trial).map(|trial| fitted.truth(&trial.assignment)).transpose();
     let mut incumbents = Vec::new();
-    for (event, value) in improvements(run, plan.direction) {
+    for (event, value) in run.improvements(plan.direction) {
         let truth = truth(event.trial)?.unwrap_or(value);
         incumbents.push(IncumbentReport { seconds: event.seconds, trial: event.trial, step: event.step, value, truth });
     }
@@ -162,26 +162,9 @@ pub(super) fn of_run(seed: u64, run: &Run, plan: &Plan, fitted: &Fitted, acceler
     })
 }
 
-/// The events that showed a better value than all before.
-fn improvements(run: &Run, direction: Direction) -> impl Iterator<Item = (&Event, f64)> {
-    let mut best = None;
-    run.log.iter().filter_map(move |event| {
-        let Outcome::Value(value) = event.outcome else { return None };
-        let is_better = best.is_none_or(|best| match direction {
-            Direction::Maximize => value > best,
-            Direction::Minimize => value < best,
-        });
-        is_better.then(|| {
-            best = Some(value);
-            (event, value)
-        })
-    })
-}
-
 fn saved_factor(run: &Run, plan: &Plan) -> f64 {
-    let full = run.index.created() * plan.rungs.steps()[plan.rungs.top()];
     #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
-    let factor = full as f64 / run.index.steps_trained(&plan.rungs).max(1) as f64;
+    let factor = run.index.steps_in_full(&plan.rungs) as f64 / run.index.steps_trained(&plan.rungs).max(1) as f64;
     factor
 }
 

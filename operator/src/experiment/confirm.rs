@@ -11,7 +11,7 @@ use nas_api::{
 
 use super::{
     reconcile::Pass,
-    search::{Records, confirmations_of},
+    search::Records,
     status::{Failure, stall_cleared},
     work::Shared,
 };
@@ -98,7 +98,7 @@ impl<'a> Pass<'a> {
     pub(super) fn of_confirmation(&self, searched: &mut Records) -> Option<Pass<'a>> {
         let experiment = self.experiment();
         let list = experiment.status.as_ref().map(|status| &status.confirm).filter(|list| !list.is_empty())?;
-        let trainings = confirmations_of(&self.context.world, self.key, &experiment);
+        let trainings = self.context.world.confirmations_of(self.key, &experiment);
         let configuration = |name: &str| {
             let copy = || trainings.iter().find(|training| training.spec.confirms.as_deref() == Some(name)).cloned();
             let trial: Option<Arc<NasTrial>> = self.context.world.trials.get(self.key, name).or_else(copy);

@@ -19,7 +19,7 @@ use super::{
     accept::{Refusal, accept, plan_of},
     confirm::Confirming,
     roster::Belongs,
-    search::{Records, Search, confirmations_of, trials_of},
+    search::{Records, Search},
     status::{Failure, Inputs, is_finished, stall_cleared, status, transitions},
     unreadable::unreadable_trial,
     work::Shared,
@@ -130,8 +130,8 @@ pub(crate) async fn reconcile(context: &Context, key: &ExperimentKey) -> Result<
 
 /// Whether something of a finished experiment is at work: a leader that had not heard of the end may have granted it.
 fn is_left_over(context: &Context, key: &ExperimentKey, experiment: &NasExperiment) -> bool {
-    let mut trials = trials_of(&context.world, key, experiment);
-    trials.extend(confirmations_of(&context.world, key, experiment));
+    let mut trials = context.world.trials_of(key, experiment);
+    trials.extend(context.world.confirmations_of(key, experiment));
     !context.world.jobs.of(key).is_empty() || trials.iter().any(|trial| trial.running().is_some())
 }
 

@@ -19,11 +19,9 @@ use super::{
     views::Views,
 };
 use crate::{
-    ownership::is_owned,
     pace::Turns,
-    store::{Changes, ExperimentKey},
+    store::Changes,
     trial::{WaitReason, Waiting},
-    world::World,
 };
 
 /// A plan, or every problem of the experiment.
@@ -136,23 +134,6 @@ impl Records {
         };
         Some((name, *self.disowned_since.get_or_insert(now)))
     }
-}
-
-/// The trials of this very experiment's search, by number: not those of a namesake that was deleted before.
-pub(crate) fn trials_of(world: &World, key: &ExperimentKey, experiment: &NasExperiment) -> Vec<Arc<NasTrial>> {
-    owned(world, key, experiment, |trial| !trial.is_confirmation())
-}
-
-/// The trainings that confirm the best of this very experiment, by number.
-pub(crate) fn confirmations_of(world: &World, key: &ExperimentKey, experiment: &NasExperiment) -> Vec<Arc<NasTrial>> {
-    owned(world, key, experiment, NasTrial::is_confirmation)
-}
-
-fn owned(world: &World, key: &ExperimentKey, experiment: &NasExperiment, is_wanted: fn(&NasTrial) -> bool) -> Vec<Arc<NasTrial>> {
-    let mut trials = world.trials.of(key);
-    trials.retain(|trial| is_wanted(trial) && is_owned(&**trial, experiment));
-    trials.sort_by_key(|trial| trial.spec.number);
-    trials
 }
 
 #[cfg(test)]

@@ -269,7 +269,7 @@ fn trade_offs(index: &Index, plan: &Plan, experiment: &NasExperiment) -> Vec<Fro
 
 fn budget(index: &Index, plan: &Plan, experiment: &NasExperiment, accelerator_seconds: f64) -> BudgetStatus {
     let trained = index.steps_trained(&plan.rungs);
-    let full = index.created().saturating_mul(plan.rungs.steps()[plan.rungs.top()]);
+    let full = index.steps_in_full(&plan.rungs);
     #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
     let times = if trained == 0 { 1.0 } else { full as f64 / trained as f64 };
     let saved = (accelerator_seconds * (times - 1.0)).max(0.0);

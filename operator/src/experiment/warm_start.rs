@@ -8,7 +8,7 @@ use kube::{Resource, ResourceExt};
 use nas_api::{WARM_START_KEY, objects::NasExperiment};
 use nas_search::EarlierTrial;
 
-use super::{accept::Refusal, search::trials_of, status::is_finished};
+use super::{accept::Refusal, status::is_finished};
 use crate::{Error, context::Context, labels, ownership::is_owned, request::post, store::ExperimentKey, world::World};
 
 /// The evidence, or what is in its way.
@@ -69,7 +69,7 @@ fn gather(world: &World, key: &ExperimentKey, experiment: &NasExperiment) -> Res
         if !is_finished(&earlier) {
             return Err(refuse("WarmStartRunning", format!("{name} has not finished yet: this experiment waits for it")));
         }
-        let trials = trials_of(world, &other, &earlier);
+        let trials = world.trials_of(&other, &earlier);
         let told = experiment.learn_from(&earlier, trials.iter().map(|trial| (**trial).clone()));
         all.extend(told.map_err(|words| refuse("WarmStartUnsuitable", words))?);
     }

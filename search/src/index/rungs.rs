@@ -81,6 +81,11 @@ impl Index {
         rungs.steps_of(&self.values)
     }
 
+    /// Steps that training every trial in full would take.
+    pub fn steps_in_full(&self, rungs: &Rungs) -> u64 {
+        self.created().saturating_mul(rungs.steps()[rungs.top()])
+    }
+
     fn best_at(&self, rung: usize) -> Option<(f64, u64)> {
         let (_, number) = self.rungs_of_all(rung).filter_map(|rung| rung.ranked.first()).min()?;
         let value = self.trials.get(number)?.value_at(rung)?;

@@ -56,6 +56,11 @@ impl Plan {
         (0..self.brackets()).reduce(fewer).unwrap_or_default()
     }
 
+    /// Steps of training in an ideal search.
+    pub fn ideal_steps(&self) -> u64 {
+        self.ideal().iter().map(|course| self.rungs.steps_of(&course.entries)).sum()
+    }
+
     /// What the brackets would do if exactly `1 / eta` of each rung went on; what asynchrony adds is a few percent. Brackets that begin at
     /// the same rung are taken together.
     pub fn ideal(&self) -> Vec<Course> {

@@ -175,7 +175,7 @@ impl Variant {
         Ok(batch)
     }
 
-    /// A pickled dictionary of `data` [N, 3072] and `labels` (for CIFAR-100 `fine_labels`) [N].
+    /// A pickled dictionary of `data` `[N, 3072]` and `labels` (for CIFAR-100 `fine_labels`) `[N]`.
     fn pickled(&self, path: &Path, bytes: &[u8]) -> Result<Batch, Fault> {
         let pickle = Pickle::read(bytes)?;
         let (offset, array) = pickle.array("data")?;

@@ -26,7 +26,7 @@ pub(super) fn probe(path: &Path) -> Result<Kind, DataError> {
     })
 }
 
-/// The pixels [C, H, W] of a PNG or JPEG file, brought to `shape`: shrunk and enlarged linearly, without keeping the ratio of its sides;
+/// The pixels `[C, H, W]` of a PNG or JPEG file, brought to `shape`: shrunk and enlarged linearly, without keeping the ratio of its sides;
 /// colours made grey by their luminance, transparency left out unless the shape has a channel for it.
 pub(super) fn decode(path: &Path, [channels, height, width]: [usize; 3]) -> Result<Vec<u8>, DataError> {
     let image = checked(path, |bytes| reader(bytes)?.decode())?;

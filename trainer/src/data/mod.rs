@@ -28,7 +28,7 @@ pub use summary::{Counts, Summary};
 /// Images of one size with their classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Images {
-    /// One byte a pixel, [N, C, H, W].
+    /// One byte a pixel, `[N, C, H, W]`.
     pub pixels: Vec<u8>,
     /// Class of each image.
     pub labels: Vec<i64>,

@@ -30,7 +30,7 @@ struct Header {
 struct Part {
     /// File of the pixels, [count, C, H, W].
     images: PathBuf,
-    /// File of the labels, [count].
+    /// File of the labels, `[count]`.
     labels: PathBuf,
     count: usize,
 }

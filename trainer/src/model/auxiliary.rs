@@ -29,7 +29,7 @@ impl AuxiliaryHead {
         }
     }
 
-    /// `ReLU` of a cell's output [N, C, H, W], H and W at least 2 → logits [N, classes].
+    /// `ReLU` of a cell's output `[N, C, H, W]`, H and W at least 2 → logits `[N, classes]`.
     ///
     /// The original applies its first `ReLU` in place, on what the next cell reads. That cell begins with a `ReLU` itself, so the
     /// difference shows only where no cell follows; there it would make training differ from evaluation, and is left out.

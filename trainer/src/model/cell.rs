@@ -69,7 +69,7 @@ impl Cell {
         Self { edges: edges.collect(), preprocess: [first, second] }
     }
 
-    /// `ReLU` of the outputs of the last cell but one and of the last cell → [N, 4 · channels, H, W].
+    /// `ReLU` of the outputs of the last cell but one and of the last cell → `[N, 4 · channels, H, W]`.
     pub(crate) fn forward(&self, inputs: [&Tensor; 2], pass: Pass) -> Tensor {
         let mut states: Vec<Tensor> =
             self.preprocess.iter().zip(inputs).map(|(preprocess, input)| preprocess.forward(input, pass)).collect();

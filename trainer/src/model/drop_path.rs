@@ -26,7 +26,7 @@ impl DropPath {
         self.0.copy_(&other.0);
     }
 
-    /// By how much droppable edge number `edge` counts in each image [N].
+    /// By how much droppable edge number `edge` counts in each image `[N]`.
     pub fn scale(&self, edge: i64) -> Tensor {
         self.0.get(edge)
     }

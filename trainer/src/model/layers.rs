@@ -80,7 +80,7 @@ impl BatchNorm {
         self.forward_scaled(x, pass, None)
     }
 
-    /// As `forward`; in training, `scale` [N] multiplies each image of the result.
+    /// As `forward`; in training, `scale` `[N]` multiplies each image of the result.
     pub(crate) fn forward_scaled(&self, x: &Tensor, pass: Pass, scale: Option<&Tensor>) -> Tensor {
         let Self { weight, bias, running_mean, running_var } = self;
         match pass {

@@ -11,7 +11,7 @@ use super::{
     variables::{MemoryFormat, Variables},
 };
 
-/// Unnormalised log-probabilities, each [N, classes].
+/// Unnormalised log-probabilities, each `[N, classes]`.
 pub struct Output {
     /// Of the classifier.
     pub logits: Tensor,
@@ -60,7 +60,7 @@ impl Network {
         self.droppable_edges
     }
 
-    /// Images [N, C, H, W] → logits.
+    /// Images `[N, C, H, W]` → logits.
     pub fn forward(&self, images: &Tensor, pass: Pass) -> Output {
         self.forward_observed(images, pass, |_| {})
     }

@@ -9,7 +9,7 @@ use super::{
     variables::Variables,
 };
 
-/// An operation with its weights: [N, C, H, W] → [N, C, H / stride, W / stride], rounded up.
+/// An operation with its weights: `[N, C, H, W]` → `[N, C, H / stride, W / stride]`, rounded up.
 pub enum Operator {
     /// Zeros.
     None {
@@ -59,7 +59,7 @@ impl Operator {
         self.forward_scaled(x, pass, None)
     }
 
-    /// As [`Operator::forward`]; in training, `scale` [N] multiplies each image of the result, where it costs least.
+    /// As [`Operator::forward`]; in training, `scale` `[N]` multiplies each image of the result, where it costs least.
     pub(crate) fn forward_scaled(&self, x: &Tensor, pass: Pass, scale: Option<&Tensor>) -> Tensor {
         let scaled = |out: Tensor| match scale {
             Some(scale) => &out * scale.to_kind(out.kind()).reshape([-1, 1, 1, 1]),
@@ -113,7 +113,7 @@ pub struct ReluConvBn {
 }
 
 impl ReluConvBn {
-    /// [N, `inputs`, H, W] → [N, `outputs`, H, W].
+    /// `[N, inputs, H, W]` → `[N, outputs, H, W]`.
     pub fn new(vars: &mut Variables, name: &str, inputs: i64, outputs: i64) -> Self {
         Self {
             conv: Conv::new(vars, &format!("{name}.op.1"), [inputs, outputs], 1, 1, 0),
@@ -141,7 +141,7 @@ pub struct FactorizedReduce {
 }
 
 impl FactorizedReduce {
-    /// [N, `inputs`, H, W] → [N, `outputs`, H / 2, W / 2], rounded up; `outputs` is even.
+    /// `[N, inputs, H, W]` → `[N, outputs, H / 2, W / 2]`, rounded up; `outputs` is even.
     pub fn new(vars: &mut Variables, name: &str, inputs: i64, outputs: i64) -> Self {
         let half = [inputs, outputs / 2];
         Self {
@@ -156,7 +156,7 @@ impl FactorizedReduce {
         self.forward_rectified(&x.relu(), pass, None)
     }
 
-    /// Applies what comes after the `ReLU`; in training, `scale` [N] multiplies each image of the result.
+    /// Applies what comes after the `ReLU`; in training, `scale` `[N]` multiplies each image of the result.
     pub(crate) fn forward_rectified(&self, x: &Tensor, pass: Pass, scale: Option<&Tensor>) -> Tensor {
         let (_, _, height, width) = x.size4().unwrap_or_default();
         let missing = [height % 2, width % 2];

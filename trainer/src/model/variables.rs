@@ -4,7 +4,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::random::{Purpose, Stream};
 
-/// In what order the numbers of a 4-d tensor [N, C, H, W] lie in memory.
+/// In what order the numbers of a 4-d tensor `[N, C, H, W]` lie in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemoryFormat {
     /// N, C, H, W: libtorch's default.

@@ -47,7 +47,7 @@ pub struct GuidedSettings {
 
 impl GuidedSettings {
     /// Values that a rung must have to be a model by itself.
-    pub(super) const ENOUGH: usize = 16;
+    pub const ENOUGH: usize = 16;
 }
 
 impl Default for GuidedSettings {
