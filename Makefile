@@ -146,7 +146,7 @@ release: export NAS_COMMIT := $(or $(shell git describe --always --dirty --abbre
 release: build programs ## stage: all that a release consists of, in dist/, checked and not published (docs/releasing.md; CUDA=1: also the image for GPUs)
 	$(stage) release scripts/release.sh
 
-audit: setup ## stage: licences, duplicates and sources of all dependencies (cargo-deny, offline)
+audit: setup ## stage: licences, duplicates and sources of all dependencies, and that all are used (cargo-deny, offline, and cargo-machete)
 	$(stage) audit scripts/audit.sh
 
 # By itself, as compare-search is.
