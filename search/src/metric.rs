@@ -11,16 +11,6 @@ pub enum Direction {
     Minimize,
 }
 
-impl Direction {
-    /// Whether `value` is better than another; of equal ones neither is, and nothing is better or worse than NaN.
-    pub fn is_better(self, value: f64, other: f64) -> bool {
-        match self {
-            Self::Maximize => value > other,
-            Self::Minimize => value < other,
-        }
-    }
-}
-
 /// A metric: a finite number, or the knowledge that there is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Metric {
@@ -61,6 +51,11 @@ impl Direction {
         if self == Self::Maximize { value } else { -value }
     }
 
+    /// Whether `value` is better than another; of equal ones neither is.
+    pub fn is_better(self, value: f64, other: f64) -> bool {
+        self.upwards(value) > self.upwards(other)
+    }
+
     /// Whether `value` is at least as good as `target`.
     pub fn reaches(self, value: f64, target: f64) -> bool {
         Rank::of(Metric::of(value), self) <= Rank::of(Metric::of(target), self)
@@ -92,6 +87,15 @@ mod tests {
             }
         }
         assert_eq!(Rank::of(Metric::of(-0.0), Direction::Minimize), Rank::of(Metric::of(0.0), Direction::Minimize));
+    }
+
+    #[test]
+    fn of_two_values_the_greater_or_the_lesser_is_better_and_of_equal_ones_neither() {
+        assert!(Direction::Maximize.is_better(0.9, 0.8) && Direction::Minimize.is_better(0.8, 0.9));
+        for direction in [Direction::Maximize, Direction::Minimize] {
+            assert!(!direction.is_better(0.8, 0.8));
+            assert_ne!(direction.is_better(0.9, 0.8), direction.is_better(0.8, 0.9));
+        }
     }
 
     #[test]
