@@ -234,7 +234,7 @@ proptest! {
     #[test]
     fn who_stands_where_is_counted_anew(records in records()) {
         let (index, trials) = records.index();
-        let (mut rows, mut incumbent) = (Vec::new(), None);
+        let (mut rows, mut came_no_further, mut incumbent) = (Vec::new(), Vec::new(), None);
         for (rung, &step) in STEPS.iter().enumerate() {
             let standing = ranked(&records, &trials, None, rung);
             let best = best(&standing);
@@ -247,6 +247,9 @@ proptest! {
             rows.push(RungSummary { step, running, entries: standing.len(), promoted, best });
             let values: Vec<(f64, u64)> = standing.iter().filter_map(|(number, value)| Some(((*value)?, *number))).collect();
             prop_assert!(index.ranking(rung).map(|(value, trial)| (value, trial.number)).eq(values.iter().copied()));
+            let goes_on = |number: u64| (rung + 1..=TOP).any(|at| index.trial(number).unwrap().value_at(at).is_some());
+            let rest = values.iter().filter(|(_, number)| !goes_on(*number));
+            came_no_further.push(rest.map(|(value, number)| (rung, *value, *number)).collect::<Vec<_>>());
             let sign = if records.direction == Direction::Maximize { 1.0 } else { -1.0 };
             let curve = |number: u64| (0..=rung).map(|at| sign * index.trial(number).unwrap().value_at(at).unwrap()).collect();
             let curves: Vec<Vec<f64>> = values.iter().take(5).map(|(_, number)| curve(*number)).collect();
@@ -259,6 +262,9 @@ proptest! {
         }
         prop_assert_eq!(index.summaries(&rungs()).collect::<Vec<_>>(), rows.clone());
         prop_assert_eq!(index.incumbent(), incumbent);
+        let best = index.best().map(|(rung, value, trial)| (rung, value, trial.number));
+        prop_assert!(best.eq(came_no_further.into_iter().rev().flatten()));
+        prop_assert_eq!(index.steps_in_full(&rungs()), 27 * records.trials.len() as u64);
         let highest = rows.iter().rposition(|row| row.running + row.entries > 0).unwrap_or_default();
         prop_assert_eq!(index.highest_target(), highest);
         let values = trials.iter().flat_map(|trial| &trial.recorded).filter(|recorded| matches!(recorded.outcome, Outcome::Value(_)));
