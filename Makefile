@@ -113,7 +113,7 @@ verify-gpu: build ## stage: the trainer on this machine's GPU (docs/gpu.md; says
 verify-crashes: setup programs ## stage: the operator dies at every write of a search (about 8 minutes; writes docs/results/crashes.md)
 	$(stage) verify-crashes scripts/verify-crashes.sh
 
-verify-versions: setup programs ## stage: the operator on the oldest and the newest Kubernetes (about half an hour, and as long once to build them; writes docs/results/kubernetes-versions.md)
+verify-versions: setup programs ## stage: the operator on the oldest and the newest Kubernetes (about a quarter of an hour, and half an hour once to build them; writes docs/results/kubernetes-versions.md)
 	$(stage) verify-versions scripts/verify-versions.sh
 
 verify-observability: build programs ## stage: a real Prometheus finds what every panel and alert asks for (about two minutes)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Does training on this machine's GPU do what it should? Ends with 3 where there is no GPU. NAS_LIBTORCH_CUDA names libtorch's CUDA part (docs/gpu.md).
 # PROGRAMS is a folder with nasctl, nas-trainer, and the trainer's test programs golden_model and equal, for a machine without cargo; PART is one
-# of vectors, steps, deep and search: a machine that is lent for minutes can do them side by side.
+# of vectors, steps, deep and search: they can run side by side.
 #
 #   NAS_LIBTORCH_CUDA=.../libtorch_cuda.so scripts/verify-gpu.sh [PROGRAMS [PART...]]
 set -euo pipefail

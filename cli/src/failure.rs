@@ -7,6 +7,9 @@ use thiserror::Error;
 
 use crate::{cluster::ClusterError, export::WeightsError, simulate::CurvesError, table::counted};
 
+/// A mistake on the command line, whoever finds it (sysexits' `EX_USAGE`; clap would end with 2).
+pub(crate) const USAGE: u8 = 64;
+
 /// Any end but success, with its exit code.
 #[derive(Debug, Error)]
 pub(crate) enum Failure {
@@ -108,7 +111,7 @@ impl Failure {
         match self {
             Self::Io { source, .. } if is_full(source) => 75,
             Self::Io { .. } | Self::Unreadable { .. } | Self::Invalid { .. } | Self::Curves(_) | Self::Weights(_) => 65,
-            Self::Folder(_) | Self::Usage(_) => 64,
+            Self::Folder(_) | Self::Usage(_) => USAGE,
             Self::Trainer { code, .. } => *code,
             Self::Cluster(error) => error.code(),
             Self::Unsuccessful(_) | Self::Different(_) | Self::NotReady(_) | Self::Open | Self::Nonconforming { .. } => 1,

@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
 enum Form {
     /// A table.
     Text,
-    /// A table with why each has ended.
+    /// A table with why each has ended, or what holds it up.
     Wide,
     Json,
     Yaml,

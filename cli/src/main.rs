@@ -113,7 +113,15 @@ fn main() -> ExitCode {
     if let Some(code) = plugin::completed(&command) {
         return code;
     }
-    let arguments = Arguments::from_arg_matches(&command.get_matches_mut()).unwrap_or_else(|error| error.exit());
+    let read = command.try_get_matches_from_mut(std::env::args_os()).and_then(|found| Arguments::from_arg_matches(&found));
+    let arguments = match read {
+        Ok(arguments) => arguments,
+        Err(said) => {
+            // Help and version are such an answer, too.
+            let _ = said.print();
+            return if said.use_stderr() { ExitCode::from(failure::USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
     let done = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),

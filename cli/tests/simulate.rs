@@ -50,6 +50,15 @@ fn write(folder: &Path, name: &str, text: &str) -> String {
 }
 
 #[test]
+fn what_is_typed_wrong_ends_with_64_and_help_with_0() {
+    for (typed, code, words) in [(&["--curve", "nb301"][..], 64, "--curves"), (&[], 64, "<FILE>"), (&["--help"], 0, "Examples:")]
+    {
+        let (ended, told, said) = simulate(typed);
+        assert!(ended == code && (told + &said).contains(words), "{typed:?}: {ended}, {said}");
+    }
+}
+
+#[test]
 fn a_search_of_a_thousand_trials_takes_a_moment() {
     let file = config("adaptive-experiment.yaml");
     let (code, told, said) = simulate(&[&file, "--curves", "nb301", "--output", "json"]);

@@ -10,7 +10,7 @@ use crate::{CellKind, Cost, CostModel, Genotype, Image, NetworkError, Skeleton, 
 pub struct Network {
     /// Its cells.
     pub genotype: Genotype,
-    /// `init_channels` of the seed: channels of a node in the first cells.
+    /// `init_channels`: channels of a node in the first cells.
     pub channels: u32,
     /// Cells.
     pub layers: u32,

@@ -32,7 +32,7 @@ impl Image {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Skeleton {
-    /// `init_channels` of the seed, C: channels of a node in the first cells. The cells' outputs have 4 times as many.
+    /// `init_channels`, C: channels of a node in the first cells. The cells' outputs have 4 times as many.
     pub channels: u32,
     /// Cells, L.
     pub layers: u32,

@@ -67,7 +67,11 @@ enum Data {
 }
 
 fn main() {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::try_parse().unwrap_or_else(|said| {
+        // Help and version are such an answer, too. With clap's own code for a mistake, 2, a pod would be tried again.
+        let _ = said.print();
+        process::exit(if said.use_stderr() { Exit::Usage } else { Exit::Reported }.code());
+    });
     settle_process();
     let exit = panic::catch_unwind(|| match arguments.action {
         None => session::run(&stop_on_signals()),

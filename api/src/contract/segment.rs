@@ -108,7 +108,7 @@ words! {
     Validation {
         /// Train on 90 % of the training set, evaluate on the other 10 % (stratified, the same for every trial). The default of a search.
         Heldout = "Heldout",
-        /// Train on the whole training set, evaluate on the test set, and let that choose: the seed's protocol.
+        /// Train on the whole training set, evaluate on the test set, and let that choose: the protocol of Determined's benchmark.
         TestSet = "TestSet",
         /// Train on the whole training set, evaluate on the test set, choose nothing: for the final number of one architecture.
         Final = "Final",

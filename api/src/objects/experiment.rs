@@ -232,7 +232,7 @@ pub struct BudgetSpec {
     pub wall_clock: Option<Duration>,
 }
 
-/// Whose checkpoints are kept. Learning curves and logs of all trials stay.
+/// Whose checkpoints are kept. Learning curves of all trials stay, and with `nasctl run` their logs.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Which trials keep theirs.

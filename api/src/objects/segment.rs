@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{NasTrialStatus, OutcomeName};
 use crate::Conclusion;
 
-/// One process that trained a segment of a trial.
+/// One attempt to train a segment of a trial: a process, or on a cluster a Job with one pod or more.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct RunSegment {

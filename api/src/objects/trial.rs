@@ -144,7 +144,7 @@ pub struct NasTrialStatus {
     )]
     #[schemars(length(max = 16))]
     pub rungs: Vec<RecordedRung>,
-    /// Processes that trained it, and what became of them.
+    /// Attempts that trained it, and what became of them; the newest 64.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub segments: Vec<RunSegment>,

@@ -57,7 +57,7 @@ pub(crate) struct Scale {
 pub(crate) struct Stop {
     #[command(flatten)]
     target: Target,
-    /// Create no more trials, and let those that were created go as far as they can.
+    /// On a cluster: create no more trials, and let those that were created go as far as they can.
     #[arg(long)]
     drain: bool,
 }

@@ -14,7 +14,7 @@ pub struct Normalization {
 }
 
 impl Normalization {
-    /// The published constants for `cifar10`, which the seed trains with, else those of the training images.
+    /// The published constants for `cifar10`, which Determined's benchmark trains with, else those of the training images.
     pub fn of(name: &str, train: &Images) -> Self {
         if name == "cifar10" {
             return Self {

@@ -171,6 +171,9 @@ fn the_commands_say_what_they_do_and_leave_with_the_codes_of_the_contract() {
     let (code, _, err) = run(&["data", "fetch", "mnist", "--dir", path, "--url", &server.url]);
     assert_eq!(code, Some(65));
     says(&err, &["fetching", IMAGES, "has 10 bytes", "9912422"]);
+    let (code, _, err) = run(&["data", "fetch", "mnisst", "--dir", path]);
+    assert_eq!(code, Some(64));
+    says(&err, &["mnisst", "fashion-mnist"]);
 }
 
 /// A proxy that connects whatever it is asked for with this server, once; returns its address and what it was asked for.

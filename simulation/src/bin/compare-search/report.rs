@@ -113,10 +113,10 @@ const ASKED: [(&str, &str, f64, Asked); 13] = [
 /// What the other programs' early stopping reaches on NAS-Bench-301 at 4 `T_R`.
 const PEERS: f64 = 95.62;
 
-/// What was asked for, and whether it is reached.
+/// What was aimed at, and whether it is reached.
 fn asked(results: &[(&Benchmark, &[Measured])]) -> String {
-    let mut text = "\n## What was asked for\n\nLevel: short of it by less than the standard error of the difference, were the two independent.\n\n\
-        | on | search | at | reaches | asked for | |\n|---|---|---|---|---|---|\n"
+    let mut text = "\n## What was aimed at\n\nLevel: short of it by less than the standard error of the difference, were the two independent.\n\n\
+        | on | search | at | reaches | aimed at | |\n|---|---|---|---|---|---|\n"
         .to_owned();
     for (id, name, time, asked) in &ASKED {
         let Some((benchmark, measured)) = results.iter().find(|(benchmark, _)| benchmark.id == *id) else { continue };
