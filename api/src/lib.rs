@@ -3,6 +3,7 @@
 
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "what is written must read back to the bit"))]
 
+mod accelerators;
 mod access;
 mod conclude;
 mod confirm;

@@ -154,10 +154,14 @@ fn the_newest_objects_have_every_field() {
 fn what_is_only_ever_appended_has_the_fields_of_the_first_version() {
     let definition = serde_json::to_value(NasTrial::crd()).unwrap();
     let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
-    let view = ["count", "decisionSeq", "digest", "stepsLeft"];
+    let view = ["count", "decisionSeq", "digest", "maxTrials", "stepsLeft"];
     for (part, list, wanted) in [
         ("status", "rungs", &["additional", "decisionSeq", "outcome", "rung", "value"][..]),
-        ("spec", "grants", &["reason", "rung", "view", "view.count", "view.decisionSeq", "view.digest", "view.stepsLeft"]),
+        (
+            "spec",
+            "grants",
+            &["reason", "rung", "view", "view.count", "view.decisionSeq", "view.digest", "view.maxTrials", "view.stepsLeft"],
+        ),
         ("spec", "stopped", &view),
         ("spec", "retired", &view),
     ] {

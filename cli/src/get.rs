@@ -6,7 +6,8 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use nas_api::objects::NasExperiment;
+use kube::ResourceExt;
+use nas_api::objects::{NasExperiment, NasTrial};
 use serde::Serialize;
 
 use crate::{cluster, failure::Failure, out, plugin, records::Records, run::JOURNAL_FILE};
@@ -101,6 +102,7 @@ fn of_folder(folder: &Path) -> Result<Vec<Found>, Failure> {
 fn of_run(name: &str, records: &Records) -> Found {
     let index = records.index();
     let best = index.incumbent();
+    let experiment = &records.source.experiment;
     Found {
         name: name.to_owned(),
         namespace: None,
@@ -109,9 +111,9 @@ fn of_run(name: &str, records: &Records) -> Found {
         trials: index.created(),
         max_trials: records.source.plan.max_trials,
         running: index.running() as u64,
-        metric: records.source.experiment.spec.objective.metric.clone(),
+        metric: experiment.spec.objective.metric.clone(),
         best: best.map(|best| best.value),
-        best_trial: best.map(|best| best.trial.to_string()),
+        best_trial: best.map(|best| NasTrial::name_of(&experiment.name_any(), best.trial)),
         message: records.end.as_ref().map(|end| end.message.clone()).unwrap_or_default(),
     }
 }

@@ -155,9 +155,9 @@ fn preview(source: &SourceFile, arguments: &Arguments) -> Preview {
     });
     let accelerator_hours = arguments.full_hours.map(|hours| hours * ratio(steps, full));
     let pods = rungs.iter().map(|rung| rung.trials).sum();
-    let accelerators = spec.trial.accelerator.as_ref().map_or(1, |accelerator| accelerator.count);
+    let accelerators = f64::from(source.experiment.accelerators_of_a_slot());
     #[expect(clippy::cast_precision_loss, reason = "hours for people")]
-    let start_hours = pods as f64 * accelerators as f64 * arguments.start_seconds / 3600.0;
+    let start_hours = pods as f64 * accelerators * arguments.start_seconds / 3600.0;
     let starts = PreviewStarts {
         pods,
         seconds_each: arguments.start_seconds,

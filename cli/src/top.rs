@@ -139,9 +139,8 @@ fn budget(records: &Records, elapsed: Option<Duration>) -> String {
         parts.push(format!("{} of {} wall clock", minutes(elapsed), minutes(limit)));
     }
     if let Some(limit) = limits.accelerator {
-        // Without accelerators the segments have the time of their slots, which no budget counts.
-        let counts = records.source.experiment.spec.trial.accelerator.is_some();
-        let hours = records.trials.iter().filter(|_| counts).map(NasTrial::accelerator_seconds).sum::<f64>() / 3600.0;
+        let noted = records.trials.iter().map(NasTrial::accelerator_seconds).sum();
+        let hours = records.source.experiment.charged_seconds(noted, 0.0) / 3600.0;
         parts.push(format!("{hours:.1} of {:.1} accelerator hours", limit.as_secs_f64() / 3600.0));
     }
     if parts.is_empty() { String::new() } else { format!("  budget: {} spent\n", parts.join(", ")) }

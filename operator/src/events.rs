@@ -9,7 +9,7 @@ use kube::{
     Client,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
-use nas_api::one_line;
+use nas_api::{objects::SegmentOutcome, one_line};
 use nas_search::End;
 use tokio::time::timeout;
 
@@ -24,7 +24,7 @@ pub(crate) enum Happened {
     Stopped { reason: String },
     Retired { reason: String },
     OutcomeRecorded { outcome: &'static str, message: String },
-    SegmentAgain { message: String },
+    AttemptEnded { outcome: SegmentOutcome, message: String },
     Stalled { message: String },
     Ended { reason: End },
     Confirming { message: String },
@@ -40,7 +40,7 @@ impl Happened {
     fn may_repeat(&self) -> bool {
         match self {
             Self::NotAccepted { .. }
-            | Self::SegmentAgain { .. }
+            | Self::AttemptEnded { .. }
             | Self::Stalled { .. }
             | Self::EditIgnored
             | Self::PassesFail { .. }
@@ -69,7 +69,10 @@ impl Happened {
             Self::OutcomeRecorded { outcome, message } => {
                 (EventType::Warning, "TrialEnded", "Record", format!("{outcome}: {message}"))
             }
-            Self::SegmentAgain { message } => (EventType::Warning, "SegmentLost", "Retry", message.clone()),
+            Self::AttemptEnded { outcome, message } => {
+                let type_ = if outcome.is_fault() { EventType::Warning } else { EventType::Normal };
+                (type_, "AttemptEnded", "Retry", format!("{}: {message}", outcome.name()))
+            }
             Self::Stalled { message } => (EventType::Warning, "Stalled", "Wait", message.clone()),
             Self::Ended { reason } => (EventType::Normal, "SearchEnded", "Finish", reason.to_string()),
             Self::Confirming { message } => {

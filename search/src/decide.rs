@@ -92,7 +92,7 @@ impl Decision {
 ///
 /// The decisions stand in the order in which they have to be recorded. An empty list means: wait for an outcome.
 pub fn decide(plan: &Plan, index: &Index, usage: &Usage) -> Vec<Decision> {
-    let view = View { left: steps_left(plan, index, usage), ..index.view() };
+    let view = View { left: steps_left(plan, index, usage), max_trials: Some(plan.max_trials), ..index.view() };
     if let Some(reason) = end_by_limit(plan, index, usage) {
         return vec![Decision::Finish { view, reason }];
     }

@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::{Additional, Assignment, Outcome, Recorded, Scalar};
+use crate::{Additional, Assignment, Outcome, Recorded};
 
 /// 128 bits that are the same for equal assignments; that two others of a search share them is as likely as that a machine errs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,12 +15,7 @@ impl Key {
             salt.hash(&mut hasher);
             for (name, value) in assignment {
                 name.hash(&mut hasher);
-                match value {
-                    Scalar::Bool(value) => (0_u8, value).hash(&mut hasher),
-                    Scalar::Int(value) => (1_u8, value).hash(&mut hasher),
-                    Scalar::Float(value) => (2_u8, value.to_bits()).hash(&mut hasher),
-                    Scalar::Text(value) => (3_u8, value).hash(&mut hasher),
-                }
+                value.hash(&mut hasher);
             }
             hasher.finish()
         };
@@ -55,6 +50,7 @@ fn mix(word: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Scalar;
 
     #[test]
     fn words_are_mixed_as_splitmix64_mixes_them() {
@@ -81,10 +77,13 @@ mod tests {
 
     #[test]
     fn only_equal_assignments_share_a_key() {
-        let values: [Scalar; 7] =
-            [true.into(), false.into(), 1.into(), 2.into(), 1.0.into(), Scalar::Text("1".into()), Scalar::Text("2".into())];
-        let of = |name: &str, value: &Scalar| Assignment::from([(name.into(), value.clone())]);
-        let all: Vec<Assignment> = ["a", "b"].iter().flat_map(|name| values.iter().map(|value| of(name, value))).collect();
+        const EXACT: i64 = 1 << 53;
+        let texts = ["1", "2"].map(Scalar::from);
+        let whole = [0, 1, 2, EXACT - 1, EXACT, i64::MAX].map(Scalar::from);
+        let floats = [0.0, -0.0, 0.5, 1.0, 9_007_199_254_740_991.0, 9_007_199_254_740_992.0, 1e300].map(Scalar::from);
+        let values = [true.into(), false.into()].into_iter().chain(texts).chain(whole).chain(floats);
+        let all: Vec<Assignment> =
+            values.flat_map(|value: Scalar| ["a", "b"].map(|name| Assignment::from([(name.into(), value.clone())]))).collect();
         for (one, other) in all.iter().flat_map(|one| all.iter().map(move |other| (one, other))) {
             assert_eq!(Key::of(one) == Key::of(other), one == other, "{one:?}, {other:?}");
         }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use crate::{
     Cutoff, Decision, Outcome, Plan, Retirement, TrialHistory, View,
-    history::{Past, groups},
+    history::{Past, PastPlan, groups},
     scheduler::{patience, promotions, prospects, retirements, standing, stops},
 };
 
@@ -80,7 +80,9 @@ pub fn explain(plan: &Plan, trials: &[TrialHistory], number: u64) -> Vec<Event> 
         }
         past.advance(until);
     };
+    let mut then = PastPlan::new(plan);
     for group in groups(&trials) {
+        let plan = then.at(group.view);
         take_outcomes(&mut past, &mut events, group.view.seq);
         let is_known = past.index.view().shows_the_same(&group.view);
         let mut happens = |what| events.push(Event { view: group.view, what });

@@ -1,6 +1,6 @@
 //! The past of a search: its records as they stood at any time, out of what each decision had seen.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, cmp::Reverse, collections::BTreeMap};
 
 use crate::{Index, Plan, Recorded, Trial, View};
 
@@ -51,13 +51,36 @@ pub(crate) fn groups(trials: &BTreeMap<u64, &TrialHistory>) -> impl Iterator<Ite
 }
 
 /// What a decision had seen, as a key in the order of time.
-type Seen = (u64, u64, u64, std::cmp::Reverse<u64>);
+type Seen = (u64, u64, u64, Reverse<u64>, Option<u64>);
 
 fn group_of(groups: &mut BTreeMap<Seen, Group>, view: View) -> &mut Group {
     let new = || Group { view, created: Vec::new(), promoted: Vec::new(), stopped: Vec::new(), retired: Vec::new() };
     // A budget only shrinks: of two passes over the same outcomes, the earlier saw more of it.
-    let left = std::cmp::Reverse(view.left.unwrap_or(u64::MAX));
-    groups.entry((view.seq, view.count, view.digest, left)).or_insert_with(new)
+    let left = Reverse(view.left.unwrap_or(u64::MAX));
+    // Of two `maxTrials` the greater is taken for the later: people raise it more often than they lower it.
+    groups.entry((view.seq, view.count, view.digest, left, view.max_trials)).or_insert_with(new)
+}
+
+/// The plan of a search as its decisions had it: people may have changed its `maxTrials` since.
+pub(crate) struct PastPlan<'a> {
+    today: &'a Plan,
+    then: Cow<'a, Plan>,
+}
+
+impl<'a> PastPlan<'a> {
+    pub(crate) fn new(today: &'a Plan) -> Self {
+        Self { today, then: Cow::Borrowed(today) }
+    }
+
+    /// As it was for what has this view.
+    pub(crate) fn at(&mut self, view: View) -> &Plan {
+        let max_trials = view.max_trials.unwrap_or(self.today.max_trials);
+        if self.then.max_trials != max_trials {
+            // A copy, since what a sampler remembers belongs to one plan.
+            self.then = Cow::Owned(Plan { max_trials, ..self.today.clone() });
+        }
+        &self.then
+    }
 }
 
 /// The records as they stood at some time.
@@ -80,7 +103,7 @@ impl<'a> Past<'a> {
             members.entry(trial.bracket).or_default().push(trial.number);
             outcomes.extend(trial.recorded.iter().map(|recorded| (trial.number, *recorded)));
         }
-        outcomes.sort_by_key(|(number, recorded)| std::cmp::Reverse((recorded.seq, *number, recorded.rung)));
+        outcomes.sort_by_key(|(number, recorded)| Reverse((recorded.seq, *number, recorded.rung)));
         Self { index: Index::new(plan.direction, &plan.rungs), trials, outcomes, members }
     }
 

@@ -26,6 +26,9 @@ pub struct View {
     /// Steps that each slot could still train before a budget was spent, where that was less than a full training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left: Option<u64>,
+    /// `maxTrials` as it was then: people may change it while a search runs; `None`: not written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_trials: Option<u64>,
 }
 
 impl View {
@@ -245,6 +248,7 @@ impl Index {
             count: self.outcomes.len() as u64,
             digest: self.digest,
             left: None,
+            max_trials: None,
         }
     }
 

@@ -1,11 +1,11 @@
-//! The plan of a search: everything that decisions depend on and that does not change by itself.
+//! The plan of a search: everything that decisions depend on and that changes only where a person changes it.
 
 use std::time::Duration;
 
 use crate::{AdditionalObjective, Constraints, Direction, Evidence, Index, Rungs, Sampler, Scheduler, Space};
 
 /// A checked experiment, as decisions need it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// Seed of the search: the same seed gives the same configurations.
     pub seed: u64,

@@ -1,7 +1,7 @@
 //! Replay: recomputes what a recorded search decided, from what each decision had seen.
 //!
 //! *What* was decided is recomputed: configurations, who was promotable, in which order, who could never be promoted again. *When* it
-//! was decided is taken as recorded: slots, budgets, the clock, edits by people. A decision whose view holds other outcomes than those
+//! was decided is taken as recorded: slots, budgets, the clock, edits by people (`maxTrials` was what its view says). A decision whose view holds other outcomes than those
 //! recorded up to its `decisionSeq` (a second leader's, or one that had seen a trial that was deleted since) cannot be recomputed: it is
 //! named, and held only to what holds for every decision.
 
@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt};
 
 use crate::{
     Decision, Index, Outcome, Plan, Sample, TrialHistory, View,
-    history::{Group, Past, born, groups},
+    history::{Group, Past, PastPlan, born, groups},
     random::trial_seed,
     sample,
     sampler::first_rung,
@@ -98,14 +98,14 @@ pub fn replay(plan: &Plan, created: u64, trials: &[TrialHistory], end: Option<(&
     for history in trials.values() {
         replay.differences.extend(contradictions(history));
     }
-    let mut past = Past::new(plan, &trials);
+    let (mut past, mut then) = (Past::new(plan, &trials), PastPlan::new(plan));
     for group in groups(&trials) {
         past.advance(group.view.seq);
-        replay.group(plan, &mut past, &group);
+        replay.group(then.at(group.view), &mut past, &group);
     }
     if let Some((name, view)) = end {
         past.advance(view.seq);
-        replay.end(plan, &past, name, view);
+        replay.end(then.at(view), &past, name, view);
     }
     past.advance(u64::MAX);
     past.index.raise_created(created);

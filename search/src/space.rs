@@ -39,11 +39,11 @@ pub enum Domain {
         /// How values are spread.
         scale: Scale,
     },
-    /// A number in `[min, max)`.
+    /// A number in `[min, max]`; a draw at random is below `max`, but for rounding.
     Double {
         /// Smallest value.
         min: f64,
-        /// Upper end.
+        /// Largest value.
         max: f64,
         /// How values are spread.
         scale: Scale,

@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp, reason = "a test fails by panicking")]
 
 use nas_search::{
-    Condition, Constraints, Domain, End, Grid, GridError, Outcome, Parameter, Plan, Sampler, Scalar, Scale, Simulation, Space,
-    simulate,
+    Assignment, Condition, Constraints, Domain, End, Grid, GridError, Index, Outcome, Parameter, Plan, Sampler, Scalar, Scale,
+    Simulation, Space, replay, simulate,
 };
 
 mod searches;
+
+use searches::{Step, drive, finish, keep};
 
 fn int(name: &str, min: i64, max: i64, count: Option<u64>) -> Parameter {
     Parameter { name: name.into(), domain: Domain::Int { min, max, scale: Scale::Linear }, when: None, count }
@@ -98,6 +100,31 @@ fn a_point_that_is_infeasible_is_not_replaced() {
     let plan = plan(vec![int("n", 1, 5, None)], &[]);
     let found = simulate(&plan, |trial, _| if trial.number == 2 { Outcome::Infeasible } else { Outcome::Value(0.5) });
     assert_eq!((found.index.created(), found.end), (5, End::Completed));
+}
+
+#[test]
+fn points_with_whole_floats_are_the_same_when_they_are_read_back() {
+    let parameters = vec![double("x", 0.0, 0.5, Scale::Linear, Some(3)), double("y", -1.0, 1.0, Scale::Linear, Some(3))];
+    // To a rule they are doubles.
+    let plan = plan(parameters, &["hp.x * 2.0 <= 1.0 && hp.y + 0.5 < 2.0"]);
+    let mut histories = Vec::new();
+    let steps = [Step { pick: 0, outcome: Outcome::Value(0.5) }];
+    let (index, end) = drive(&plan, &steps, |_, decisions| keep(&mut histories, decisions));
+    finish(&mut histories, &index);
+    assert_eq!((histories.len(), end), (9, Some(End::Completed)));
+    // As serde writes a whole float, and as an API server does.
+    for without_point in [false, true] {
+        let mut known = Index::new(plan.direction, &plan.rungs);
+        for history in &mut histories {
+            let drawn = history.trial.assignment.clone();
+            let text = serde_json::to_string(&drawn).unwrap();
+            let text = if without_point { text.replace(".0", "") } else { text };
+            history.trial.assignment = serde_json::from_str::<Assignment>(&text).unwrap();
+            known.apply(history.trial.clone());
+            assert!(known.has_assignment(&drawn), "{drawn:?}");
+        }
+        assert_eq!(replay(&plan, 0, &histories, None).differences, []);
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use nas_search::{
-    Assignment, Budget, Decision, Domain, End, Index, Outcome, Plan, Recorded, Rungs, Scale, Trial, Usage, decide, sample,
+    Assignment, Budget, Decision, Domain, End, Index, Outcome, Plan, Recorded, Rungs, Scale, Trial, Usage, View, decide, sample,
     simulate,
 };
 use proptest::prelude::*;
@@ -49,7 +49,7 @@ proptest! {
                 assert!(better < standing.len() / usize::try_from(eta).unwrap());
                 assert_eq!((reason.rank, reason.entries), (better + 1, standing.len()));
                 assert_eq!(reason.value, Some(mine.0));
-                assert_eq!(*view, index.view());
+                assert_eq!(*view, View { max_trials: Some(50), ..index.view() });
             }
         });
     }
@@ -115,6 +115,7 @@ fn a_synchronous_search_promotes_exactly_a_third_at_each_rung() {
     assert_eq!(simulated.end, End::Completed);
     assert_eq!(simulated.index.incumbent().unwrap().trial, 0);
     assert_eq!(simulated.index.steps_trained(&plan.rungs), 27 * 20 + 9 * 40 + 3 * 120);
+    assert_eq!(plan.ideal_steps(), 27 * 20 + 9 * 40 + 3 * 120);
 }
 
 fn recorded(number: u64, outcomes: &[Outcome], target_rung: usize) -> Trial {

@@ -71,6 +71,37 @@ proptest! {
     }
 
     #[test]
+    fn nothing_differs_where_a_person_raised_max_trials_on_the_way(
+        steps in steps(), scheduler in schedulers(), learns in any::<bool>(), few in 9_u64..40, more in 0_u64..100, at in 0_usize..60,
+    ) {
+        let sampler = if learns { Sampler::Guided(Guided::default()) } else { Sampler::Random };
+        let mut plan = Plan { scheduler, sampler, ..plan(few, 3, 3) };
+        let mut index = Index::new(plan.direction, &plan.rungs);
+        let (mut trials, mut end, mut seq, mut decided) = (Vec::new(), None, 0, 0);
+        for (pass, step) in steps.iter().cycle().enumerate() {
+            if pass == at {
+                plan = Plan { max_trials: few + more, ..plan.clone() };
+            }
+            let decisions = decide(&plan, &index, &searches::usage(&plan, &index));
+            decided += decisions.len();
+            keep(&mut trials, &decisions);
+            if let Some(Decision::Finish { reason, view }) = decisions.last() {
+                end = Some((reason.name(), *view));
+                break;
+            }
+            for decision in &decisions {
+                index.apply(index.record(decision).unwrap());
+            }
+            let running: Vec<_> = index.trials().filter(|trial| trial.running().is_some()).cloned().collect();
+            let mut trial = running[step.pick % running.len()].clone();
+            searches::record(&mut trial, step.outcome, &mut seq);
+            index.apply(trial);
+        }
+        finish(&mut trials, &index);
+        prop_assert_eq!(replay(&plan, 0, &trials, end), Replay { recomputed: decided, ..Replay::default() });
+    }
+
+    #[test]
     fn passes_that_are_cut_short_while_a_budget_runs_out_differ_in_nothing(
         steps in steps(), max_trials in 9_u64..60, parallel in 2_usize..6, budget in 30_u64..900,
         cuts in proptest::collection::vec(0_usize..5, 40),
@@ -289,7 +320,7 @@ fn what_had_seen_a_trial_that_was_deleted_is_named_and_not_called_wrong() {
 
 /// What is said of one trial: two rungs were granted, both have a value.
 fn said(change: impl FnOnce(&mut TrialHistory)) -> Vec<&'static str> {
-    let view = |seq| View { seq, count: 1, digest: 1, left: None };
+    let view = |seq| View { seq, count: 1, digest: 1, ..View::default() };
     let value = |rung, seq| Recorded::new(rung, Outcome::Value(0.5), seq);
     let (plan, records) = small();
     let trial = Trial { target_rung: 1, recorded: vec![value(0, 2), value(1, 5)], ..records.trials[0].trial.clone() };
@@ -308,7 +339,7 @@ fn each_rule_that_records_break_is_named() {
     let beyond = "it has an outcome of a rung that was not granted";
     let too_early = "it was granted a rung before the one below had a value";
     let after_end = "it was promoted after it was stopped or retired";
-    let seen = |seq| View { seq, count: 1, digest: 1, left: None };
+    let seen = |seq| View { seq, count: 1, digest: 1, ..View::default() };
 
     assert_eq!(said(|_| ()), [""; 0]);
     assert_eq!(said(|history| history.trial.recorded.truncate(1)), [""; 0]);
@@ -351,8 +382,9 @@ fn each_reason_to_end_is_held_against_the_records() {
         assert_eq!(found.unmatched, []);
         !found.differences.contains(&Difference::Ended { recorded: name.to_owned() })
     };
-    let (end, at_end) = records.end.unwrap();
-    assert_eq!((end, at_end), (End::Completed, index.view()));
+    let (end, seen) = records.end.unwrap();
+    let at_end = index.view();
+    assert_eq!((end, seen), (End::Completed, View { max_trials: Some(30), ..at_end }));
     let with_trials = |max_trials| Plan { max_trials, ..plan(30, 2, 3) };
     assert!(holds(&with_trials(30), "Completed", at_end) && !holds(&with_trials(31), "Completed", at_end));
     assert!(holds(&with_trials(31), "SpaceExhausted", at_end) && !holds(&with_trials(30), "SpaceExhausted", at_end));

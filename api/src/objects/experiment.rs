@@ -32,8 +32,8 @@ use super::{ConfirmSpec, NasExperimentStatus, SchedulerSpec, SpaceSpec, TrialTem
         .message("metadata.name must be at most 40 characters: lower-case letters, digits and -, starting with a letter (trials and Jobs are named after it)"),
     validation = Rule::new("!self.metadata.name.endsWith('-confirm')")
         .message("metadata.name must not end in -confirm: the trials of confirmations are named like that"),
-    validation = Rule::new("self.spec.maxTrials == oldSelf.spec.maxTrials || !has(self.status) || !has(self.status.trials) || self.spec.maxTrials >= self.status.trials.created - self.status.trials.infeasible")
-        .message("spec.maxTrials must not go below the number of trials created (infeasible ones not counted)"),
+    validation = Rule::new("self.spec.maxTrials == oldSelf.spec.maxTrials || !has(self.status) || !has(self.status.trials) || self.spec.maxTrials >= self.status.trials.created - (has(self.spec.sampler) && has(self.spec.sampler.grid) ? 0 : self.status.trials.infeasible)")
+        .message("spec.maxTrials must not go below the number of trials created (infeasible ones not counted, but where the sampler is a grid)"),
     validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.rungs) || (has(self.status) && has(self.status.rungs) && self.status.rungs.map(r, r.step) == oldSelf.status.rungs.map(r, r.step))")
         .message("status.rungs: their lengths are fixed when the search begins, and cannot be taken back"),
     validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.end) || (has(self.status) && has(self.status.end) && self.status.end == oldSelf.status.end)")

@@ -125,6 +125,10 @@ pub struct ViewStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub steps_left: Option<i64>,
+    /// spec.maxTrials as it was then (of a grid at most its points): it may be changed while a search runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub max_trials: Option<i64>,
 }
 
 /// What came out of a trial.

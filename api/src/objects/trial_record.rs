@@ -41,6 +41,7 @@ impl From<View> for ViewStatus {
             count: whole(view.count),
             digest: format!("{:016x}", view.digest),
             steps_left: view.left.map(whole),
+            max_trials: view.max_trials.map(whole),
         }
     }
 }
@@ -50,7 +51,13 @@ impl ViewStatus {
     pub fn to_view(&self) -> View {
         let count = |number: i64| u64::try_from(number).unwrap_or_default();
         let digest = u64::from_str_radix(&self.digest, 16).unwrap_or(u64::MAX);
-        View { seq: count(self.decision_seq), count: count(self.count), digest, left: self.steps_left.map(count) }
+        View {
+            seq: count(self.decision_seq),
+            count: count(self.count),
+            digest,
+            left: self.steps_left.map(count),
+            max_trials: self.max_trials.map(count),
+        }
     }
 }
 

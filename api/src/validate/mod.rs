@@ -204,8 +204,7 @@ impl NasExperiment {
         if budget.wall_clock.is_some_and(|duration| duration.is_negative()) {
             problems.push(Problem::new("spec.budget.wallClock", "must not be negative"));
         }
-        let held = self.spec.trial.accelerator.as_ref().map_or(0, |accelerator| accelerator.count);
-        let accelerators = u32::try_from(held).unwrap_or_default();
+        let accelerators = self.accelerators_of_a_trial();
         Budget { wall_clock: budget.wall_clock.map(Duration::from), accelerator, accelerators }
     }
 

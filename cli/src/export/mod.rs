@@ -99,8 +99,14 @@ fn files(
         files.push(("genotype.json", serde_json::to_vec_pretty(&cells).map_err(malformed)?));
         files.push(("cells.svg", cells.to_svg().into_bytes()));
     }
-    if let Some(network) = network(assignment, &experiment.spec.trial.data) {
-        let input = trained.as_ref().map(|trained| &trained.input);
+    let input = trained.as_ref().map(|trained| &trained.input);
+    let mut data = experiment.spec.trial.data.clone();
+    data.shape = data.shape.or_else(|| input?.images());
+    let network = network(assignment, &data);
+    if cells.is_some() && network.is_none() {
+        eprintln!("warning: model.py is left out: nothing says how large the images are; state spec.trial.data.shape");
+    }
+    if let Some(network) = network {
         let unit = trained.as_ref().map(|trained| format!(", after {} batches", trained.batches)).unwrap_or_default();
         let source =
             model::source(&format!("The network of trial {name}{unit}."), &network, input.unwrap_or(&model::Input::default()));

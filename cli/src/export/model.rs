@@ -1,5 +1,6 @@
 //! The network as a file of Python that needs torch alone.
 
+use nas_api::objects::ImageShape;
 use nas_darts::{Image, Network, Op, OpKind};
 use serde::Deserialize;
 
@@ -8,8 +9,19 @@ const TEMPLATE: &str = include_str!("../../assets/export/model.py");
 /// What a trainer writes beside its checkpoints about the images that it sees.
 #[derive(Deserialize, Default)]
 pub(super) struct Input {
+    /// Channels, height, width.
+    shape: Option<[i64; 3]>,
+    classes: Option<i64>,
     pub(super) mean: Option<Vec<f64>>,
     pub(super) std: Option<Vec<f64>>,
+}
+
+impl Input {
+    /// The images that a network is made for.
+    pub(super) fn images(&self) -> Option<ImageShape> {
+        let [channels, height, width] = self.shape?;
+        Some(ImageShape { channels, height, width, classes: self.classes? })
+    }
 }
 
 /// The file; `title` says of which trial it is.

@@ -58,7 +58,7 @@ struct Search {
 
 impl Search {
     async fn show(&self, trial: &NasTrial, named: Named, view: View) -> Result<(), Failure> {
-        let wanted = view.wanted(trial.spec.attempt, named)?;
+        let wanted = view.wanted(0, trial.spec.attempt, named)?;
         // Pods, and containers of them, whose logs were shown.
         let mut shown = HashSet::new();
         let mut told = None;
@@ -125,11 +125,12 @@ impl Search {
     }
 
     async fn stream(&self, pod: &str, parameters: &LogParams, last: &mut Option<Timestamp>) -> Result<(), kube::Error> {
+        let shown = *last;
         let mut lines = self.pods.log_stream(pod, parameters).await?.lines();
         while let Some(line) = lines.try_next().await.map_err(kube::Error::ReadEvents)? {
             let (time, words) = stamped(&line);
-            // A second is read from its beginning: what was shown of it comes once more.
-            if time.is_some() && time <= *last {
+            // A second is read from its beginning: what was shown of it comes once more. A node's clock may step back later on.
+            if time.is_some() && time <= shown {
                 continue;
             }
             *last = time.or(*last);

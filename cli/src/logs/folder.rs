@@ -28,7 +28,7 @@ pub(super) fn show(folder: &Path, named: Named, view: View) -> Result<(), Failur
     let journal = folder.join(JOURNAL_FILE);
     let (mut state, mut read) = State::read(&journal)?;
     let trial = named.in_folder(&state, folder)?;
-    let wanted = view.wanted(trial.spec.attempt, named)?;
+    let wanted = view.wanted(1, trial.spec.attempt, named)?;
     let path = trial_folder(folder, trial.metadata.name.as_deref().unwrap_or_default()).join(LOG);
     let mut sections = Sections::new(wanted);
     let mut from = 0;

@@ -46,11 +46,11 @@ struct View {
 }
 
 impl View {
-    /// The attempt that is meant, where one alone is; `present` is the trial's.
-    fn wanted(self, present: i64, trial: Named) -> Result<Option<i64>, Failure> {
+    /// The attempt that is meant, where one alone is, among those from the `first` to the trial's `present` one.
+    fn wanted(self, first: i64, present: i64, trial: Named) -> Result<Option<i64>, Failure> {
         let wanted = if self.previous { Some(present - 1) } else { self.attempt };
         match wanted {
-            Some(wanted) if wanted < 0 || wanted > present => {
+            Some(wanted) if wanted < first || wanted > present => {
                 Err(Failure::Usage(format!("{} has no attempt {wanted}: it is in its attempt {present}", trial.words())))
             }
             wanted => Ok(wanted),

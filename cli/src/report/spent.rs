@@ -17,11 +17,11 @@ pub(super) struct Spent {
     pub(super) steps: u64,
     /// Steps that the full training of all trials would take.
     pub(super) full_steps: u64,
-    /// Time that accelerators were held, or slots where trials ask for none; in hours.
+    /// Time that accelerators were held, or slots where trials hold none; in hours.
     pub(super) hours: f64,
     /// The same for the full training of all trials, at the mean speed of this search.
     pub(super) full_hours: Option<f64>,
-    /// Whether trials ask for accelerators.
+    /// Whether trials hold accelerators.
     pub(super) accelerators: bool,
     /// Time from the beginning to the last result, as far as it is known.
     pub(super) wall_clock_hours: Option<f64>,
@@ -84,7 +84,7 @@ impl Spent {
             full_steps,
             hours: hours(seconds),
             full_hours: known.then(|| hours(seconds / count(steps) * count(full_steps))),
-            accelerators: records.source.experiment.spec.trial.accelerator.is_some(),
+            accelerators: records.source.experiment.accelerators_of_a_trial() > 0,
             wall_clock_hours: progress.wall_clock.iter().rev().find_map(|at| *at).map(hours),
         }
     }

@@ -95,20 +95,14 @@ impl Ledger {
     pub(super) fn usage(&self, running: Duration, stall_cleared: u64) -> Usage {
         let ended: f64 = self.trials().values().map(NasTrial::accelerator_seconds).sum();
         let time = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-        let asks = self.source.experiment.spec.trial.accelerator.is_some();
+        let experiment = &self.source.experiment;
         Usage {
             wall_clock: self.journal.elapsed(),
-            accelerator: if asks { time(ended + running.as_secs_f64() * self.held_by_a_trial()) } else { Duration::ZERO },
-            segments: time(ended / self.held_by_a_trial()),
+            accelerator: time(experiment.charged_seconds(ended, running.as_secs_f64())),
+            segments: time(ended / f64::from(experiment.accelerators_of_a_slot())),
             stall_cleared,
             ..Usage::default()
         }
-    }
-
-    /// Accelerators of one trial; a slot without any counts as one, as on a cluster.
-    fn held_by_a_trial(&self) -> f64 {
-        let count = self.source.experiment.spec.trial.accelerator.as_ref().and_then(|own| u32::try_from(own.count).ok());
-        count.map_or(1.0, f64::from).max(1.0)
     }
 
     /// The object of a trial that was just decided on.
@@ -175,7 +169,7 @@ impl Ledger {
             job_uid: String::new(),
             outcome: (&conclusion).into(),
             message: conclusion.message().to_owned(),
-            accelerator_seconds: end.held.as_secs_f64() * self.held_by_a_trial(),
+            accelerator_seconds: end.held.as_secs_f64() * f64::from(self.source.experiment.accelerators_of_a_slot()),
             ended_at: Some(Time(Timestamp::now())),
             estimated: false,
         });
@@ -267,7 +261,10 @@ spec:
     fn accelerators_are_charged_each_and_a_slot_without_any_is_charged_to_no_budget() {
         let report = r#"{"attempt":1,"seq":1,"step":2,"results":[{"rung":0,"outcome":"Value","value":0.5}]}"#;
         let none = EXPERIMENT.replace(", accelerator: {count: 2}", "");
-        for (experiment, noted, spent) in [(EXPERIMENT, 20.0, 20 + 6), (none.as_str(), 10.0, 0)] {
+        let claim = "pod: {resourceClaims: [{name: gpu, resourceClaimTemplateName: a-part}]}";
+        let claimed = EXPERIMENT.replace("accelerator: {count: 2}", claim);
+        for (experiment, noted, spent) in [(EXPERIMENT, 20.0, 20 + 6), (none.as_str(), 10.0, 0), (claimed.as_str(), 10.0, 10 + 3)]
+        {
             let (_folder, ledger, told) = after(experiment, Exit::Reported, report);
             assert_eq!((told, ledger.granted()), (vec!["trial 0 at rung 0: accuracy 0.5000".to_owned()], Vec::new()));
             let Ok(trial) = ledger.trial(0) else { unreachable!() };

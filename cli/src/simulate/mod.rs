@@ -3,7 +3,6 @@
 use std::{io::IsTerminal, path::PathBuf};
 
 use clap::Args;
-use nas_api::SourceFile;
 use nas_search::Sampler;
 use nas_simulation::{Conditions, simulate};
 
@@ -95,7 +94,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(hours) = arguments.full_hours {
         fitted.take(hours);
     }
-    let accelerators = accelerators(&source);
+    let accelerators = source.experiment.accelerators_of_a_slot();
     let plan = &mut source.plan;
     if let Some(workers) = arguments.workers {
         plan.parallel_trials = workers as usize;
@@ -150,12 +149,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         eprintln!("{}", crate::report::write(&records::records(source, run, accelerators, words), path)?);
     }
     Ok(())
-}
-
-/// Accelerators of each trial; without any, its slot counts as one.
-fn accelerators(source: &SourceFile) -> u32 {
-    let accelerator = source.experiment.spec.trial.accelerator.as_ref();
-    accelerator.and_then(|accelerator| u32::try_from(accelerator.count).ok()).unwrap_or(1).max(1)
 }
 
 fn hours(text: &str) -> Result<f64, String> {

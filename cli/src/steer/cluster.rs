@@ -7,7 +7,7 @@ use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
 };
-use nas_api::objects::NasExperiment;
+use nas_api::objects::{NasExperiment, SamplerSpec};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -214,5 +214,8 @@ fn running(experiment: &NasExperiment) -> String {
 
 /// Trials that count towards `spec.maxTrials`.
 fn created(experiment: &NasExperiment) -> i64 {
-    experiment.status.as_ref().and_then(|status| status.trials).map_or(0, |trials| trials.created - trials.infeasible)
+    let trials = experiment.status.as_ref().and_then(|status| status.trials).unwrap_or_default();
+    // A point of a grid is not replaced.
+    let replaced = if matches!(experiment.spec.sampler, SamplerSpec::Grid(_)) { 0 } else { trials.infeasible };
+    trials.created - replaced
 }

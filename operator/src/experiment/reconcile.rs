@@ -298,7 +298,6 @@ impl Pass<'_> {
                 index,
                 at_work: if confirming.has_begun() { confirmed.index(&self.plan) } else { index },
                 accelerator_seconds,
-                accelerators: self.accelerators(),
                 waiting,
                 failure,
                 is_quiet: self.is_quiet(&views),

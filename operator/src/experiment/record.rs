@@ -48,7 +48,7 @@ impl Pass<'_> {
             if orders == Orders::Run && is_stalled() {
                 orders = Orders::Hold;
             }
-            let count = self.accelerators().max(1);
+            let count = self.experiment().accelerators_of_a_slot().into();
             let mut wanted = account(&self.plan, &view, orders, count, &clock);
             if wanted == Some(Account::Look) {
                 view = Arc::new(view.with_live_pods(self.writer.read_pods(&view.trial.name_any()).await?));
@@ -116,13 +116,13 @@ impl Pass<'_> {
                     said = segment.message,
                     "segment ended"
                 );
-                let message = format!("{}: {}", segment.outcome.name(), segment.message);
+                let ended = Happened::AttemptEnded { outcome: segment.outcome, message: segment.message.clone() };
                 let again =
                     format!("attempt {} ended, and the next goes on from its checkpoint: {}", segment.attempt, segment.message);
                 self.conditions(&mut status.conditions, trial).set(Kind::Waiting, true, segment.outcome.name(), &again);
                 status.note(segment);
                 let written = self.writer.write_trial_status(trial, &status).await?;
-                self.context.events.tell(&about, Happened::SegmentAgain { message });
+                self.context.events.tell(&about, ended);
                 Ok(written)
             }
             Account::Record { ends, segment, report } => {

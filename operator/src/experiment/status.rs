@@ -31,7 +31,6 @@ pub(crate) struct Inputs<'a> {
     /// The index of what is at work: the search, or its confirmation.
     pub(crate) at_work: &'a Index,
     pub(crate) accelerator_seconds: f64,
-    pub(crate) accelerators: i64,
     /// Why the trial that was recorded last has no value, where it has none.
     pub(crate) failure: Option<Failure>,
     /// What keeps trials from training, one for each that waits.
@@ -53,7 +52,7 @@ pub(crate) struct Failure {
 
 /// The status as it should be.
 pub(crate) fn status(experiment: &NasExperiment, inputs: &Inputs<'_>) -> NasExperimentStatus {
-    let Inputs { plan, index, accelerator_seconds, accelerators, confirming, .. } = inputs;
+    let Inputs { plan, index, accelerator_seconds, confirming, .. } = inputs;
     let mut status = experiment.status.clone().unwrap_or_default();
     status.observed_generation = experiment.metadata.generation;
     status.trials = Some(counts(index, plan));
@@ -79,7 +78,7 @@ pub(crate) fn status(experiment: &NasExperiment, inputs: &Inputs<'_>) -> NasExpe
     if confirming.has_begun() {
         status.confirm.clone_from(&confirming.list);
     }
-    status.budget = (*accelerators > 0).then(|| BudgetStatus {
+    status.budget = (experiment.accelerators_of_a_trial() > 0).then(|| BudgetStatus {
         confirm_gpu_hours: confirming.has_begun().then(|| hours(confirming.accelerator_seconds)),
         ..budget(index, plan, experiment, *accelerator_seconds)
     });
@@ -289,4 +288,39 @@ fn hours(seconds: f64) -> f64 {
 
 fn whole<T: TryInto<i64>>(number: T) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use nas_api::read_experiment;
+
+    use super::*;
+
+    /// What the status says was spent, and what the budget leaves, where half an hour of two is charged.
+    fn spent(trial: &str) -> Option<(f64, Option<f64>)> {
+        let lines = format!("  budget: {{gpuHours: 2}}\n  trial:\n    {trial}\n");
+        let text = include_str!("../../../configs/quickstart.yaml").replacen("  trial:\n", &lines, 1);
+        let Ok(source) = read_experiment(&text) else { unreachable!("{trial}") };
+        let index = Index::new(source.plan.direction, &source.plan.rungs);
+        let inputs = Inputs {
+            plan: &source.plan,
+            index: &index,
+            at_work: &index,
+            accelerator_seconds: 1800.0,
+            failure: None,
+            waiting: Vec::new(),
+            is_quiet: false,
+            confirming: &Confirming::default(),
+            now: Timestamp::default(),
+        };
+        status(&source.experiment, &inputs).budget.map(|budget| (budget.gpu_hours, budget.gpu_hours_left))
+    }
+
+    #[test]
+    fn what_was_spent_of_accelerators_is_told_where_a_claim_brings_them_too() {
+        let known = Some((0.5, Some(1.5)));
+        assert_eq!(spent("accelerator: {count: 2}"), known);
+        assert_eq!(spent("pod: {resourceClaims: [{name: gpu, resourceClaimTemplateName: a-part}]}"), known);
+        assert_eq!(spent(""), None);
+    }
 }

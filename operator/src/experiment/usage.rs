@@ -19,11 +19,11 @@ impl Pass<'_> {
             self.wake(limit.saturating_sub(since).max(Duration::from_millis(100)));
         }
         let lingering = |view: &&Arc<TrialView>| view.trial.running().is_none() && view.has_live_pods(&self.clock);
+        let each = f64::from(self.experiment().accelerators_of_a_slot());
         Usage {
             wall_clock: since,
             accelerator: Duration::try_from_secs_f64(self.accelerator_seconds(records, views)).unwrap_or(Duration::MAX),
-            segments: Duration::try_from_secs_f64(records.roster.ended_seconds() / self.held_by_a_trial())
-                .unwrap_or(Duration::MAX),
+            segments: Duration::try_from_secs_f64(records.roster.ended_seconds() / each).unwrap_or(Duration::MAX),
             stall_cleared: stall_cleared(&self.experiment()),
             suspended: self.experiment().spec.suspend,
             at_most: Some(self.room_in_queue(views).min(GRANTS)),
@@ -48,25 +48,10 @@ impl Pass<'_> {
         pods.filter(|(name, pods)| !is_known(name) && pods.values().any(|pod| is_live(pod, &self.clock))).count()
     }
 
-    /// Time that accelerators were held, by segments that ended and by pods that run.
+    /// Seconds for which accelerators were held, by segments that ended and by pods that run.
     pub(super) fn accelerator_seconds(&self, records: &Records, views: &[Arc<TrialView>]) -> f64 {
-        if self.accelerators() == 0 {
-            return 0.0;
-        }
         let open = |view: &&Arc<TrialView>| view.trial.running().is_some() && !view.is_noted();
         let running: f64 = views.iter().filter(open).map(|view| view.held_seconds(self.clock.now).0).sum();
-        records.roster.ended_seconds() + running * self.held_by_a_trial()
-    }
-
-    /// Accelerators of one trial; a slot without any counts as one.
-    fn held_by_a_trial(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "at most 64 accelerators")]
-        let count = self.accelerators().max(1) as f64;
-        count
-    }
-
-    /// Accelerators that each trial holds.
-    pub(super) fn accelerators(&self) -> i64 {
-        self.experiment().spec.trial.accelerator.as_ref().map_or(0, |accelerator| accelerator.count)
+        self.experiment().charged_seconds(records.roster.ended_seconds(), running)
     }
 }

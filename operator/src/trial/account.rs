@@ -56,13 +56,13 @@ pub(crate) fn account(plan: &Plan, view: &TrialView, orders: Orders, count: i64,
         Standing::Unclear => Some(Account::Look),
         Standing::Ended(concluded @ Concluded { conclusion: Conclusion::Record { .. }, .. }) => {
             let Concluded { conclusion, report } = concluded.measured(plan, view.trial.assignment());
+            let outcome = SegmentOutcome::from(&conclusion);
             let Conclusion::Record { ends, message } = conclusion else { return None };
             let refused = ends.iter().any(|end| end.outcome == Outcome::Misconfigured);
             if refused && orders == Orders::Hold {
                 // One more of the ends that stalled the search: the trial starts anew once a person has looked.
                 return note(SegmentOutcome::Refused, &message);
             }
-            let outcome = ends.last().map_or(SegmentOutcome::Value, |end| end.outcome.into());
             Some(Account::Record { segment: segment(view, outcome, &message, count, clock.now), ends, report })
         }
         Standing::Ended(Concluded { conclusion: again @ Conclusion::Again { .. }, .. }) => note((&again).into(), again.message()),

@@ -102,3 +102,18 @@ async fn a_part_of_a_gpu_or_a_shared_one_is_requested_by_its_name() {
     }
     operator.stop().await;
 }
+
+/// Its first segment takes a minute of the 36 seconds that there are.
+#[tokio::test]
+async fn a_gpu_that_a_claim_brings_is_charged_to_the_budget() {
+    let rig = Rig::new("claimed").await;
+    let operator = rig.operator();
+    let claim = "pod: {resourceClaims: [{name: gpu, resourceClaimTemplateName: a-seventh-of-a-gpu}]}";
+    let text = EXPERIMENT.replace("accelerator: {resource: nvidia.com/gpu, count: 1}", claim);
+    rig.create(&text.replace("maxTrials: 4", "maxTrials: 4\n  budget: {gpuHours: 0.01}")).await;
+    rig.report(&rig.next_pod().await, surrogate).await;
+    assert_eq!(rig.condition("Finished", "True").await, "AcceleratorTimeSpent");
+    let budget = rig.experiment().await.status.unwrap().budget.unwrap();
+    assert_eq!((budget.gpu_hours, budget.gpu_hours_left), (0.02, Some(0.0)));
+    rig.close(operator).await;
+}

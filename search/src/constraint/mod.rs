@@ -21,7 +21,7 @@ pub const MAX_RULE_DEPTH: usize = 32;
 
 /// Rules that every configuration must satisfy. The variables are `hp` (the assignment, dotted names nested) and `arch`
 /// (what the space says of the architecture, such as `arch.params` and `arch.normal.skip_connect`).
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Constraints {
     rules: Vec<Rule>,
     describe: Option<Describe>,
@@ -32,10 +32,11 @@ pub struct Constraints {
 /// What is known of a configuration's architecture without building it; `None` where it is not one.
 pub type Describe = Arc<dyn Fn(&Assignment) -> Option<Feature> + Send + Sync>;
 
+#[derive(Clone)]
 struct Rule {
     text: String,
     message: String,
-    program: Program,
+    program: Arc<Program>,
 }
 
 /// Why a rule cannot be used.
@@ -119,7 +120,7 @@ impl Constraints {
         }
         self.uses_hp |= variables.contains("hp");
         self.uses_arch |= variables.contains("arch");
-        self.rules.push(Rule { text: text.to_owned(), message: message.to_owned(), program });
+        self.rules.push(Rule { text: text.to_owned(), message: message.to_owned(), program: program.into() });
         Ok(())
     }
 

@@ -41,6 +41,16 @@ fn rules_see_nested_parameters_and_the_architecture() {
 }
 
 #[test]
+fn a_float_that_is_whole_is_a_double_to_rules() {
+    for rule in ["hp.x * 2.0 == 2.0", "hp.x + 0.5 > 1.0", "hp.x in [1.0]"] {
+        let mut constraints = Constraints::new(None);
+        constraints.add(rule, "").unwrap();
+        let drawn = Assignment::from([("x".into(), 1.0.into())]);
+        assert_eq!(constraints.checker().check(&drawn), Verdict::Satisfied, "{rule}");
+    }
+}
+
+#[test]
 fn what_is_not_true_or_false_is_broken_with_its_reason() {
     let broken = |rule: &str| match verdict(rule) {
         Verdict::Broken(0, reason) => reason,

@@ -212,7 +212,7 @@ proptest! {
         let all = outcomes_of(&trials);
         let last = all.last().map_or(0, |(seq, ..)| *seq);
         let count = all.len() as u64;
-        prop_assert_eq!(index.view(), View { seq: last, count, digest: index.digest_of_first(all.len()), left: None });
+        prop_assert_eq!(index.view(), View { seq: last, count, digest: index.digest_of_first(all.len()), ..View::default() });
         prop_assert_eq!(index.outcomes(), all.len());
         let first = first.index(all.len() + 1);
         let next = all.get(first).map(|(seq, number, rung, _)| (*seq, *number, *rung));

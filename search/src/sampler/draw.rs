@@ -1,9 +1,7 @@
 //! Configurations at random, as a function of the seed and the trial's number.
 
-use std::collections::BTreeMap;
-
 use super::{NoSample, Sample};
-use crate::{Assignment, Plan, Verdict, random::RandomStream};
+use crate::{Assignment, Checker, Plan, Verdict, random::RandomStream};
 
 /// Rejected draws after which a space counts as empty: a space of which less is allowed than 1 in 100,000 is not one to search at random.
 pub const MAX_DRAWS: u32 = 100_000;
@@ -16,11 +14,12 @@ const MAX_REPEATS: u32 = 1000;
 /// `distinct` is the number of different configurations that are taken: where that is the whole space, repeats are allowed.
 pub(crate) fn draw(
     plan: &Plan,
+    checker: &Checker<'_>,
     number: u64,
     distinct: usize,
     is_taken: impl Fn(&Assignment) -> bool,
 ) -> Result<Sample, NoSample> {
-    draw_while(plan, number, distinct, is_taken, || true)
+    draw_while(plan, checker, number, distinct, is_taken, || true)
 }
 
 /// The first trial's draw where nothing is known yet, as long as `may_go_on` says so: slow rules must not hold up whoever asks whether a space is
@@ -30,19 +29,19 @@ pub(crate) fn draw(
 ///
 /// Which rule rejected how many of the draws that were made.
 pub fn first_draw(plan: &Plan, may_go_on: impl FnMut() -> bool) -> Result<Sample, NoSample> {
-    draw_while(plan, 0, 0, |_| false, may_go_on)
+    draw_while(plan, &plan.constraints.checker(), 0, 0, |_| false, may_go_on)
 }
 
 fn draw_while(
     plan: &Plan,
+    checker: &Checker<'_>,
     number: u64,
     distinct: usize,
     is_taken: impl Fn(&Assignment) -> bool,
     mut may_go_on: impl FnMut() -> bool,
 ) -> Result<Sample, NoSample> {
-    let checker = plan.constraints.checker();
     let exhausted = plan.space.cardinality().is_some_and(|cardinality| cardinality <= distinct as u64);
-    let mut failure = NoSample { draws: 0, rejected: BTreeMap::new(), broken: None };
+    let mut failure = NoSample::default();
     let mut rejected = 0;
     let mut repeats = 0;
     let mut repeat = None;
@@ -61,14 +60,9 @@ fn draw_while(
                     break;
                 }
             }
-            Verdict::Violated(rule) => {
+            Verdict::Violated(rule) | Verdict::Broken(rule, _) => {
                 rejected += 1;
                 *failure.rejected.entry(rule).or_default() += 1;
-            }
-            Verdict::Broken(rule, reason) => {
-                rejected += 1;
-                *failure.rejected.entry(rule).or_default() += 1;
-                failure.broken.get_or_insert((rule, reason));
             }
         }
     }

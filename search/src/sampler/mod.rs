@@ -11,7 +11,7 @@ mod standardization;
 mod tpe;
 mod weights;
 
-use std::collections::BTreeMap;
+use std::{cell::LazyCell, collections::BTreeMap};
 
 pub use ahead::first_samples;
 pub use draw::{MAX_DRAWS, first_draw, rejections};
@@ -64,14 +64,12 @@ pub struct Sample {
 }
 
 /// No configuration was found: which rule rejected how many draws.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NoSample {
     /// Draws made.
     pub draws: u32,
     /// Rejected draws by rule.
     pub rejected: BTreeMap<usize, u32>,
-    /// The first rule that could not be evaluated, and why.
-    pub broken: Option<(usize, String)>,
 }
 
 impl NoSample {
@@ -87,10 +85,11 @@ impl NoSample {
 pub fn sample(plan: &Plan, index: &Index, drawn: &[Assignment], number: u64) -> Result<Sample, NoSample> {
     let given = |found: Option<Assignment>| {
         let sample = found.map(|assignment| Sample { assignment, rejected: 0, repeats: 0 });
-        sample.ok_or(NoSample { draws: 0, rejected: BTreeMap::new(), broken: None })
+        sample.ok_or_else(NoSample::default)
     };
     let is_taken = |assignment: &Assignment| index.has_assignment(assignment) || drawn.contains(assignment);
-    let checker = plan.constraints.checker();
+    // Not every sampler looks at the rules.
+    let checker = LazyCell::new(|| plan.constraints.checker());
     let is_open = |assignment: &Assignment| !is_taken(assignment) && checker.check(assignment) == Verdict::Satisfied;
     let learned = match &plan.sampler {
         Sampler::Random => None,
@@ -104,6 +103,6 @@ pub fn sample(plan: &Plan, index: &Index, drawn: &[Assignment], number: u64) -> 
         Some(assignment) => given(Some(assignment)),
         // Nothing beside a pool is tried.
         None if matches!(&plan.sampler, Sampler::Guided(guided) if guided.pool.is_some()) => given(None),
-        None => draw::draw(plan, number, index.distinct_assignments() + drawn.len(), is_taken),
+        None => draw::draw(plan, &checker, number, index.distinct_assignments() + drawn.len(), is_taken),
     }
 }

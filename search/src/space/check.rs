@@ -99,7 +99,7 @@ fn check_domain(domain: &Domain, problem: &mut impl FnMut(&'static str, String))
             let mut seen = BTreeSet::new();
             for value in values {
                 check_scalar(value, "categorical.values", problem);
-                if !seen.insert(format!("{value:?}")) {
+                if !seen.insert(format!("{:?}", value.as_read())) {
                     problem("categorical.values", format!("{value} is there twice: remove one"));
                 }
             }
@@ -172,6 +172,7 @@ mod tests {
             (parameter("n", Domain::Double { min: f64::NAN, max: 0.5, scale: Scale::Linear }), "double.min"),
             (parameter("c", Domain::Categorical(vec![])), "categorical.values"),
             (parameter("t", Domain::Categorical(vec![1.into(), 1.into()])), "categorical.values"),
+            (parameter("u", Domain::Categorical(vec![1.into(), 1.0.into()])), "categorical.values"),
             (Parameter { when: when("nobody", 1.into()), ..parameter("w", Domain::Constant(1.into())) }, "when.name"),
             (Parameter { when: when("ok", 9.into()), ..parameter("v", Domain::Constant(1.into())) }, "when.in"),
             (parameter("ok.deeper", Domain::Constant(1.into())), "name"),

@@ -52,8 +52,7 @@ pub(super) fn judge(facts: &Facts, source: Option<&SourceFile>) -> Vec<Finding> 
         return findings;
     };
     let Some(accelerator) = &source.experiment.spec.trial.accelerator else {
-        let is_claimed = source.experiment.spec.trial.pod.as_ref().is_some_and(|pod| !pod.resource_claims.is_empty());
-        let said = if is_claimed {
+        let said = if source.experiment.accelerators_of_a_trial() > 0 {
             "by spec.trial.pod.resourceClaims: not looked at"
         } else {
             "the experiment asks for none: its trials train on CPUs"

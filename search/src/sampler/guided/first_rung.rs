@@ -93,6 +93,20 @@ fn correlation(one: &[f64], other: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Brackets, Guided, Halving, Rungs, Scheduler, testing::plan};
+
+    #[test]
+    fn only_promotion_asha_without_brackets_lets_it_be_learned() {
+        let learns = |kind, brackets| {
+            let rungs = Rungs::explicit(vec![1, 3, 11, 33, 98], 3, 98, WORTHWHILE).unwrap();
+            let sampler = Sampler::Guided(Guided::default());
+            let plan = Plan { rungs, sampler, scheduler: Scheduler::Asha { kind, brackets }, ..plan(WORTHWHILE) };
+            super::rungs(&plan).is_some()
+        };
+        assert!(learns(Halving::Promotion, Brackets::Aggressive));
+        assert!(!learns(Halving::Promotion, Brackets::Standard));
+        assert!(!learns(Halving::Stopping, Brackets::Aggressive));
+    }
 
     #[test]
     fn a_correlation_is_of_ranks() {
