@@ -5,9 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use nas_darts::{
-    CellKind, Choice, CostModel, Genotype, GenotypeError, Image, Network, NetworkError, Op, Skeleton, Slot, choice_names,
-};
+use nas_darts::{Choice, CostModel, Genotype, GenotypeError, Image, Network, NetworkError, Op, Skeleton, Slot, choice_names};
 use nas_search::{Assignment, Describe, Domain, Feature, Parameter, Scalar, Scale};
 
 use crate::{
@@ -99,9 +97,7 @@ pub fn genotype(assignment: &Assignment) -> Result<Genotype, GenotypeError> {
 /// The network that an assignment of `space.darts` describes: cells, width, depth, images and classes; `None`: it describes none, or the size of
 /// its images is not known.
 pub fn network(assignment: &Assignment, data: &DataSet) -> Option<Network> {
-    let genotype = genotype(assignment).ok()?;
-    let Skeleton { channels, layers, auxiliary, image, classes } = skeleton(assignment, shape(data)?)?;
-    Some(Network { genotype, channels, layers, auxiliary, image, classes })
+    Some(Network { genotype: genotype(assignment).ok()?, skeleton: skeleton(assignment, shape(data)?)? })
 }
 
 /// Size of the images of a data set: as stated, or as known for its name.
@@ -146,11 +142,7 @@ pub(crate) fn describe(shape: Option<ImageShape>) -> Describe {
             let mut facts: Vec<(&'static str, Feature)> = Op::ALL.map(|op| (op.as_str(), count(cell.count(op) as u64))).into();
             facts.push(("depth", count(cell.depth() as u64)));
             facts.push(("inputs", count(cell.inputs_used() as u64)));
-            let name = match kind {
-                CellKind::Normal => "normal",
-                CellKind::Reduce => "reduce",
-            };
-            features.push((name, Feature::Group(facts)));
+            features.push((kind.as_str(), Feature::Group(facts)));
         }
         Some(Feature::Group(features))
     })

@@ -6,12 +6,10 @@ use std::{
     ops::Add,
 };
 
-use serde::Serialize;
-
 use crate::{CellKind, CellShape, Edge, Genotype, NetworkError, Op, OpKind, Skeleton};
 
 /// What a network costs. Batch normalisation counts with its affine parameters; no convolution has a bias.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cost {
     /// Trained numbers, with the auxiliary head where it is on: what the published searches constrain.
     pub params: u64,

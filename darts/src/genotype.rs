@@ -11,8 +11,7 @@ use crate::Op;
 pub const NODES: usize = 4;
 
 /// Which of the two searched cells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CellKind {
     /// Keeps height and width.
     Normal,

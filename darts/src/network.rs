@@ -1,30 +1,18 @@
 //! A whole network: its cost, and what each of its layers costs and puts out.
 
-use serde::{Deserialize, Serialize};
-
 use crate::{CellKind, Cost, CostModel, Genotype, Image, NetworkError, Skeleton, cost::Tally};
 
 /// A network, complete. To price many genotypes of one [`Skeleton`], build a [`CostModel`] once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network {
-    /// Its cells.
+    /// What its cells are.
     pub genotype: Genotype,
-    /// `init_channels`: channels of a node in the first cells.
-    pub channels: u32,
-    /// Cells.
-    pub layers: u32,
-    /// Whether training adds a second classifier.
-    pub auxiliary: bool,
-    /// What the network sees.
-    pub image: Image,
-    /// What it tells apart.
-    pub classes: u32,
+    /// How many there are, how wide, and on what images.
+    pub skeleton: Skeleton,
 }
 
 /// A part of a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
     /// The first convolution.
     Stem,
@@ -37,7 +25,7 @@ pub enum Part {
 }
 
 /// What a part of a network costs and puts out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Layer {
     /// The part.
     pub part: Part,
@@ -50,32 +38,27 @@ pub struct Layer {
 }
 
 impl Network {
-    /// All but the genotype.
-    pub const fn skeleton(&self) -> Skeleton {
-        let Self { channels, layers, auxiliary, image, classes, .. } = *self;
-        Skeleton { channels, layers, auxiliary, image, classes }
-    }
-
     /// What the network costs, or why it cannot be built.
     pub fn cost(&self) -> Result<Cost, NetworkError> {
-        Ok(CostModel::new(&self.skeleton())?.price(&self.genotype))
+        Ok(CostModel::new(&self.skeleton)?.price(&self.genotype))
     }
 
     /// Its parts from the image to the classes, the auxiliary head after the cell that it sits on; or why it cannot be built.
     /// Tests alone ask for them: each part is held against the same part in `PyTorch`.
     pub fn breakdown(&self) -> Result<Vec<Layer>, NetworkError> {
-        let skeleton = self.skeleton();
+        let Self { genotype, skeleton } = self;
         let cells = skeleton.cells()?;
         let layer = |part, output, Tally { params, flops, .. }: Tally| Layer { part, output, params, flops };
-        let classes = Image { channels: self.classes, height: 1, width: 1 };
-        let mut layers = vec![layer(Part::Stem, Image { channels: 3 * self.channels, ..self.image }, Tally::stem(&skeleton))];
+        let classes = Image { channels: skeleton.classes, height: 1, width: 1 };
+        let mut layers =
+            vec![layer(Part::Stem, Image { channels: 3 * skeleton.channels, ..skeleton.image }, Tally::stem(skeleton))];
         for shape in &cells {
-            layers.push(layer(Part::Cell(shape.kind), shape.output, Tally::cell(shape, &self.genotype)));
+            layers.push(layer(Part::Cell(shape.kind), shape.output, Tally::cell(shape, genotype)));
             if shape.auxiliary {
-                layers.push(layer(Part::AuxiliaryHead, classes, Tally::auxiliary(shape, self.classes)));
+                layers.push(layer(Part::AuxiliaryHead, classes, Tally::auxiliary(shape, skeleton.classes)));
             }
         }
-        layers.push(layer(Part::Classifier, classes, Tally::classifier(&cells, self.classes)));
+        layers.push(layer(Part::Classifier, classes, Tally::classifier(&cells, skeleton.classes)));
         Ok(layers)
     }
 }

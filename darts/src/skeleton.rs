@@ -1,13 +1,11 @@
 //! What a network is besides its genotype: how many cells, how wide, on what images.
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::CellKind;
 
 /// The shape of an image or a feature map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Image {
     /// Channels: 3 for colour, 1 for grey.
     pub channels: u32,
@@ -29,8 +27,7 @@ impl Image {
 /// A DARTS network without its genotype: stem, cells, classifier.
 ///
 /// Cells floor(L/3) and floor(2L/3) of L (from 0) are reduction cells: they halve height and width (rounded up) and double the channels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Skeleton {
     /// `init_channels`, C: channels of a node in the first cells. The cells' outputs have 4 times as many.
     pub channels: u32,

@@ -111,7 +111,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn value<T>(&mut self, name: &str, default: T, wanted: &str, accept: impl Fn(&Scalar) -> Option<T>) -> T {
-        let Some(scalar) = self.segment.parameter(name) else { return default };
+        let Some(scalar) = self.segment.parameters.get(name) else { return default };
         accept(scalar).unwrap_or_else(|| {
             self.problems.push(format!("parameter {name} is {scalar}: it must be {wanted}"));
             default

@@ -25,8 +25,7 @@ fn every_size_gives_a_network_of_the_counted_parameters_that_can_be_trained() {
         for (height, width) in [(32, 32), (28, 28), (8, 8), (9, 11), (33, 50), (47, 8), (64, 30)] {
             let image = Image { channels: 2, height, width };
             let skeleton = Skeleton { channels: 4, layers: 4, auxiliary: true, image, classes: 5 };
-            let Skeleton { channels, layers, auxiliary, classes, .. } = skeleton;
-            let counted = Counted { genotype: genotype(op), channels, layers, auxiliary, image, classes }.cost().unwrap();
+            let counted = Counted { genotype: genotype(op), skeleton }.cost().unwrap();
             let mut variables = Variables::new(Kind::Float, Device::Cpu, MemoryFormat::ChannelsLast, 1);
             let network = Network::new(&mut variables, &genotype(op), &skeleton).unwrap();
             let case = format!("{} at {height}x{width}", op.as_str());

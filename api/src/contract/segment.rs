@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Display, path::PathBuf, str::FromStr, time::Duration};
 
-use nas_search::{Assignment, Scalar};
+use nas_search::Assignment;
 use thiserror::Error;
 
 use super::DataShape;
@@ -221,11 +221,6 @@ impl Segment {
         }
         if env.problems.is_empty() { Ok(segment) } else { Err(SegmentError(env.problems)) }
     }
-
-    /// The assigned value of a parameter, by its dotted name.
-    pub fn parameter(&self, name: &str) -> Option<&Scalar> {
-        self.parameters.get(name)
-    }
 }
 
 /// Reads variables and collects what is wrong with them.
@@ -322,6 +317,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
 
 #[cfg(test)]
 mod tests {
+    use nas_search::Scalar;
+
     use super::*;
 
     fn segment() -> Segment {

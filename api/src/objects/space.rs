@@ -90,7 +90,7 @@ pub struct IntDomain {
 pub struct DoubleDomain {
     /// Smallest value.
     pub min: f64,
-    /// Upper end; what is drawn is below it, but for rounding.
+    /// Largest value; what is drawn at random is below it, but for rounding.
     pub max: f64,
     /// How values are spread over the range.
     #[serde(default)]

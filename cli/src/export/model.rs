@@ -30,19 +30,20 @@ impl Input {
 ///
 /// Where the genotype cannot be written as JSON, which it always can.
 pub(super) fn source(title: &str, network: &Network, input: &Input) -> Result<String, serde_json::Error> {
-    let Image { channels, height, width } = network.image;
+    let Network { genotype, skeleton } = network;
+    let Image { channels, height, width } = skeleton.image;
     // JSON without `true`, `false` and `null` is Python, too.
-    let genotype = serde_json::to_string_pretty(&network.genotype)?;
+    let genotype = serde_json::to_string_pretty(genotype)?;
     let list = |numbers: &Option<Vec<f64>>| numbers.as_ref().map_or_else(|| "None".to_owned(), |numbers| format!("{numbers:?}"));
     let values = [
         ("@TITLE@", within_docstring(title)),
         ("@CHANNELS_IN@", channels.to_string()),
         ("@GENOTYPE@", genotype),
-        ("@CHANNELS@", network.channels.to_string()),
-        ("@LAYERS@", network.layers.to_string()),
-        ("@AUXILIARY@", if network.auxiliary { "True" } else { "False" }.to_owned()),
+        ("@CHANNELS@", skeleton.channels.to_string()),
+        ("@LAYERS@", skeleton.layers.to_string()),
+        ("@AUXILIARY@", if skeleton.auxiliary { "True" } else { "False" }.to_owned()),
         ("@CHAINS@", chains()),
-        ("@CLASSES@", network.classes.to_string()),
+        ("@CLASSES@", skeleton.classes.to_string()),
         ("@IMAGE@", format!("({channels}, {height}, {width})")),
         ("@MEAN@", list(&input.mean)),
         ("@STD@", list(&input.std)),
@@ -76,7 +77,7 @@ mod tests {
         process::{Command, Stdio},
     };
 
-    use nas_darts::{Cell, Edge, Genotype, NODES};
+    use nas_darts::{Cell, Edge, Genotype, NODES, Skeleton};
 
     use super::*;
 
@@ -112,7 +113,7 @@ for source in json.load(sys.stdin):
     fn network(op: Op) -> Network {
         let cell = Cell::new([[Edge { op, input: 0 }; 2]; NODES]).unwrap();
         let genotype = Genotype { normal: cell, reduce: cell };
-        Network { genotype, channels: 4, layers: 4, auxiliary: true, image: Image::CIFAR, classes: 10 }
+        Network { genotype, skeleton: Skeleton { channels: 4, layers: 4, auxiliary: true, image: Image::CIFAR, classes: 10 } }
     }
 
     #[test]

@@ -7,8 +7,7 @@ use proptest::prelude::*;
 const SEED: Skeleton = Skeleton { channels: 36, layers: 20, auxiliary: true, image: Image::CIFAR, classes: 10 };
 
 fn network(genotype: Genotype, skeleton: Skeleton) -> Network {
-    let Skeleton { channels, layers, auxiliary, image, classes } = skeleton;
-    Network { genotype, channels, layers, auxiliary, image, classes }
+    Network { genotype, skeleton }
 }
 
 /// Parameters that an edge adds to the network of [`SEED`].

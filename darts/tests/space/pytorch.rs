@@ -2,7 +2,7 @@
 //! without the auxiliary head.
 
 use crate::sample;
-use nas_darts::{Cell, Edge, Genotype, Image, Layer, Network, Op, Part};
+use nas_darts::{Cell, Edge, Genotype, Image, Layer, Network, Op, Part, Skeleton};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -39,7 +39,8 @@ fn every_count_is_that_of_pytorch() {
     for golden in goldens {
         let Golden { channels, layers, auxiliary, .. } = golden;
         let genotype = Genotype { normal: sample::cell(golden.genotype.normal), reduce: sample::cell(golden.genotype.reduce) };
-        let network = Network { genotype, channels, layers, auxiliary, image: Image::CIFAR, classes: 10 };
+        let skeleton = Skeleton { channels, layers, auxiliary, image: Image::CIFAR, classes: 10 };
+        let network = Network { genotype, skeleton };
 
         let cost = network.cost().unwrap();
         let case = format!("{} auxiliary {auxiliary}", golden.name);
@@ -71,8 +72,8 @@ fn every_count_is_that_of_pytorch() {
 
 #[test]
 fn the_auxiliary_head_follows_the_cell_that_it_sits_on() {
-    let network =
-        Network { genotype: sample::darts_v2(), channels: 36, layers: 20, auxiliary: true, image: Image::CIFAR, classes: 100 };
+    let skeleton = Skeleton { channels: 36, layers: 20, auxiliary: true, image: Image::CIFAR, classes: 100 };
+    let network = Network { genotype: sample::darts_v2(), skeleton };
     let breakdown = network.breakdown().unwrap();
     assert_eq!(breakdown.len(), 23);
     assert_eq!(breakdown[15].part, Part::AuxiliaryHead);
