@@ -260,10 +260,10 @@ spec:
         let told: Vec<_> = new.into_iter().filter_map(|(_, trial)| trial).collect();
         let names: Vec<_> = told.iter().map(|trial| trial.metadata.name.as_deref().unwrap_or_default()).collect();
         assert_eq!(names, ["small-confirm-0", "small-confirm-1", "small-confirm-2", "small-confirm-3"]);
-        let of: Vec<_> = told.iter().map(|trial| trial.spec.confirms.as_deref().unwrap_or_default()).collect();
-        assert_eq!(of, ["small-5", "small-2", "small-5", "small-2"]);
+        let confirmed: Vec<_> = told.iter().map(|trial| trial.spec.confirms.as_deref().unwrap_or_default()).collect();
+        assert_eq!(confirmed, ["small-5", "small-2", "small-5", "small-2"]);
         assert_eq!(told[3].spec.grants[0].reason, "confirms small-2: seed 2 of 3");
-        assert_eq!(*told[3].assignment(), super::tests::of(2));
+        assert_eq!(*told[3].assignment(), of(2));
         assert!(told[0].spec.seed != told[2].spec.seed);
         assert_eq!(confirmation.1.rungs.steps(), [8]);
     }

@@ -231,7 +231,7 @@ fn the_pages_show_what_becomes_of_the_files_that_they_show() {
     let scratch = tempfile::tempdir().unwrap();
     for page in ["from-katib", "from-kubeflow-optimizationjob", "from-ray-tune", "from-optuna", "determined"] {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/{page}.md"))).unwrap();
-        let blocks = self::blocks(&text);
+        let blocks = blocks(&text);
         let made = blocks.iter().find(|block| block.starts_with("# Made by `nasctl convert` from ")).unwrap();
         let name = made.trim_start_matches("# Made by `nasctl convert` from ").split(',').next().unwrap();
         let file = scratch.path().join(name);

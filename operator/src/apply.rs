@@ -133,8 +133,7 @@ impl Writer<'_> {
             test("/spec/retired", to_value(&spec.retired)),
         ];
         operations.extend_from_slice(changes);
-        let patch: kube::core::params::Patch<NasTrial> =
-            Patch::Json(serde_json::from_value(Value::Array(operations)).unwrap_or_default());
+        let patch: Patch<NasTrial> = Patch::Json(serde_json::from_value(Value::Array(operations)).unwrap_or_default());
         let name = trial.name_any();
         let patched =
             self.context.requests.send("patch", "NasTrial", &name, self.api::<NasTrial>().patch(&name, &manager(), &patch)).await;

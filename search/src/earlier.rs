@@ -1,6 +1,6 @@
 //! Warm start: what came out of earlier searches, as evidence for samplers that learn. It never stands in a rung.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -117,7 +117,7 @@ fn seen_from(space: &Space, other: &Assignment) -> Option<Assignment> {
     let mut assignment = BTreeMap::new();
     for parameter in space.parameters() {
         match (value(&parameter.name, &parameter.domain), &parameter.when) {
-            (Some(value), _) => drop(assignment.insert(parameter.name.clone(), value)),
+            (Some(value), _) => drop(assignment.insert(Arc::clone(&parameter.name), value)),
             // It may not exist for this configuration.
             (None, Some(_)) if !other.contains_key(&parameter.name) => {}
             (None, _) => return None,

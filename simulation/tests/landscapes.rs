@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::sync::Arc;
+
 use nas_search::{
     Assignment, Brackets, Budget, Constraints, Direction, Halving, Index, Plan, Rungs, Sampler, Scheduler, Space, sample,
 };
@@ -119,7 +121,7 @@ fn interactions_leave_something_to_be_found() {
     let (mut best, mut found) = (start.1, drawn[start.0].clone());
     for parameter in Pairs::space().parameters() {
         for value in drawn[..40].iter().map(|one| one[&parameter.name].clone()) {
-            let neighbour = found.with([(parameter.name.clone(), value)]);
+            let neighbour = found.with([(Arc::clone(&parameter.name), value)]);
             if worth(&neighbour) > best {
                 (best, found) = (worth(&neighbour), neighbour);
             }

@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn data(records: &Records) -> ReportData {
-    ReportData::new(records, curves::of_the_best(records, &records.index()))
+    ReportData::new(records, of_the_best(records, &records.index()))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "where errors are mapped")]

@@ -213,7 +213,7 @@ mod tests {
     fn device_files_are_counted_in_the_order_of_their_numbers() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["nvidia10", "nvidia2", "nvidiactl", "nvidia-uvm", "null"] {
-            std::fs::write(folder.path().join(name), "").unwrap();
+            fs::write(folder.path().join(name), "").unwrap();
         }
         assert_eq!(of_devices(folder.path()), ["2", "10"]);
     }

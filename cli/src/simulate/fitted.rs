@@ -119,8 +119,8 @@ impl Fitted {
         for Parameter { name, domain, .. } in plan.space.parameters() {
             match domain {
                 Domain::Constant(value) if !known.contains_key(name) => {
-                    unknown.push(name.clone());
-                    constants.push((name.clone(), value.clone()));
+                    unknown.push(Arc::clone(name));
+                    constants.push((Arc::clone(name), value.clone()));
                 }
                 _ => {}
             }

@@ -65,7 +65,7 @@ impl Board {
 
     /// The newest snapshot.
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {
-        self.shown.read().unwrap_or_else(PoisonError::into_inner).0.clone()
+        Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner).0)
     }
 
     /// Looks whether something has changed, if it is time for it and nobody else is at it.

@@ -5,7 +5,7 @@ use std::{
     collections::BTreeSet,
     env,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
@@ -107,7 +107,7 @@ fn selectors(tree: &Value, all: &mut BTreeSet<String>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "make verify-observability"]
 async fn every_panel_and_every_alert_finds_what_it_asks_for() {
-    let tools: PathBuf = made_ready("go-tools.sh", &["observability"]);
+    let tools = made_ready("go-tools.sh", &["observability"]);
     let trainer: SocketAddr = env::var("NAS_TRAINER_METRICS").unwrap().parse().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let played = Played::begin("observed").await;
