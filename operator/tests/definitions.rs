@@ -138,9 +138,19 @@ async fn an_experiment_may_change_only_where_a_search_can_follow() {
     // What is created counts; a status write that leaves maxTrials alone passes.
     let status = json!({"status": {"trials": {"created": 4, "running": 0, "completed": 0, "retired": 0, "infeasible": 1, "diverged": 0,
         "outOfMemory": 0, "failed": 0, "misconfigured": 0, "cancelled": 0}}});
-    api.patch_status("small", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+    api.patch_status("small", &PatchParams::default(), &Patch::Merge(&status)).await.unwrap();
     assert!(edit(json!({"maxTrials": 3})).await.is_ok());
     assert!(edit(json!({"maxTrials": 2})).await.unwrap_err().contains("maxTrials must not go below"));
+    // A point of a grid that turns out infeasible is not replaced, and counts.
+    let grid = rig::EXPERIMENT
+        .replace("name: small", "name: points")
+        .replace("sampler: {random: {}}", "sampler: {grid: {}}")
+        .replace("scale: Log}", "scale: Log, count: 5}");
+    rig.create(&grid).await;
+    api.patch_status("points", &PatchParams::default(), &Patch::Merge(&status)).await.unwrap();
+    let lower = Patch::Merge(json!({"spec": {"maxTrials": 3}}));
+    let said = api.patch("points", &PatchParams::default(), &lower).await.unwrap_err().to_string();
+    assert!(said.contains("maxTrials must not go below"), "{said}");
 }
 
 #[tokio::test]

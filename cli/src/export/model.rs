@@ -117,6 +117,14 @@ for source in json.load(sys.stdin):
     }
 
     #[test]
+    fn the_images_are_those_that_the_trainer_wrote_down() {
+        let of = |text: &str| serde_json::from_str::<Input>(text).unwrap().images();
+        let images = of(r#"{"data": "own", "shape": [1, 28, 20], "mean": [0.3], "std": [0.2], "classes": 7, "class_names": []}"#);
+        assert_eq!(images, Some(ImageShape { channels: 1, height: 28, width: 20, classes: 7 }));
+        assert_eq!(of(r#"{"mean": [0.3], "std": [0.2]}"#), None);
+    }
+
+    #[test]
     fn every_operation_is_built_with_the_parameters_that_it_is_counted_with() {
         let networks = Op::ALL.map(network);
         let sources = networks.each_ref().map(|network| source("a trial", network, &Input::default()).unwrap());

@@ -65,3 +65,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Place::Cluster(experiment) => cluster::show(&experiment, &target, trial, arguments.view),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_that_was_never_there_is_refused() {
+        let trial = Named { confirms: false, number: 7 };
+        let wanted = |first, present, attempt: Option<i64>| {
+            View { follow: false, attempt, previous: attempt.is_none(), tail: None }.wanted(first, present, trial).ok().flatten()
+        };
+        // The first one is 1 of a run, and 0 on a cluster.
+        for (first, present, attempt, meant) in [
+            (1, 1, Some(1), Some(1)),
+            (1, 1, Some(0), None),
+            (1, 1, None, None),
+            (1, 2, None, Some(1)),
+            (1, 2, Some(3), None),
+            (0, 0, Some(0), Some(0)),
+            (0, 0, None, None),
+            (0, 1, None, Some(0)),
+        ] {
+            assert_eq!(wanted(first, present, attempt), meant, "{attempt:?} of {first} to {present}");
+        }
+    }
+}
